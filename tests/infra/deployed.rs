@@ -22,7 +22,7 @@ const WITHOUT_PARAMETER: [&str; 4] =
     ["ACCOUNT_RECEIPTS", "REMOTE_SEND_MS", "SERVER_RECEIPTS", "SIGNATURE_WINDOW_SECONDS"];
 
 /// The settings that each function needs, as its own constant lists them.
-pub(crate) const NEEDS: [(&str, Needs); 8] = [
+pub(crate) const NEEDS: [(&str, Needs); 9] = [
     ("auth", eko_auth::NEEDS),
     ("deliver", eko_deliver::NEEDS),
     ("devices", eko_devices::NEEDS),
@@ -31,13 +31,16 @@ pub(crate) const NEEDS: [(&str, Needs); 8] = [
     ("inbox", eko_inbox::NEEDS),
     ("key-packages", eko_key_packages::NEEDS),
     ("outbox", eko_outbox::NEEDS),
+    ("socket", eko_socket::NEEDS),
 ];
 
 #[test]
 fn the_api_routes_what_the_code_routes() {
     let template = Template::read();
     let mut deployed = BTreeSet::new();
-    for (name, route) in template.resources("AWS::ApiGatewayV2::Route") {
+    let is_live = |route: &Value| referred(&route["ApiId"]) == template.live_api();
+    let routes_of_http = template.resources("AWS::ApiGatewayV2::Route").into_iter();
+    for (name, route) in routes_of_http.filter(|(_, route)| !is_live(route)) {
         let (method, path) = route["RouteKey"].as_str().unwrap().split_once(' ').unwrap();
         let target = pattern(&route["Target"]).strip_prefix("integrations/${").unwrap();
         let integration = target.strip_suffix('}').unwrap();
@@ -47,6 +50,31 @@ fn the_api_routes_what_the_code_routes() {
         assert!(deployed.insert(route), "{name} is there twice");
     }
     assert_eq!(deployed, routes());
+}
+
+/// The function `socket` gets everything that happens on a WebSocket.
+#[test]
+fn the_sockets_are_of_one_function() {
+    let template = Template::read();
+    let live = template.live_api();
+    let routes = template.resources("AWS::ApiGatewayV2::Route").into_iter();
+    let mut keys = BTreeSet::new();
+    for (name, route) in routes.filter(|(_, route)| referred(&route["ApiId"]) == live) {
+        let integration = pattern(&route["Target"]).strip_prefix("integrations/${").unwrap();
+        let integration = integration.strip_suffix('}').unwrap();
+        let integration = template.resource("AWS::ApiGatewayV2::Integration", integration);
+        assert_eq!(referred(&integration["ApiId"]), live, "{name}");
+        let uri = pattern(&integration["IntegrationUri"]);
+        let (_, function) = uri.split_once("/functions/${").unwrap();
+        let function = function.strip_suffix(".Arn}/invocations").unwrap();
+        assert_eq!(template.binary(function), "socket", "{name}");
+        keys.insert(route["RouteKey"].as_str().unwrap());
+    }
+    assert_eq!(keys, BTreeSet::from(["$connect", "$default", "$disconnect"]));
+    let stages = template.resources("AWS::ApiGatewayV2::Stage").into_iter();
+    let stages = stages.filter(|(_, stage)| referred(&stage["ApiId"]) == live);
+    let names: Vec<&Value> = stages.map(|(_, stage)| &stage["StageName"]).collect();
+    assert_eq!(names, ["live"]);
 }
 
 /// The template is compared with the table that the local server creates, described by DynamoDB's
@@ -143,6 +171,8 @@ fn functions_are_given_what_they_need_and_no_more() {
             ("OIDC_AUDIENCE", needs.issuer),
             ("DELIVERIES_URL", needs.deliveries || needs.seldom_deliveries),
             ("FEDERATION_URL", needs.parcels),
+            ("SOCKETS_URL", needs.sockets),
+            ("LIVE_URL", needs.live),
         ] {
             assert_eq!(given.contains(variable), due, "{name}: {variable}");
         }
@@ -151,6 +181,8 @@ fn functions_are_given_what_they_need_and_no_more() {
         for (variable, queue) in [("DELIVERIES_URL", "deliveries"), ("FEDERATION_URL", "federation")] {
             if given.contains(variable) {
                 let url = &function["Environment"]["Variables"][variable];
+                // A function without the signing key knows by this variable whether to federate.
+                let url = url["Fn::If"].get(1).unwrap_or(url);
                 assert_eq!(referred(url), queue_of(&template, queue).0, "{name}: {variable}");
             }
         }
@@ -227,6 +259,8 @@ fn variables_read() -> BTreeSet<String> {
         signing_key: true,
         deliveries: true,
         seldom_deliveries: true,
+        sockets: true,
+        live: true,
         parcels: true,
     };
     let asked =

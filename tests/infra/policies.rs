@@ -35,10 +35,19 @@ async fn what_is_allowed_is_done() {
     let mut full = World::at(&internet, "full.example", |config| config.limits.account_parcels = 1).await;
     a_full_list(&internet, &full).await;
     full.leave_queues();
+    let live = World::at(&internet, "live.example", World::has_sockets).await;
+    internet.serve("live.example", live.app.clone()).await;
+    sockets(&live, &a).await;
+    let crowded = World::with(|config| {
+        World::has_sockets(config);
+        config.limits.mailbox_entries = 4;
+    });
+    let crowded = crowded.await;
+    a_full_mailbox_on_a_socket(&crowded).await;
     start(&a).await;
 
     let mut done = around_functions();
-    for world in [&alone, &small, &full, &a, &b] {
+    for world in [&alone, &small, &full, &live, &crowded, &a, &b] {
         done.extend(world.calls.used());
     }
     let allowed = Policies::deployed().allowed();
@@ -65,13 +74,14 @@ fn each_role_is_limited_to_its_kinds_of_items() {
         .collect();
     insta::assert_snapshot!(lines.join("\n"), @r"
     auth: - D#* N#* O#* S#* U#*
-    deliver: - D#* U#*
+    deliver: - D#* K#* U#*
     devices: - D#* U#*
     discovery: - N#* U#*
     federate: - F#* H#* L#* R#*
     inbox: - D#* H#* I#* L#* R#* U#* W#*
     key-packages: - D#* U#*
     outbox: - D#* F#* H#* L#* R#* U#*
+    socket: - D#* K#* L#* U#*
     ");
 }
 
@@ -256,6 +266,44 @@ async fn a_full_list(internet: &Internet, world: &World) {
     };
     assert!(matches!(alice.send(&outgoing(1)).await.unwrap(), SendOutcome::Queued { .. }));
     assert_eq!(refused(alice.send(&outgoing(2)).await), "429 too-many");
+}
+
+/// Plays the sockets of Bob's devices, who gets envelopes from here and from another server.
+async fn sockets(world: &World, there: &World) {
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let (second, away) = (world.further(&bob, "two").await, there.user("carol").await);
+    world.deliver().await;
+    world.connect(&second).await.unwrap().close().await;
+    let mut gone = world.connect(&second).await.unwrap();
+    let mut socket = world.connect(&bob).await.unwrap();
+    world.send(&alice, &[&bob, &second]).await;
+    let sent = away.send(&envelope(&away, &[&bob, &second])).await.unwrap();
+    assert!(matches!(sent, SendOutcome::Accepted { .. }), "{sent:?}");
+    settle(there, world).await;
+    socket.frames();
+    let backlog = socket.fetch().await;
+    let entries: Vec<&str> = backlog.iter().filter_map(|frame| frame["eko:entry"].as_str()).collect();
+    socket.say(&json!({ "type": "Delivered", "object": entries })).await;
+    bob.refresh().await.unwrap();
+    let token = bob.tokens().unwrap().access;
+    socket.say(&json!({ "type": "Authenticate", "token": token })).await;
+    bob.revoke(second.id()).await.unwrap();
+    settle(there, world).await;
+    assert_eq!(gone.frames().last().unwrap()["reason"], "device-revoked");
+    world.advance(900_000);
+    assert_eq!(socket.fetch().await[0]["reason"], "token-expired");
+    world.erase().await;
+    settle(there, world).await;
+}
+
+/// Plays a mailbox that becomes full, and is read on a socket.
+async fn a_full_mailbox_on_a_socket(world: &World) {
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    world.send(&alice, &[&bob]).await;
+    world.deliver().await;
+    world.advance(300_000);
+    world.connect(&bob).await.unwrap().fetch().await;
+    world.deliver().await;
 }
 
 /// Pumps every queue of both servers until nothing moves.

@@ -120,7 +120,7 @@ async fn the_page_shows_what_the_server_and_the_client_library_do() {
     sending::play(&mut examples).await;
     mailbox::play(&mut examples).await;
     federation::play(&mut examples).await;
-    live::play(&mut examples);
+    live::play(&mut examples).await;
     content::play(&mut examples);
     sign_in::play(&mut examples).await;
 

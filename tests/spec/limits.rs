@@ -2,6 +2,7 @@
 
 mod budgets;
 mod devices;
+mod frames;
 mod keys;
 mod mailboxes;
 mod signed;
@@ -100,8 +101,16 @@ async fn check<F: Future<Output = String>>(
 
 #[test]
 fn every_row_is_played() {
-    let files =
-        [budgets::ROWS, devices::ROWS, keys::ROWS, mailboxes::ROWS, signed::ROWS, sizes::ROWS, times::ROWS];
+    let files = [
+        budgets::ROWS,
+        devices::ROWS,
+        frames::ROWS,
+        keys::ROWS,
+        mailboxes::ROWS,
+        signed::ROWS,
+        sizes::ROWS,
+        times::ROWS,
+    ];
     let mut played: Vec<&str> = files.concat();
     played.sort_unstable();
     let rows = rows();

@@ -3,7 +3,8 @@
 //! A change that adds a call or a round fails here, and has to say why it is worth it.
 
 use eko_client::device::{OutgoingEnvelope, RegistrationProof, SendOutcome};
-use eko_testkit::{BARE, World, post_registration};
+use eko_testkit::{BARE, ChainChanges as _, World, post_registration};
+use serde_json::json;
 
 use crate::people::alice_and_bob;
 
@@ -192,4 +193,96 @@ async fn a_later_page_of_a_mailbox() {
     // reads no further.
     assert_eq!(made, ["GetItem", "Query"]);
     assert_eq!(world.calls.rounds(), 1);
+}
+
+/// The calls of a server with sockets: a send and a fetch make the same calls, and a delivery makes
+/// one more for each batch.
+#[tokio::test]
+async fn a_message_to_sockets() {
+    let world = World::live().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let second = world.further(&bob, "two").await;
+    world.deliver().await;
+
+    world.calls.reset();
+    let mut socket = world.connect(&bob).await.unwrap();
+    let mut made = world.calls.made();
+    made[..2].sort();
+    // The device's record beside the account's budget; the socket's item for its frames; the user's
+    // item for deliveries.
+    assert_eq!(made, ["GetItem", "UpdateItem", "PutItem", "UpdateItem"]);
+    assert_eq!(world.calls.rounds(), 3);
+
+    world.calls.reset();
+    let outgoing = world.send(&alice, &[&bob, &second]).await;
+    let mut made = world.calls.made();
+    made[..3].sort();
+    assert_eq!(made, ["BatchGetItem", "UpdateItem", "UpdateItem", "UpdateItem", "SendMessageBatch"]);
+    world.send(&alice, &[&bob, &second]).await;
+    world.calls.reset();
+    world.deliver().await;
+    // Two messages are one batch, which reads once who has a socket.
+    assert_eq!(
+        world.calls.made(),
+        [
+            "ReceiveMessage",
+            "BatchWriteItem",
+            "BatchGetItem",
+            "PostToConnection",
+            "PostToConnection",
+            "DeleteMessageBatch",
+            "ReceiveMessage"
+        ]
+    );
+    let frames = socket.frames();
+
+    world.calls.reset();
+    assert_eq!(socket.say(&json!({ "type": "Ping" })).await.len(), 1);
+    assert_eq!(world.calls.made(), ["UpdateItem", "PostToConnection"]);
+
+    world.calls.reset();
+    assert_eq!(socket.fetch().await.len(), 3);
+    let posts = ["PostToConnection"; 3];
+    assert_eq!(world.calls.made(), [&["UpdateItem", "Query"], &posts[..]].concat());
+    world.calls.reset();
+    bob.fetch().await.unwrap();
+    assert_eq!(world.calls.made(), ["Query"]);
+
+    // As at the outbox, after the count of the frame. A frame without an id has no answer.
+    world.calls.reset();
+    socket.say(&json!({ "type": "Delivered", "object": frames[0]["eko:entry"] })).await;
+    assert_eq!(
+        world.calls.made(),
+        ["UpdateItem", "BatchGetItem", "UpdateItem", "SendMessageBatch", "BatchWriteItem"]
+    );
+    world.deliver().await;
+
+    bob.refresh().await.unwrap();
+    let token = bob.tokens().unwrap().access;
+    world.calls.reset();
+    socket.say(&json!({ "type": "Authenticate", "token": token })).await;
+    assert_eq!(world.calls.made(), ["UpdateItem", "GetItem", "UpdateItem", "UpdateItem"]);
+
+    world.calls.reset();
+    socket.close().await;
+    assert_eq!(world.calls.made(), ["GetItem", "UpdateItem", "BatchWriteItem"]);
+
+    // Nobody is connected: nothing is posted. The envelope is one that the device has acknowledged.
+    alice.send(&outgoing).await.unwrap();
+    world.calls.reset();
+    world.deliver().await;
+    assert!(!world.calls.made().contains(&"PostToConnection".to_owned()));
+
+    // A revocation orders the erasure before it, and the end of the sockets after it.
+    world.calls.reset();
+    bob.revoke(second.id()).await.unwrap();
+    assert_eq!(
+        world.calls.made(),
+        // The first one reads the chain.
+        ["Query", "GetItem", "BatchGetItem", "SendMessageBatch", "TransactWriteItems", "SendMessageBatch"]
+    );
+    world.calls.reset();
+    bob.logout().await.unwrap();
+    assert_eq!(world.calls.made(), ["GetItem", "UpdateItem", "SendMessageBatch"]);
+    world.deliver().await;
 }

@@ -4,6 +4,7 @@
 mod devices;
 mod messages;
 mod sessions;
+mod sockets;
 
 use eko_client::{ClientError, Device};
 use eko_store::resources::DELIVERIES;

@@ -16,6 +16,7 @@ mod full;
 mod inbox;
 mod keys;
 mod knocks;
+mod live;
 mod losses;
 mod mailboxes;
 mod message;

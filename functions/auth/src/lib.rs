@@ -20,7 +20,8 @@ use eko_service::route::{self, Route};
 pub use state::SignInState;
 
 /// The settings that this function needs.
-pub const NEEDS: Needs = Needs { token_keys: true, issuer: true, deliveries: true, ..Needs::NOTHING };
+pub const NEEDS: Needs =
+    Needs { token_keys: true, issuer: true, deliveries: true, live: true, ..Needs::NOTHING };
 
 /// The routes of this function.
 pub const ROUTES: &[Route<SignInState>] = &[

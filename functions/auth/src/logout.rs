@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use eko_protocol::frame::TerminationReason;
 use eko_service::body::{JsonBody, SmallBody};
 use eko_service::{AppState, Problem, respond};
 use http::StatusCode;
@@ -11,8 +12,9 @@ use crate::tokens::{RefreshRequest, RefreshToken};
 /// POST `/auth/logout` (`docs/protocol.md`, section 10): ends the family of a refresh token. The
 /// answer is 204, also if the token is not valid (RFC 7009, section 2.2).
 ///
-/// The device stays in the device set. Its access token is good until it expires. One GetItem and
-/// one UpdateItem.
+/// The device stays in the device set. Its access token is good until it expires; its sockets end.
+/// One GetItem, one UpdateItem, and the call of
+/// [`order_hang_up`](eko_messaging::Messaging::order_hang_up).
 pub(crate) async fn log_out(
     State(state): State<AppState>,
     JsonBody(body): SmallBody,
@@ -21,6 +23,8 @@ pub(crate) async fn log_out(
     let hash = RefreshToken::hash(&request.refresh_token);
     if let Some(session) = state.store().session(&hash, state.now_ms()).await? {
         state.store().end_family(&session).await?;
+        let reason = TerminationReason::TokenExpired;
+        state.messaging().order_hang_up(&session.user, vec![session.device], reason).await?;
     }
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use eko_protocol::address::UserName;
+use eko_protocol::id::DeviceId;
 use eko_service::{AppState, Problem};
 use eko_store::resets::ResetOutcome;
 use http::StatusCode;
@@ -17,7 +18,8 @@ const FRESH_SIGN_IN_SECONDS: i64 = 600;
 ///
 /// The sign-in at the issuer is at most ten minutes old, and has reset nothing before. One
 /// BatchGetItem of device set and profile, the call of
-/// [`order_erasure`](eko_messaging::Messaging::order_erasure), and one transaction.
+/// [`order_erasure`](eko_messaging::Messaging::order_erasure), one transaction, and the call of
+/// [`end_revoked`](eko_messaging::Messaging::end_revoked).
 pub(crate) async fn reset_chain(
     state: &AppState,
     user: &UserName,
@@ -39,9 +41,14 @@ pub(crate) async fn reset_chain(
     let outcome = match seen.refusal(id, signed_in_s, device.keys.registered_ms) {
         Some(refused) => refused,
         None => {
-            let revoked = seen.devices.active.keys().chain(&seen.devices.pending).cloned().collect();
-            state.messaging().order_erasure(user, revoked).await?;
-            state.store().reset_devices(&seen, &registration, &node, signed_in_s).await?
+            let revoked: Vec<DeviceId> =
+                seen.devices.active.keys().chain(&seen.devices.pending).cloned().collect();
+            state.messaging().order_erasure(user, revoked.clone()).await?;
+            let outcome = state.store().reset_devices(&seen, &registration, &node, signed_in_s).await?;
+            if matches!(outcome, ResetOutcome::Reset) {
+                state.messaging().end_revoked(user, revoked).await;
+            }
+            outcome
         }
     };
     match outcome {

@@ -1,5 +1,6 @@
 //! The function behind the queue `deliveries`: it puts letters and reports into the mailboxes of
-//! devices, counts mailboxes and erases revoked devices (`docs/protocol.md`, sections 3 and 6).
+//! devices, and posts them to sockets. It counts mailboxes and erases revoked devices
+//! (`docs/protocol.md`, sections 3, 6 and 8).
 //!
 //! A message that fails becomes visible in the queue again. After five receives it goes to the
 //! dead-letter queue.
@@ -9,7 +10,7 @@ use eko_service::AppState;
 use eko_service::config::Needs;
 
 /// The settings that this function needs.
-pub const NEEDS: Needs = Needs { seldom_deliveries: true, ..Needs::NOTHING };
+pub const NEEDS: Needs = Needs { seldom_deliveries: true, sockets: true, ..Needs::NOTHING };
 
 /// Delivers a batch of messages. Returns the ids of those that failed.
 ///

@@ -28,7 +28,9 @@ use crate::turn_away;
 /// first answer was lost. Then only the device set is read.
 ///
 /// One GetItem of the device set, one BatchGetItem of keys, and the transaction. Before a
-/// revocation also the call of [`order_erasure`](eko_messaging::Messaging::order_erasure).
+/// revocation also the call of [`order_erasure`](eko_messaging::Messaging::order_erasure), and
+/// afterwards that of [`end_revoked`](eko_messaging::Messaging::end_revoked); after an approval that
+/// of [`tell_approved`](eko_messaging::Messaging::tell_approved).
 pub(crate) async fn append_node(
     State(state): State<AppState>,
     Owner(caller): Owner,
@@ -62,7 +64,16 @@ pub(crate) async fn append_node(
         }
     }
     match store.append(&caller.user, &devices, &node, &change, state.now_ms()).await? {
-        AppendOutcome::Done => Ok(appended(&node)),
+        AppendOutcome::Done => {
+            let (messaging, user) = (state.messaging(), &caller.user);
+            match change {
+                DeviceSetChange::Approve { device, .. } => {
+                    messaging.tell_approved(user, device, node.to_value()).await;
+                }
+                DeviceSetChange::Revoke { device } => messaging.end_revoked(user, vec![device]).await,
+            }
+            Ok(appended(&node))
+        }
         AppendOutcome::Lost => Err(stale_head(&state, &caller, devices).await?),
     }
 }

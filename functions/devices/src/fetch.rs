@@ -3,16 +3,13 @@
 use axum::extract::{Query, State};
 use axum::response::Response;
 use eko_messaging::active_device::require_status;
-use eko_protocol::activity;
+use eko_messaging::live::entry_activity;
 use eko_protocol::collection::{self, PreKeyCount};
 use eko_protocol::id::EntryKey;
-use eko_protocol::letter::FetchedLetter;
-use eko_service::caller::{Caller, Owner};
+use eko_service::caller::Owner;
 use eko_service::{AppState, Problem, respond};
-use eko_store::mailbox::{Entry, EntryContent};
 use http::StatusCode;
 use serde::Deserialize;
-use serde_json::Value;
 
 /// The query of a page.
 #[derive(Deserialize)]
@@ -39,7 +36,8 @@ pub(crate) async fn fetch_page(
     let found = found.ok_or(Problem::DeviceRevoked)?;
     require_status(Some(found.device.status))?;
     state.messaging().recount(caller.address(), &found).await;
-    let entries = found.entries.into_iter().map(|entry| activity(&state, &caller, entry)).collect();
+    let entries = found.entries.into_iter();
+    let entries = entries.map(|entry| entry_activity(state.origin(), caller.address(), entry)).collect();
     let inbox = state.origin().inbox(&caller.user);
     let page = |after: &EntryKey| format!("{inbox}?after={after}");
     let body = collection::inbox_page(
@@ -54,25 +52,4 @@ pub(crate) async fn fetch_page(
         },
     );
     Ok(respond::uncached(respond::activity(StatusCode::OK, &body)))
-}
-
-/// Returns the activity of an entry, with the URL by which the device acknowledges it.
-fn activity(state: &AppState, caller: &Caller, entry: Entry) -> Value {
-    let origin = state.origin();
-    let url = origin.entry(&caller.user, &entry.key);
-    match entry.content {
-        EntryContent::Report { activity: report, .. } => {
-            let received_ms = i64::try_from(entry.key.accepted_ms()).unwrap_or(i64::MAX);
-            activity::queued(report, received_ms, &url)
-        }
-        EntryContent::Letter { letter, ciphertext } => {
-            let fetched = FetchedLetter {
-                letter,
-                to: origin.actor(&caller.user),
-                device: origin.device(&caller.user, &caller.device),
-                ciphertext,
-            };
-            fetched.to_value(&url)
-        }
-    }
 }

@@ -14,7 +14,7 @@ use eko_service::config::Needs;
 use eko_service::route::{self, Route};
 
 /// The settings that this function needs.
-pub const NEEDS: Needs = Needs { token_keys: true, seldom_deliveries: true, ..Needs::NOTHING };
+pub const NEEDS: Needs = Needs { token_keys: true, seldom_deliveries: true, live: true, ..Needs::NOTHING };
 
 /// The routes of this function.
 pub const ROUTES: &[Route<AppState>] = &[

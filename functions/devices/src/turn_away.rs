@@ -17,7 +17,8 @@ use serde_json::Value;
 /// The calling device signs it with its identity key, because the device's id cannot be used again.
 /// The chain does not change, because the device was never in it. One GetItem of the device set,
 /// one BatchGetItem of the keys of both devices, the call of
-/// [`order_erasure`](eko_messaging::Messaging::order_erasure), and one transaction.
+/// [`order_erasure`](eko_messaging::Messaging::order_erasure), one transaction, and the call of
+/// [`end_revoked`](eko_messaging::Messaging::end_revoked).
 pub(crate) async fn turn_device_away(
     state: &AppState,
     caller: &Caller,
@@ -43,7 +44,7 @@ pub(crate) async fn turn_device_away(
     state.messaging().order_erasure(user, vec![device.clone()]).await?;
     let address = DeviceAddress::new(user, &device);
     match store.turn_away(address, &devices).await? {
-        AppendOutcome::Done => {}
+        AppendOutcome::Done => state.messaging().end_revoked(user, vec![device]).await,
         AppendOutcome::Lost => {
             let now = require_active(store.device_set(user).await?, &caller.device)?;
             let is_stale = now.set != devices.set;

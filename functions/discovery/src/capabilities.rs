@@ -13,7 +13,7 @@ use crate::FRESH_SECONDS;
 /// are not built have no member. No call.
 pub(crate) async fn capabilities(State(state): State<AppState>) -> Response {
     let (origin, config) = (state.origin().as_str(), state.config());
-    let body = json!({
+    let mut body = json!({
         "protocolVersion": "0.0.5",
         "origin": origin,
         "auth": {
@@ -36,5 +36,8 @@ pub(crate) async fn capabilities(State(state): State<AppState>) -> Response {
             "envelopesPerMinute": config.limits.sender_budget,
         },
     });
+    if let Some(live) = &config.live_url {
+        body["live"] = json!(live);
+    }
     respond::cached(respond::document(StatusCode::OK, respond::JSON, &body), FRESH_SECONDS)
 }

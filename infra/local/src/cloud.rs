@@ -3,7 +3,10 @@
 use aws_sdk_sqs::types::QueueAttributeName;
 use eko_service::aws::{AwsAccount, AwsClients};
 use eko_store::resources::{self, DELIVERIES, FEDERATION, QueueSpec, QueueUrls, TimeToLive};
+use eko_store::sockets::Sockets;
 use eko_store::{Names, Store};
+
+use crate::sockets::SOCKETS_URL;
 
 /// The name of the table in local mode.
 const TABLE: &str = "eko";
@@ -14,6 +17,7 @@ pub struct Cloud {
     /// The SDK's clients.
     pub clients: AwsClients,
     table: String,
+    sockets: Option<Sockets>,
     /// The URLs of the queue `deliveries` and of its dead-letter queue.
     pub deliveries: QueueUrls,
     /// The URLs of the queue `federation` and of its dead-letter queue.
@@ -21,16 +25,18 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// Opens the table and the queues of an account. Creates those that do not exist.
+    /// Opens the table and the queues of an account, and the way to its sockets. Creates the tables
+    /// and queues that do not exist.
     ///
     /// # Errors
     /// The error of the call to AWS that failed.
     pub async fn open(account: &AwsAccount) -> eko_store::Result<Self> {
-        Self::open_as("", account, TimeToLive::On).await
+        let cloud = Self::open_as("", account, TimeToLive::On).await?;
+        Ok(Self { sockets: Some(account.sockets(SOCKETS_URL)), ..cloud })
     }
 
     /// Does as [`Cloud::open`], with `prefix` before every name and this setting of the time to
-    /// live. For an account that others use too.
+    /// live, and without sockets. For an account that others use too.
     ///
     /// # Errors
     /// Those of [`Cloud::open`].
@@ -47,7 +53,7 @@ impl Cloud {
             async move { resources::create_queue(sqs, &name, &spec).await }
         };
         let (deliveries, federation) = (queue(DELIVERIES).await?, queue(FEDERATION).await?);
-        Ok(Self { clients, table, deliveries, federation })
+        Ok(Self { clients, table, sockets: None, deliveries, federation })
     }
 
     /// Returns the name of the table and the URLs of the queues.
@@ -69,7 +75,12 @@ impl Cloud {
 
     /// Returns a store over the table and the queues.
     pub fn store(&self) -> Store {
-        Store::new(self.clients.dynamodb.clone(), self.clients.sqs.clone(), None, self.names())
+        Store::new(
+            self.clients.dynamodb.clone(),
+            self.clients.sqs.clone(),
+            self.sockets.clone(),
+            self.names(),
+        )
     }
 }
 

@@ -1,7 +1,7 @@
 //! The surroundings of functions that run as Lambdas under `cargo lambda watch`.
 //!
 //! They are the engines over HTTP with the table, the queues and the secrets, the event source
-//! mappings, the sweep of expired items, and the development issuer.
+//! mappings, the WebSockets, the sweep of expired items, and the development issuer.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -19,10 +19,11 @@ use tokio::sync::watch;
 
 use crate::cloud::Cloud;
 use crate::endpoint;
-use crate::invoke::QueueFunction;
+use crate::invoke::{InvokedFunction, QueueFunction};
 use crate::issuer::{self, DevelopmentIssuer};
 use crate::listen::{AppServer, listen};
 use crate::server::{AUDIENCE, ISSUER_PATH};
+use crate::sockets::{Gateway, GatewayLimits, SocketServer};
 use crate::{pump, secrets, sweep};
 
 /// The name of the parameter that holds the token keys.
@@ -51,6 +52,7 @@ pub struct EngineServer {
     app: Router,
     engines: Engines,
     cloud: Cloud,
+    sockets: SocketServer,
     deliver: QueueFunction,
     federate: QueueFunction,
     /// The base URL of the engines.
@@ -81,8 +83,12 @@ impl EngineServer {
         let federate =
             QueueFunction::new(&options.invoke, "federate", arn(&cloud, &cloud.federation.queue).await?)?;
         let issuer = DevelopmentIssuer::new(&format!("{url}{ISSUER_PATH}"), AUDIENCE, data, system_clock())?;
-        let app = endpoint::router(engines.clone()).nest(ISSUER_PATH, issuer::router(issuer));
-        Ok(Self { listeners, app, engines, cloud, deliver, federate, url })
+        let function = InvokedFunction::new(&options.invoke, "socket")?.socket_function();
+        let sockets = SocketServer::new(Gateway::new(engines.clone(), function), GatewayLimits::LOCAL);
+        let app = endpoint::router(engines.clone())
+            .nest(ISSUER_PATH, issuer::router(issuer))
+            .merge(sockets.router());
+        Ok(Self { listeners, app, engines, cloud, sockets, deliver, federate, url })
     }
 
     /// Serves until `stop` is done. Returns the number of messages that are left in the queues.
@@ -106,6 +112,7 @@ impl EngineServer {
             pump(&self.cloud.federation.queue, FEDERATION, self.federate),
         ];
         stop.await;
+        self.sockets.end().await;
         // The engines are served until the invocations have ended, because the functions call them.
         stop_sender.send_replace(true);
         for mut pump in pumps {

@@ -17,6 +17,7 @@ mod listen;
 pub mod pump;
 pub mod secrets;
 pub mod server;
+pub mod sockets;
 mod sweep;
 
 /// The memory allocator. SQLite allocates and frees large buffers on every call. On every thread
@@ -53,6 +54,8 @@ pub struct States {
     pub key_packages: AppState,
     /// The state of `outbox`.
     pub outbox: FederatedState,
+    /// The state of `socket`.
+    pub socket: AppState,
 }
 
 impl States {
@@ -70,8 +73,9 @@ impl States {
             discovery: app.clone(),
             federate: federated.clone(),
             inbox: federated.clone(),
-            key_packages: app,
+            key_packages: app.clone(),
             outbox: federated,
+            socket: app,
         })
     }
 }

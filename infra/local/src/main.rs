@@ -138,6 +138,7 @@ async fn serve(options: ServeArguments) -> anyhow::Result<()> {
             ..Limits::default()
         },
         policy,
+        ..ServerOptions::default()
     })
     .await?;
     let origin = server.origin.to_string();

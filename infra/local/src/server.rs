@@ -23,7 +23,8 @@ use tokio::sync::watch;
 use crate::cloud::Cloud;
 use crate::issuer::{self, DevelopmentIssuer};
 use crate::listen::{AppServer, listen};
-use crate::{States, pump, secrets, sweep};
+use crate::sockets::{Gateway, GatewayLimits, LIVE_PATH, SOCKETS_URL, SocketServer};
+use crate::{States, pump, secrets, sockets, sweep};
 
 /// The audience of the development issuer's ID tokens, which is the client id of the local server.
 pub const AUDIENCE: &str = "eko-local";
@@ -48,6 +49,8 @@ pub struct ServerOptions {
     pub limits: Limits,
     /// The other servers that it federates with.
     pub policy: FederationPolicy,
+    /// The limits of sockets.
+    pub gateway_limits: GatewayLimits,
 }
 
 impl Default for ServerOptions {
@@ -59,6 +62,7 @@ impl Default for ServerOptions {
             data: None,
             limits: Limits::default(),
             policy: FederationPolicy::default(),
+            gateway_limits: GatewayLimits::LOCAL,
         }
     }
 }
@@ -67,6 +71,7 @@ impl Default for ServerOptions {
 pub struct BoundServer {
     listeners: Vec<TcpListener>,
     app: Router,
+    sockets: SocketServer,
     states: States,
     engines: Engines,
     cloud: Cloud,
@@ -97,6 +102,8 @@ impl BoundServer {
         let issuer_url = format!("http://localhost:{port}{ISSUER_PATH}");
         let config = Config {
             names: cloud.names(),
+            sockets_url: Some(SOCKETS_URL.to_owned()),
+            live_url: Some(live_url(origin.as_str())),
             oidc: OidcConfig {
                 issuer: issuer_url.clone(),
                 audience: AUDIENCE.to_owned(),
@@ -115,8 +122,10 @@ impl BoundServer {
         let issuer = DevelopmentIssuer::new(&issuer_url, AUDIENCE, options.data.as_deref(), clock.clone())?;
         let state = AppState::new(config, cloud.store(), clock, random);
         let states = States::new(state, Arc::new(SystemNetwork), public_roots())?;
-        let app = crate::app(&states).nest(ISSUER_PATH, issuer::router(issuer));
-        Ok(Self { listeners, app, states, engines, cloud, origin })
+        let gateway = Gateway::new(engines.clone(), sockets::in_process(states.socket.clone()));
+        let sockets = SocketServer::new(gateway, options.gateway_limits);
+        let app = crate::app(&states).nest(ISSUER_PATH, issuer::router(issuer)).merge(sockets.router());
+        Ok(Self { listeners, app, sockets, states, engines, cloud, origin })
     }
 
     /// Returns the table and the queues.
@@ -124,7 +133,7 @@ impl BoundServer {
         &self.cloud
     }
 
-    /// Serves until `stop` is done. Then waits for the running requests, empties the queues, and
+    /// Serves until `stop` is done. Then ends the sockets, waits for the running requests, empties the queues, and
     /// writes the state to the disk. Returns the number of activities that still wait for other
     /// servers.
     ///
@@ -146,6 +155,7 @@ impl BoundServer {
             }));
         let sweeper = tokio::spawn(sweep::run(self.engines.clone()));
         stop.await;
+        self.sockets.end().await;
         serving.end().await?;
         stop_sender.send_replace(true);
         // `federate` ends first, because it may queue reports for devices, which `deliver`
@@ -161,4 +171,9 @@ impl BoundServer {
         self.engines.flush()?;
         Ok(waiting)
     }
+}
+
+/// Returns the address of the sockets of a server at this URL.
+pub(crate) fn live_url(base: &str) -> String {
+    format!("ws{}{LIVE_PATH}", base.strip_prefix("http").unwrap_or(base))
 }

@@ -5,7 +5,6 @@
 //! receipt is queued. If the process dies in between, or an answer is lost, the entry is still
 //! there. The device acknowledges it again, and every step has the same effect a second time.
 
-use eko_federation::Federation;
 use eko_protocol::activity::Report;
 use eko_protocol::id::EntryKey;
 use eko_store::StoreError;
@@ -36,8 +35,8 @@ impl Messaging {
     /// The first device that acknowledges an envelope sends its receipt. One BatchGetItem reads the
     /// entries and the device's record; one UpdateItem per envelope, all at once, records the
     /// acknowledgement; one SendMessageBatch queues the receipts to users here, and one those to
-    /// other servers; one BatchWriteItem for each 25 entries deletes them. A server without a
-    /// `federation` sends no receipts to others.
+    /// other servers; one BatchWriteItem for each 25 entries deletes them. A server that does not
+    /// federate (`federates`) sends no receipts to others.
     ///
     /// A receipt may be queued twice if a call fails after it. For a user here both copies become
     /// the same entry; another server passes on the first one. A device that is revoked after a
@@ -49,7 +48,7 @@ impl Messaging {
     /// reach: entries whose receipts could not be queued are still in the mailbox.
     pub async fn acknowledge(
         &self,
-        federation: Option<&Federation>,
+        federates: bool,
         device: DeviceAddress<'_>,
         keys: &[EntryKey],
     ) -> Result<()> {
@@ -58,7 +57,7 @@ impl Messaging {
         let found = store.entry_heads(device, keys, now_ms).await?;
         require_status(found.status)?;
         let receipts =
-            join_all(found.entries.iter().map(|entry| self.receipt(federation, device, entry, now_ms))).await;
+            join_all(found.entries.iter().map(|entry| self.receipt(federates, device, entry, now_ms))).await;
         let mut failure: Option<StoreError> = None;
         let (mut local, mut remote, mut done) = (Vec::new(), Vec::new(), Vec::new());
         for (entry, receipt) in found.entries.into_iter().zip(receipts) {
@@ -112,7 +111,7 @@ impl Messaging {
     /// the first to acknowledge.
     async fn receipt(
         &self,
-        federation: Option<&Federation>,
+        federates: bool,
         device: DeviceAddress<'_>,
         entry: &EntryHead,
         now_ms: i64,
@@ -136,18 +135,19 @@ impl Messaging {
             };
             return Ok(Receipt::Local(self.report_delivery(notice, since_ms)));
         }
-        // A server that does not federate any more has nowhere to send it.
-        Ok(federation.map_or(Receipt::None, |_| {
-            Receipt::Remote(Parcel {
-                to: author.clone(),
-                author: device.user.clone(),
-                first_ms: now_ms,
-                not_before_ms: None,
-                expires_ms: None,
-                outcome_to: None,
-                listed_as: None,
-                body: ParcelBody::Text(activity.to_string()),
-            })
+        if !federates {
+            // A server that does not federate any more has nowhere to send it.
+            return Ok(Receipt::None);
+        }
+        Ok(Receipt::Remote(Parcel {
+            to: author.clone(),
+            author: device.user.clone(),
+            first_ms: now_ms,
+            not_before_ms: None,
+            expires_ms: None,
+            outcome_to: None,
+            listed_as: None,
+            body: ParcelBody::Text(activity.to_string()),
         }))
     }
 }

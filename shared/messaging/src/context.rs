@@ -104,12 +104,24 @@ pub struct Messaging {
     limits: Arc<Limits>,
     clock: Clock,
     random: Random,
+    has_sockets: bool,
 }
 
 impl Messaging {
     /// Creates the messaging of the server at `origin`. Makes no call.
     pub fn new(origin: Origin, store: Store, limits: Limits, clock: Clock, random: Random) -> Self {
-        Self { origin, store, limits: Arc::new(limits), clock, random }
+        Self { origin, store, limits: Arc::new(limits), clock, random, has_sockets: false }
+    }
+
+    /// Returns the messaging of a server whose devices have sockets. What ends a socket is ordered
+    /// then.
+    pub fn with_sockets(self) -> Self {
+        Self { has_sockets: true, ..self }
+    }
+
+    /// True if devices of the server have sockets.
+    pub(crate) fn has_sockets(&self) -> bool {
+        self.has_sockets
     }
 
     /// Returns the server's public base URL.

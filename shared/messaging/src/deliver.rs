@@ -1,5 +1,6 @@
 //! Delivery: messages of the queue `deliveries` become entries of mailboxes (`docs/protocol.md`,
-//! section 6). The queue carries erasures and counts too ([`crate::erase`], [`crate::fill`]).
+//! section 6), and are posted to sockets (section 8). The queue carries erasures, counts and orders
+//! about sockets too ([`crate::erase`], [`crate::fill`], [`crate::live`]).
 //!
 //! Entries have the same keys each time, so a message that is delivered twice changes nothing.
 
@@ -17,8 +18,11 @@ use crate::{Messaging, QueueMessage};
 impl Messaging {
     /// Delivers a batch. Returns the ids of the messages that failed.
     ///
-    /// One BatchWriteItem for each 25 entries. A report costs one more GetItem, of the device set. Now and then a SendMessageBatch orders the count of a mailbox
-    /// ([`crate::fill`]). Erasures and counts follow the entries, side by side, one step of each.
+    /// One BatchWriteItem for each 25 entries. A report costs one more GetItem, of the device set.
+    /// Now and then a SendMessageBatch orders the count of a mailbox ([`crate::fill`]). Then the
+    /// calls of `notify`: one BatchGetItem on a server with sockets, and a post for each entry of a
+    /// device that has one. Erasures, counts and orders about sockets follow the entries, side by
+    /// side, one step of each.
     pub async fn deliver(&self, batch: &[QueueMessage]) -> Vec<String> {
         let mut failed: BTreeSet<&str> = BTreeSet::new();
         let mut entries: Vec<AddressedEntry> = Vec::new();
@@ -36,6 +40,10 @@ impl Messaging {
                     orders.push((message, self.count(count).boxed()));
                     continue;
                 }
+                Ok(Delivery::Live(order)) => {
+                    orders.push((message, self.carry_out(order).boxed()));
+                    continue;
+                }
                 Err(error) => Err(error),
             };
             match more {
@@ -50,13 +58,18 @@ impl Messaging {
             }
         }
         let unwritten: BTreeSet<usize> = self.store().put_entries(&entries).await.into_iter().collect();
-        let written = entries.iter().enumerate().filter(|(index, _)| !unwritten.contains(index));
-        self.order_counts(written.map(|(_, entry)| entry)).await;
+        let indexed = entries.iter().enumerate().filter(|(index, _)| !unwritten.contains(index));
+        let written: Vec<&AddressedEntry> = indexed.map(|(_, entry)| entry).collect();
+        self.order_counts(written.iter().copied()).await;
+        if let Err(error) = self.notify(&written).await {
+            tracing::error!(%error, "sockets are not notified");
+            failed.extend(&sources);
+        }
         failed.extend(unwritten.into_iter().filter_map(|entry| sources.get(entry)));
         let (messages, orders): (Vec<&QueueMessage>, Vec<_>) = orders.into_iter().unzip();
         for (message, done) in messages.into_iter().zip(join_all(orders).await) {
             if let Err(error) = done {
-                tracing::error!(message = message.id, %error, "not erased or not counted");
+                tracing::error!(message = message.id, %error, "an order is not carried out");
                 failed.insert(&message.id);
             }
         }

@@ -6,6 +6,7 @@
 //! queue `deliveries`, because a mailbox may be larger than one request can delete.
 
 use eko_protocol::address::UserName;
+use eko_protocol::frame::TerminationReason;
 use eko_protocol::id::DeviceId;
 use eko_store::StoreError;
 use eko_store::device::DeviceAddress;
@@ -53,6 +54,7 @@ impl Messaging {
     ///
     /// The first step finds out by [`revoked_among`](eko_store::Store::revoked_among) which devices
     /// were revoked, and drops the others: a revocation stays for ever, so no later step asks again.
+    /// It ends the sockets of those that were revoked ([`hang_up`](Self::hang_up)).
     /// Each step makes the calls of [`erase_some`](eko_store::Store::erase_some), if a device is
     /// left. Then one SendMessageBatch, unless the erasure is complete. A step that fails is queued again as well, so that the dead-letter queue gets
     /// no erasure that only needs time. A step that is done twice does the same again.
@@ -82,6 +84,9 @@ impl Messaging {
         erasure.failures = 0;
         if erasure.pass == ErasurePass::Ordered {
             erasure.devices = self.store().revoked_among(&erasure.user, erasure.devices).await?;
+            // A socket may have been registered since the revocation ended the others.
+            let reason = TerminationReason::DeviceRevoked;
+            self.hang_up(&erasure.user, &erasure.devices, i64::MAX, reason).await?;
             erasure.pass = ErasurePass::First;
         }
         if let Some(device) = erasure.devices.first() {

@@ -7,6 +7,7 @@
 //! | [`deliver`] | turns messages of the queue `deliveries` into mailbox entries | `deliver` |
 //! | [`acknowledge`] | deletes entries of a mailbox and sends receipts to their authors | `outbox`, `devices` |
 //! | `erase` | orders the erasure of revoked devices, and carries it out step by step | `auth`, `devices`, [`deliver`] |
+//! | [`live`] | connects sockets, answers what they ask for, and posts new entries to them | `socket`, [`deliver`] |
 //! | [`report`] | puts reports into a user's mailboxes | `inbox`, `auth`, and the modules here |
 //! | [`take`] | gives out key packages, or asks another server for them | `key-packages`, `outbox`, `inbox` |
 //! | [`chain`] | reads a device chain here, or at another server | `outbox` |
@@ -38,6 +39,7 @@ pub mod dispatch;
 mod erase;
 mod error;
 mod fill;
+pub mod live;
 pub mod parcel;
 mod queue_message;
 pub mod report;

@@ -28,6 +28,15 @@ struct AccessTokenKey {
     verifying: DecodingKey,
 }
 
+/// An access token that is good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedToken {
+    /// The device that the token is for.
+    pub caller: Caller,
+    /// The time at which the token expires, in epoch seconds.
+    pub expires_s: i64,
+}
+
 /// The claims of an access token: a subset of RFC 9068's, and `dev`, the id of the device.
 #[derive(Serialize, Deserialize)]
 struct AccessTokenClaims {
@@ -81,6 +90,14 @@ impl AccessTokens {
     /// # Errors
     /// [`Problem::Unauthenticated`].
     pub fn verify(&self, token: &str, now_ms: i64) -> Result<Caller, Problem> {
+        Ok(self.verify_lasting(token, now_ms)?.caller)
+    }
+
+    /// Does as [`verify`](Self::verify), and returns the time of expiry too.
+    ///
+    /// # Errors
+    /// [`Problem::Unauthenticated`].
+    pub fn verify_lasting(&self, token: &str, now_ms: i64) -> Result<VerifiedToken, Problem> {
         const BAD: Problem = Problem::Unauthenticated("the access token is not valid");
         let header = jsonwebtoken::decode_header(token).map_err(|_| BAD)?;
         if header.typ.as_deref() != Some("at+jwt") {
@@ -99,9 +116,10 @@ impl AccessTokens {
         if claims.exp <= now_ms.div_euclid(1000) {
             return Err(Problem::Unauthenticated("the access token has expired"));
         }
-        Ok(Caller {
+        let caller = Caller {
             user: UserName::parse(&claims.sub).map_err(|_| BAD)?,
             device: DeviceId::parse(&claims.dev).map_err(|_| BAD)?,
-        })
+        };
+        Ok(VerifiedToken { caller, expires_s: claims.exp })
     }
 }

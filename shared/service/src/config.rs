@@ -17,6 +17,12 @@ pub struct Config {
     /// The names of the table and the queues: `TABLE`, `DELIVERIES_URL`, `FEDERATION_URL`. The URL
     /// of a queue that the function does not need is empty.
     pub names: Names,
+    /// `SOCKETS_URL`: the management endpoint of the WebSocket API, by which frames go to sockets.
+    /// `None` if the server has no sockets, or if the function posts to none.
+    pub sockets_url: Option<String>,
+    /// `LIVE_URL`: the address at which devices open sockets, `wss://live.DOMAIN`. `None` if the
+    /// server has no sockets, or if the function need not know.
+    pub live_url: Option<String>,
     /// The issuer of ID tokens: `OIDC_ISSUER`, `OIDC_AUDIENCE`, `OIDC_REQUIRE_EMAIL_VERIFIED`. The
     /// texts are empty in a function that does not need it.
     pub oidc: OidcConfig,
@@ -39,7 +45,7 @@ pub struct Config {
 #[derive(Clone)]
 pub struct FederationConfig {
     /// The server's signing key, from the secret that `SIGNING_KEY_PARAMETER` names: an RSA key of
-    /// 2048 bits or more, PKCS#8 in PEM.
+    /// 2048 bits or more, PKCS#8 in PEM. Empty in a function that sends nothing itself.
     pub signing_key: String,
     /// The servers to federate with: `FEDERATION_ALLOW` and `FEDERATION_DENY`, domains with commas
     /// between.
@@ -109,6 +115,10 @@ pub struct Needs {
     /// The queue `deliveries`, to send a message to it so seldom that no connection is opened for
     /// it at the start.
     pub seldom_deliveries: bool,
+    /// The sockets of devices, to post frames to them, if the server has sockets.
+    pub sockets: bool,
+    /// The address of the sockets, if the server has them.
+    pub live: bool,
     /// The queue `federation`, to send messages to it or to change their visibility, if the server
     /// federates.
     pub parcels: bool,
@@ -122,6 +132,8 @@ impl Needs {
         signing_key: false,
         deliveries: false,
         seldom_deliveries: false,
+        sockets: false,
+        live: false,
         parcels: false,
     };
 }
@@ -163,6 +175,8 @@ impl Config {
                 deliveries_url: String::new(),
                 federation_url: String::new(),
             },
+            sockets_url: None,
+            live_url: None,
             oidc: OidcConfig {
                 issuer: String::new(),
                 audience: String::new(),
@@ -190,6 +204,8 @@ impl Config {
             value.ok_or(ConfigError { variable, reason: "is not set".to_owned() })
         };
         let need_if = |needed: bool, variable| if needed { need(variable) } else { Ok(String::new()) };
+        let optional =
+            |needed: bool, variable: &'static str| get(variable).filter(|value| needed && !value.is_empty());
         let number =
             |variable: &'static str, default: u64| match get(variable).filter(|value| !value.is_empty()) {
                 None => Ok(default),
@@ -201,7 +217,11 @@ impl Config {
         let origin = Origin::parse(&need("ORIGIN")?)
             .map_err(|e| ConfigError { variable: "ORIGIN", reason: e.to_string() })?;
         let default = Self::new(origin);
-        let federation = match secrets.signing_key {
+        // A function that only queues for other servers is not given the key. It knows by the queue
+        // that there are some.
+        let queues_only = (needs.parcels && !needs.signing_key)
+            .then(|| get("FEDERATION_URL").filter(|url| !url.is_empty()).map(|_| String::new()));
+        let federation = match secrets.signing_key.or(queues_only.flatten()) {
             None => None,
             Some(key) => {
                 let default = FederationConfig::new(key);
@@ -228,6 +248,8 @@ impl Config {
                 deliveries_url: need_if(needs.deliveries || needs.seldom_deliveries, "DELIVERIES_URL")?,
                 federation_url: need_if(needs.parcels && federation.is_some(), "FEDERATION_URL")?,
             },
+            sockets_url: optional(needs.sockets, "SOCKETS_URL"),
+            live_url: optional(needs.live, "LIVE_URL"),
             oidc: OidcConfig {
                 issuer: need_if(needs.issuer, "OIDC_ISSUER")?,
                 audience: need_if(needs.issuer, "OIDC_AUDIENCE")?,
@@ -298,6 +320,8 @@ mod tests {
         signing_key: true,
         deliveries: true,
         seldom_deliveries: true,
+        sockets: true,
+        live: true,
         parcels: true,
     };
 

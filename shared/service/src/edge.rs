@@ -11,7 +11,6 @@ use eko_protocol::limits::MAX_REASON_BYTES;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tower_http::cors::{Any, CorsLayer};
 
-use crate::problem::Loudness;
 use crate::respond;
 use crate::{AppState, Problem};
 
@@ -43,12 +42,7 @@ async fn problems(State(state): State<AppState>, request: Request, next: Next) -
     let mut response = next.run(request).await;
     if let Some(problem) = problem_of(&response) {
         let slug = problem.kind().slug;
-        match (problem.loudness(), &problem) {
-            (Loudness::Error, Problem::Unavailable(detail)) => {
-                tracing::error!(request = id, %method, path, problem = slug, detail, "unavailable");
-            }
-            _ => tracing::debug!(request = id, %method, path, problem = slug, "refused"),
-        }
+        problem.log(&id, method.as_str(), &path);
         let body = problem.body(&state.origin().problem(slug), &id);
         response = respond::document(problem.status(), "application/problem+json", &body);
         for (name, value) in problem.headers() {

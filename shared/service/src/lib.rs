@@ -16,6 +16,7 @@ pub mod aws;
 pub mod body;
 pub mod caller;
 pub mod config;
+pub mod delivered;
 pub mod edge;
 pub mod federated;
 pub mod negotiate;
@@ -28,6 +29,7 @@ mod secrets;
 #[cfg(feature = "lambda")]
 pub mod shell;
 pub mod signed;
+pub mod socket_event;
 pub mod state;
 pub mod take_request;
 pub mod telemetry;

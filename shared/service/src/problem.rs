@@ -13,9 +13,10 @@ use eko_protocol::Invalid;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::envelope::AuthorMismatch;
 use eko_protocol::excerpt::{excerpt, pointer_excerpt};
+use eko_protocol::frame::FrameError;
 use eko_protocol::http_signature::ACCEPT_SIGNATURE;
 use eko_protocol::json::JsonError;
-use eko_protocol::limits::MAX_REASON_BYTES;
+use eko_protocol::limits::{MAX_FRAME_BYTES, MAX_REASON_BYTES};
 use eko_store::StoreError;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -272,6 +273,17 @@ impl Problem {
         Value::Object(body)
     }
 
+    /// Writes the log line: what was refused, or why a part of the server is out of reach.
+    pub fn log(&self, request: &str, method: &str, path: &str) {
+        let problem = self.kind().slug;
+        match (self.loudness(), self) {
+            (Loudness::Error, Self::Unavailable(detail)) => {
+                tracing::error!(request, method, path, problem, detail, "unavailable");
+            }
+            _ => tracing::debug!(request, method, path, problem, "refused"),
+        }
+    }
+
     /// Returns the headers that the answer has besides.
     pub fn headers(&self) -> impl Iterator<Item = (header::HeaderName, HeaderValue)> {
         let accept_signature = match self {
@@ -333,6 +345,15 @@ impl From<JsonError> for Problem {
         match error {
             JsonError::NotJson(detail) => Self::NotJson(detail),
             JsonError::Refused(invalid) => Self::Invalid(invalid),
+        }
+    }
+}
+
+impl From<FrameError> for Problem {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::TooLarge => Self::BodyTooLarge(MAX_FRAME_BYTES),
+            FrameError::Json(error) => error.into(),
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use aws_lambda_events::event::apigw::ApiGatewayWebsocketProxyRequest;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use axum::Router;
 use axum::extract::FromRef;
@@ -17,6 +18,7 @@ use lambda_runtime::{Error, LambdaEvent};
 
 use crate::aws::AwsAccount;
 use crate::config::{Config, ConfigError, Needs};
+use crate::socket_event::{SocketAnswer, SocketEvent};
 use crate::state::{AppState, system_clock, system_random};
 use crate::{FederatedState, edge, queue_message, secrets, telemetry};
 
@@ -78,6 +80,26 @@ where
     lambda_runtime::run(service).await
 }
 
+/// Runs the function of a WebSocket API. `handle` takes an event.
+///
+/// # Errors
+/// [`ConfigError`] if the environment is wrong; the error of reading the secrets; the runtime's
+/// own.
+pub async fn run_socket<S: FunctionState, F>(
+    needs: Needs,
+    handle: impl Fn(S, SocketEvent) -> F,
+) -> Result<(), Error>
+where
+    F: Future<Output = SocketAnswer>,
+{
+    let state: S = start(needs).await?;
+    let service = lambda_runtime::service_fn(|event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| {
+        let event = SocketEvent::of(event.payload).map(|event| Box::pin(handle(state.clone(), event)));
+        async { Ok::<_, Error>(event?.await.to_value()) }
+    });
+    lambda_runtime::run(service).await
+}
+
 /// Starts the log and creates the state. An error is logged too, so that the log has it in one
 /// line.
 async fn start<S: FunctionState>(needs: Needs) -> Result<S, Error> {
@@ -99,7 +121,8 @@ async fn state<S: FunctionState>(needs: Needs) -> Result<S, Error> {
         }
     });
     let config = Config::from_env(needs, get, secrets?)?;
-    let store = Store::new(clients.dynamodb, clients.sqs, None, config.names.clone());
+    let sockets = config.sockets_url.as_deref().map(|url| account.sockets(url));
+    let store = Store::new(clients.dynamodb, clients.sqs, sockets, config.names.clone());
     let app = AppState::new(config, store, system_clock(), system_random());
     Ok(S::of(app)?)
 }

@@ -34,6 +34,7 @@ impl AppState {
     pub fn new(config: Config, store: Store, clock: Clock, random: Random) -> Self {
         let tokens = AccessTokens::new(&config);
         let messaging = Messaging::new(config.origin.clone(), store, config.limits.clone(), clock, random);
+        let messaging = if config.live_url.is_some() { messaging.with_sockets() } else { messaging };
         Self { inner: Arc::new(Inner { config, messaging, tokens, signing_key: OnceLock::new() }) }
     }
 

@@ -13,6 +13,9 @@
 //!  "activity": {…}}
 //! {"kind": "erase", "user": "bob", "devices": ["0f3…"], "erased": [], "pass": "first", "failures": 0}
 //! {"kind": "count", "user": "bob", "device": "0f3…", "after": null, "charged": 0, "senders": {}}
+//! {"kind": "live", "order": "hang-up", "user": "bob", "devices": ["0f3…"], "opened_until_ms": …, "reason": "device-revoked"}
+//! {"kind": "live", "order": "approve", "user": "bob", "device": "0f3…", "node": {…}}
+//! {"kind": "live", "order": "announce", "user": "bob", "connection": "L0SM9cOFvHcCIhw=", "failures": 0}
 //! ```
 
 use base64::Engine as _;
@@ -26,6 +29,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::attribute::corrupt;
 use crate::erasure::Erasure;
 use crate::fill::MailboxCount;
+use crate::live::LiveOrder;
 use crate::mailbox::{AddressedEntry, Entry, EntryContent};
 use crate::queue::{MESSAGE_BYTES, OutgoingMessage};
 use crate::{Result, Store};
@@ -42,6 +46,8 @@ pub enum Delivery {
     Erase(Erasure),
     /// The order to count a mailbox.
     Count(MailboxCount),
+    /// The order to do something about sockets.
+    Live(LiveOrder),
 }
 
 /// A letter with the ciphertexts for some of a user's devices.

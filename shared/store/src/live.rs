@@ -37,6 +37,7 @@
 //! | `ttl` | N | epoch s | the time after which there is no such connection: [`SOCKET_SECONDS`] after `o` |
 
 mod item;
+mod order;
 mod socket;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,7 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 
+pub use order::LiveOrder;
 pub use socket::{ConnectionId, Socket, UsedSocket};
 
 use crate::condition::conditional;

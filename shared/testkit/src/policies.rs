@@ -37,6 +37,8 @@ impl fmt::Display for Action {
 pub struct Policies {
     allowed: BTreeSet<Action>,
     table: String,
+    /// The name of the WebSocket API.
+    live_api: String,
     /// The names of the queues' resources, by the last part of the queues' names.
     queues: BTreeMap<String, String>,
 }
@@ -58,6 +60,7 @@ impl Policies {
         let mut policies = Self {
             allowed: BTreeSet::new(),
             table: template.only("AWS::DynamoDB::Table").0.to_owned(),
+            live_api: template.live_api().to_owned(),
             queues: queues.collect(),
         };
         for (function, name, properties) in template.functions() {
@@ -112,6 +115,7 @@ impl Policies {
         let end = pattern(arn).rsplit_once("${AWS::AccountId}:").expect("an ARN of this account").1;
         match end {
             "table/${UseTable}" => &self.table,
+            end if end == format!("${{{}}}/live/*/@connections/*", self.live_api) => &self.live_api,
             end => {
                 end.strip_prefix("parameter${").and_then(|end| end.strip_suffix('}')).expect("a parameter")
             }
@@ -145,6 +149,9 @@ impl Policies {
                 let queue = self.queues.get(own).map_or(name, String::as_str);
                 let operation = operation.strip_suffix("Batch").unwrap_or(operation);
                 BTreeSet::from([action(format!("sqs:{operation}"), queue, None)])
+            }
+            Some(("ApiGatewayManagement", _)) => {
+                BTreeSet::from([action("execute-api:ManageConnections".to_owned(), &self.live_api, None)])
             }
             _ => BTreeSet::from([action(target.to_owned(), "?", None)]),
         }

@@ -42,6 +42,13 @@ impl Template {
         *only
     }
 
+    /// Returns the name of the WebSocket API.
+    pub fn live_api(&self) -> &str {
+        let apis = self.resources("AWS::ApiGatewayV2::Api").into_iter();
+        let mut found = apis.filter(|(_, api)| api["ProtocolType"] == "WEBSOCKET");
+        found.next().expect("a WebSocket API").0
+    }
+
     /// Returns the default of a parameter.
     pub fn default_of(&self, parameter: &str) -> &Value {
         &self.0["Parameters"][parameter]["Default"]

@@ -10,7 +10,8 @@ use eko_engines::Engines;
 use eko_local::cloud::{self, Cloud};
 use eko_local::issuer::{self, DevelopmentIssuer};
 use eko_local::server::{AUDIENCE, ISSUER_PATH};
-use eko_local::{States, pump};
+use eko_local::sockets::{Gateway, SOCKETS_URL};
+use eko_local::{States, pump, sockets};
 use eko_protocol::address::Origin;
 use eko_protocol::key::NonceRandom;
 use eko_service::aws::AwsClients;
@@ -19,12 +20,13 @@ use eko_service::state::Clock;
 use eko_service::{AppState, FederatedState, edge};
 use eko_store::Store;
 use eko_store::resources::{DELIVERIES, FEDERATION, QueueUrls};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::backend::Backend;
-use crate::{Calls, DirectTransport, Internet, read_jwt, seeded, signing_key};
+use crate::{Calls, DirectTransport, Internet, TestSocket, read_jwt, seeded, signing_key};
 
 /// The time at which every test starts: 2026-01-29T19:30:00Z in milliseconds since the Unix epoch.
 pub const START_MS: i64 = 1_769_715_000_000;
@@ -70,6 +72,16 @@ impl World {
     /// Makes a server whose configuration `change` changes.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         Self::at(&Internet::new(), "eko.example", change).await
+    }
+
+    /// Makes a server whose devices have sockets.
+    pub async fn live() -> Self {
+        Self::with(Self::has_sockets).await
+    }
+
+    /// Gives a server sockets.
+    pub fn has_sockets(config: &mut Config) {
+        config.live_url = Some("wss://live.eko.example".to_owned());
     }
 
     /// Makes a server that others on the internet can reach. Returns it with its address.
@@ -119,7 +131,9 @@ impl World {
         let of = |function| {
             let account = backend.account(|client| calls.around(Some(function), client));
             let AwsClients { dynamodb, sqs } = account.clients();
-            state(Store::new(dynamodb, sqs, None, cloud.names()))
+            let posts = config.live_url.is_some() && ["deliver", "socket"].contains(&function);
+            let sockets = posts.then(|| account.sockets(SOCKETS_URL));
+            state(Store::new(dynamodb, sqs, sockets, cloud.names()))
         };
         let federated = |function| {
             FederatedState::new(of(function), Arc::new(internet.clone()), Internet::roots())
@@ -134,6 +148,7 @@ impl World {
             inbox: federated("inbox"),
             key_packages: of("key-packages"),
             outbox: federated("outbox"),
+            socket: of("socket"),
         };
         let state = state(cloud.store());
         let app = eko_local::app(&states);
@@ -236,6 +251,27 @@ impl World {
     /// Returns the text of an ID token of the development issuer for a user, with this nonce.
     pub async fn issue(&self, name: &str, nonce: Option<&str>) -> String {
         token(self.issuer.clone(), AUDIENCE, name, nonce).await
+    }
+
+    /// Opens a socket for a device. The status is the answer if it is refused.
+    ///
+    /// # Errors
+    /// The status of the refusal.
+    pub async fn connect<T: Transport>(&self, device: &Device<T>) -> Result<TestSocket, StatusCode> {
+        let token = device.tokens().map(|tokens| tokens.access).unwrap_or_default();
+        let mut headers = HeaderMap::new();
+        let value = HeaderValue::from_str(&format!("Bearer {token}")).expect("a header");
+        headers.insert(header::AUTHORIZATION, value);
+        self.connect_with(&headers).await
+    }
+
+    /// Opens a socket with these headers.
+    ///
+    /// # Errors
+    /// The status of the refusal.
+    pub async fn connect_with(&self, headers: &HeaderMap) -> Result<TestSocket, StatusCode> {
+        let function = sockets::in_process(self.states.socket.clone());
+        Gateway::new(self.engines.clone(), function).connect(headers).await.map(TestSocket::new)
     }
 
     /// Passes messages of the queue `deliveries` to its function until none is visible. Returns

@@ -1,33 +1,54 @@
 //! Section 8: the frames of a socket.
 
-use eko_protocol::address::{Origin, UserName};
-use eko_protocol::collection::PreKeyCount;
-use eko_protocol::frame::{self, ClientFrame, TerminationReason};
-use eko_service::Problem;
+use eko_client::device::JoinKind;
+use eko_testkit::World;
 use serde_json::{Value, json};
 
-use super::Examples;
+use super::sending::envelope;
+use super::{Examples, actor};
+use crate::cast::{ALICE, BOB};
 
-pub(super) fn play(examples: &mut Examples) {
-    let origin = Origin::parse("https://eko.example").unwrap();
-    let bob = UserName::parse("bob").unwrap();
-    let entry = "https://eko.example/user/bob/inbox/019c0b3be792-a3c863d52f5c62649c3e6c2e75806e9a";
-    let mut sent = |title: &str, frame: Value| {
-        ClientFrame::parse(frame.to_string().as_bytes()).unwrap();
-        examples.document(title, &frame);
-    };
-    sent("Fetch", json!({ "type": "Fetch", "id": "1" }));
-    sent("Delivered frame", json!({ "type": ["Activity", "Delivered"], "id": "2", "object": [entry] }));
-    sent("Authenticate", json!({ "type": "Authenticate", "id": "3", "token": "<access token>" }));
-    sent("Ping", json!({ "type": "Ping" }));
-    examples.document("Accept", &frame::accepted("2"));
-    examples.document("Announce", &frame::announce(&origin, &bob));
-    examples.document("Pong", &frame::pong(None));
-    let count = PreKeyCount { pre_keys: 98, kyber_pre_keys: 3 };
-    examples.document("QueueEmpty", &frame::queue_empty(Some("1"), count));
-    let problem = Problem::DevicePending;
-    let type_url = format!("{origin}/problems/{}", problem.kind().slug);
-    let problem = problem.body(&type_url, "e60f4bf0-5b8a-4e2b-8f5c-2a4f8a6d3b11");
-    examples.document("Problem frame", &frame::problem(Some("1"), problem));
-    examples.document("Terminated", &frame::terminated(TerminationReason::TokenExpired));
+pub(super) async fn play(examples: &mut Examples) {
+    let world = World::live().await;
+    let (alice, phone) = (actor(&world, &ALICE), actor(&world, &BOB));
+    for device in [&alice, &phone] {
+        device.register(&world.id_token(device).await, JoinKind::First).await.unwrap();
+    }
+    let mut socket = world.connect(&phone).await.unwrap();
+    let fetch = json!({ "type": "Fetch", "id": "1" });
+    examples.document("Fetch", &fetch);
+    examples.document("QueueEmpty", &only(socket.say(&fetch).await));
+
+    alice.send(&envelope(85, world.state.origin(), &[BOB])).await.unwrap();
+    world.deliver().await;
+    let entry = only(socket.frames())["eko:entry"].clone();
+    let delivered = json!({ "type": ["Activity", "Delivered"], "id": "2", "object": [entry] });
+    examples.document("Delivered frame", &delivered);
+    examples.document("Accept", &only(socket.say(&delivered).await));
+    world.deliver().await;
+
+    examples
+        .document("Authenticate", &json!({ "type": "Authenticate", "id": "3", "token": "<access token>" }));
+    let ping = json!({ "type": "Ping" });
+    examples.document("Ping", &ping);
+    examples.document("Pong", &only(socket.say(&ping).await));
+    let like = json!({ "type": "Like", "id": "4" });
+    examples.document("Problem frame", &only(socket.say(&like).await));
+    world.advance(900_000);
+    examples.document("Terminated", &only(socket.say(&ping).await));
+
+    phone.refresh().await.unwrap();
+    alice.refresh().await.unwrap();
+    let mut socket = world.connect(&phone).await.unwrap();
+    let mut long = envelope(86, world.state.origin(), &[BOB]);
+    long.messages = vec![(phone.id().clone(), vec![7; 32 * 1024])];
+    alice.send(&long).await.unwrap();
+    world.deliver().await;
+    examples.document("Announce", &only(socket.frames()));
+}
+
+/// Returns the frame, if there is no other.
+fn only(frames: Vec<Value>) -> Value {
+    let [frame] = &frames[..] else { panic!("{} frames", frames.len()) };
+    frame.clone()
 }

@@ -190,7 +190,7 @@ impl TestServer {
     /// Acknowledges everything in a device's mailbox.
     pub(crate) async fn acknowledge(&self, user: &TestUser, number: u8) {
         let keys: Vec<_> = self.entries(user, number).await.into_iter().map(|entry| entry.key).collect();
-        self.messaging.acknowledge(None, user.at(&device(number)), &keys).await.unwrap();
+        self.messaging.acknowledge(false, user.at(&device(number)), &keys).await.unwrap();
     }
 }
 

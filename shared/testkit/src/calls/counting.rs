@@ -53,8 +53,7 @@ struct CountingConnector {
 
 impl HttpConnector for CountingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let target = target.to_owned();
+        let target = target_of(&request);
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let (calls, function, inner) = (self.calls.clone(), self.function, self.inner.clone());
         HttpConnectorFuture::new(async move {
@@ -98,6 +97,16 @@ impl HttpConnector for CountingConnector {
             }
             answer
         })
+    }
+}
+
+/// Returns the service and the operation of a request, as the header `X-Amz-Target` has them.
+fn target_of(request: &HttpRequest) -> String {
+    let is_connection = request.uri().contains("/@connections/");
+    match (request.headers().get("x-amz-target"), request.method()) {
+        (None, "POST") if is_connection => "ApiGatewayManagement.PostToConnection".to_owned(),
+        (None, "DELETE") if is_connection => "ApiGatewayManagement.DeleteConnection".to_owned(),
+        (target, _) => target.unwrap_or_default().to_owned(),
     }
 }
 

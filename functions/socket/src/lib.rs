@@ -1,0 +1,63 @@
+//! The sockets of devices: connecting, frames, disconnecting (`docs/protocol.md`, section 8).
+
+mod connect;
+mod message;
+
+use eko_protocol::frame::{self, TerminationReason};
+use eko_service::config::Needs;
+use eko_service::socket_event::{SocketAnswer, SocketEvent, SocketEventKind};
+use eko_service::{AppState, Problem};
+use eko_store::live::ConnectionId;
+use http::StatusCode;
+
+/// The settings that this function needs.
+pub const NEEDS: Needs =
+    Needs { token_keys: true, deliveries: true, parcels: true, sockets: true, ..Needs::NOTHING };
+
+/// Handles an event of the WebSocket API.
+///
+/// The calls are listed at [`connect`](eko_messaging::Messaging::connect),
+/// [`disconnect`](eko_messaging::Messaging::disconnect), and for a frame at
+/// [`use_socket`](eko_messaging::Messaging::use_socket) and at the verb that the frame asks for. Each
+/// frame to the device is a post.
+pub async fn handle(state: AppState, event: SocketEvent) -> SocketAnswer {
+    let SocketEvent { connection, request, kind } = event;
+    match kind {
+        SocketEventKind::Connect { headers } => {
+            connect::connect(&state, connection, &headers).await.unwrap_or_else(|problem| {
+                problem.log(&request, "CONNECT", "");
+                SocketAnswer::status(connect::status_of(&problem))
+            })
+        }
+        SocketEventKind::Message { body, is_binary } => {
+            message::answer(&state, &connection, &request, &body, is_binary).await;
+            SocketAnswer::DONE
+        }
+        SocketEventKind::Disconnect => match state.messaging().disconnect(&connection).await {
+            Ok(()) => SocketAnswer::DONE,
+            Err(error) => {
+                Problem::from(error).log(&request, "DISCONNECT", "");
+                SocketAnswer::status(StatusCode::SERVICE_UNAVAILABLE)
+            }
+        },
+    }
+}
+
+/// Tells a connection that a frame is refused.
+async fn refuse(
+    state: &AppState,
+    connection: &ConnectionId,
+    request: &str,
+    id: Option<&str>,
+    problem: &Problem,
+) {
+    problem.log(request, "FRAME", "");
+    let type_url = state.origin().problem(problem.kind().slug);
+    let document = problem.body(&type_url, &state.random_uuid());
+    state.messaging().post_to(connection, &frame::problem(id, document).to_string()).await;
+}
+
+/// Ends a connection that is not known, so that its client connects again.
+async fn end_unknown(state: &AppState, connection: &ConnectionId) {
+    state.messaging().hang_up_on(connection, TerminationReason::GoingAway).await;
+}

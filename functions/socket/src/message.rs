@@ -1,0 +1,92 @@
+//! `$default`: the frames of a device.
+
+use eko_messaging::live::SocketUse;
+use eko_protocol::Invalid;
+use eko_protocol::frame::{self, ClientFrame, FrameRequest, TerminationReason};
+use eko_protocol::json::JsonError;
+use eko_service::caller::Caller;
+use eko_service::{AppState, Problem, delivered};
+use eko_store::live::{ConnectionId, Socket};
+
+use crate::{end_unknown, refuse};
+
+/// Answers a message. Whatever it is, the device is told what becomes of it, as far as there is
+/// anything to tell.
+pub(crate) async fn answer(
+    state: &AppState,
+    connection: &ConnectionId,
+    request: &str,
+    body: &str,
+    is_binary: bool,
+) {
+    let (id, parsed) = read(body, is_binary);
+    let id = id.as_deref();
+    let socket = match state.messaging().use_socket(connection).await {
+        Ok(SocketUse::Open(socket)) => socket,
+        Ok(SocketUse::Expired(socket)) => {
+            return state.messaging().end_sockets(&[socket], TerminationReason::TokenExpired).await;
+        }
+        Ok(SocketUse::Flooded(socket)) => {
+            let what = "too many frames on this socket";
+            refuse(state, connection, request, id, &Problem::TooMany { retry_after: 60, what }).await;
+            return state.messaging().end_sockets(&[socket], TerminationReason::TooManyMessages).await;
+        }
+        Ok(SocketUse::Unknown) => return end_unknown(state, connection).await,
+        Err(error) => return refuse(state, connection, request, id, &error.into()).await,
+    };
+    let done = match parsed {
+        Ok(frame) => perform(state, &socket, id, frame).await,
+        Err(problem) => Err(problem),
+    };
+    match done {
+        Ok(frames) => {
+            state.messaging().post(&socket, &frames).await;
+        }
+        Err(problem) => {
+            refuse(state, connection, request, id, &problem).await;
+            if matches!(problem, Problem::DeviceRevoked) {
+                state.messaging().end_sockets(&[socket], TerminationReason::DeviceRevoked).await;
+            }
+        }
+    }
+}
+
+/// Reads a frame: its id, as far as it can be read, and its request.
+fn read(body: &str, is_binary: bool) -> (Option<String>, Result<FrameRequest, Problem>) {
+    if is_binary {
+        let detail = "a frame is a text message".to_owned();
+        return (None, Err(Problem::from(JsonError::NotJson(detail))));
+    }
+    match ClientFrame::parse(body.as_bytes()) {
+        Ok(ClientFrame { id, request }) => (id, Ok(request)),
+        Err(fault) => (fault.id, Err(fault.error.into())),
+    }
+}
+
+/// Does what a frame asks for. Returns the frames that it is answered with.
+async fn perform(
+    state: &AppState,
+    socket: &Socket,
+    id: Option<&str>,
+    request: FrameRequest,
+) -> Result<Vec<String>, Problem> {
+    let accepted = || id.map(|id| frame::accepted(id).to_string()).into_iter().collect();
+    let caller = Caller { user: socket.user.clone(), device: socket.device.clone() };
+    match request {
+        FrameRequest::Fetch => Ok(state.messaging().backlog(socket, id).await?),
+        FrameRequest::Delivered(activity) => {
+            let federates = state.config().federation.is_some();
+            delivered::acknowledge_entries(state, federates, &caller, &activity).await?;
+            Ok(accepted())
+        }
+        FrameRequest::Authenticate { token } => {
+            let token = state.tokens().verify_lasting(&token, state.now_ms())?;
+            if token.caller != caller {
+                return Err(Problem::NotYours(Invalid::at("/token", "must be of this socket's device")));
+            }
+            state.messaging().continue_socket(socket, token.expires_s).await?;
+            Ok(accepted())
+        }
+        FrameRequest::Ping => Ok(vec![frame::pong(id).to_string()]),
+    }
+}

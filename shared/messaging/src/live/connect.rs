@@ -1,0 +1,136 @@
+//! The life of a socket: connecting, frames that are counted, another token, disconnecting.
+
+use eko_protocol::frame::TerminationReason;
+use eko_protocol::limits::{FRAME_BURST, MAX_SOCKETS};
+use eko_store::device::{DeviceAddress, DeviceStatus};
+use eko_store::live::{ConnectionId, Live, Socket, UsedSocket};
+
+use crate::{Messaging, Refusal, Result};
+
+/// The socket on which a frame came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SocketUse {
+    /// The socket is open.
+    Open(Socket),
+    /// The access token has expired.
+    Expired(Socket),
+    /// The device has sent more frames than it may.
+    Flooded(Socket),
+    /// There is no such socket.
+    Unknown,
+}
+
+impl Messaging {
+    /// Registers the socket of a device, whose access token expires at `expires_s` (epoch seconds).
+    /// The device may wait for approval.
+    ///
+    /// GetItem of the device's record beside the UpdateItem of the account's budget; one PutItem and
+    /// one UpdateItem that register the socket. If the device has too many sockets, the oldest are
+    /// ended ([`end_sockets`](Self::end_sockets)); sockets whose time is over are removed.
+    ///
+    /// # Errors
+    /// [`Refusal::DeviceRevoked`], [`Refusal::OverBudget`]; the store is broken or out of reach.
+    pub async fn connect(
+        &self,
+        device: DeviceAddress<'_>,
+        expires_s: i64,
+        connection: ConnectionId,
+    ) -> Result<()> {
+        let charge = self.request_charge(device.user);
+        let (record, mut spending) =
+            tokio::join!(self.store().device_record(device), self.spend(Some(charge), None));
+        let status = record?.map(|record| record.status);
+        let is_pending = match status {
+            Some(DeviceStatus::Active) => {
+                spending.check()?;
+                false
+            }
+            // Only the account's own devices use up its budget.
+            Some(DeviceStatus::Pending) => {
+                self.give_back(spending).await;
+                true
+            }
+            Some(DeviceStatus::Revoked) | None => {
+                self.give_back(spending).await;
+                return Err(Refusal::DeviceRevoked.into());
+            }
+        };
+        let socket = Socket {
+            connection,
+            user: device.user.clone(),
+            device: device.device.clone(),
+            expires_s,
+            opened_ms: self.now_ms(),
+            is_pending,
+        };
+        let live = self.store().open_socket(&socket).await?;
+        self.make_room(&live, &socket).await;
+        Ok(())
+    }
+
+    /// Ends the oldest sockets of the device of a new one, and removes those of the user whose time
+    /// is over.
+    async fn make_room(&self, live: &Live, new: &Socket) {
+        let now_ms = self.now_ms();
+        let (over, open): (Vec<Socket>, Vec<Socket>) = (live.sockets.iter())
+            .filter(|socket| socket.connection != new.connection)
+            .cloned()
+            .partition(|socket| socket.is_over(now_ms));
+        self.forget(&over).await;
+        let mut others: Vec<Socket> = open.into_iter().filter(|socket| socket.device == new.device).collect();
+        others.truncate((others.len().saturating_add(1)).saturating_sub(MAX_SOCKETS));
+        self.end_sockets(&others, TerminationReason::Replaced).await;
+    }
+
+    /// Counts a frame that came on a connection, and finds out whose it is. One UpdateItem.
+    ///
+    /// # Errors
+    /// The store is broken or out of reach.
+    pub async fn use_socket(&self, connection: &ConnectionId) -> Result<SocketUse> {
+        let now_ms = self.now_ms();
+        let Some(UsedSocket { socket, frames }) = self.store().use_socket(connection, now_ms).await? else {
+            return Ok(SocketUse::Unknown);
+        };
+        let age_s = now_ms.saturating_sub(socket.opened_ms).max(0).unsigned_abs() / 1000;
+        Ok(if socket.is_expired(now_ms) {
+            SocketUse::Expired(socket)
+        } else if frames > FRAME_BURST.saturating_add(age_s) {
+            SocketUse::Flooded(socket)
+        } else {
+            SocketUse::Open(socket)
+        })
+    }
+
+    /// Continues a socket until another token of its device expires, at `expires_s` (epoch seconds).
+    /// A token that expires sooner than the present one changes nothing.
+    ///
+    /// GetItem of the device's record, and two UpdateItem.
+    ///
+    /// # Errors
+    /// [`Refusal::DeviceRevoked`]; the store is broken or out of reach.
+    pub async fn continue_socket(&self, socket: &Socket, expires_s: i64) -> Result<()> {
+        let record = self.store().device_record(socket.address()).await?;
+        let is_pending = match record.map(|record| record.status) {
+            Some(DeviceStatus::Active) => false,
+            Some(DeviceStatus::Pending) => true,
+            Some(DeviceStatus::Revoked) | None => return Err(Refusal::DeviceRevoked.into()),
+        };
+        let expires_s = expires_s.max(socket.expires_s);
+        // A socket that was removed meanwhile is ended already.
+        self.store().continue_socket(&Socket { expires_s, is_pending, ..socket.clone() }).await?;
+        Ok(())
+    }
+
+    /// Removes a socket whose connection has ended. One GetItem; one UpdateItem and one
+    /// BatchWriteItem, if the socket is still registered.
+    ///
+    /// # Errors
+    /// The store is broken or out of reach. A connection that has ended is removed by the first post
+    /// to it.
+    pub async fn disconnect(&self, connection: &ConnectionId) -> Result<()> {
+        if let Some(socket) = self.store().socket(connection, self.now_ms()).await? {
+            self.store().remove_sockets(&socket.user, std::slice::from_ref(connection)).await?;
+        }
+        Ok(())
+    }
+}

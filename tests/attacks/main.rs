@@ -30,6 +30,7 @@ mod replays;
 mod reports;
 mod rotation;
 mod signatures;
+mod sockets;
 mod takes;
 mod thief;
 mod unverified;

@@ -27,11 +27,15 @@ pub use entry::entry_activity;
 /// four times as long after each failure.
 const ANNOUNCE_SECONDS: i32 = 5;
 
+/// The time after which a connection is established, in milliseconds, if it ever is. Lambda ends the
+/// function sooner.
+const ESTABLISHED_MS: i64 = 15_000;
+
 impl Messaging {
     /// Posts frames to a socket, one after another. Returns the number of those that were taken.
     ///
     /// One PostToConnection for each. After the first one that fails, no other is posted. A socket
-    /// that is gone is removed: one UpdateItem and one BatchWriteItem. Otherwise one
+    /// that is gone is removed, unless it is new: one UpdateItem and one BatchWriteItem. Otherwise one
     /// SendMessageBatch orders that the device is told to fetch. Failures of these are only logged,
     /// because the mailbox has everything.
     pub async fn post(&self, socket: &Socket, frames: &[String]) -> usize {
@@ -40,7 +44,11 @@ impl Messaging {
             match sockets.post(&socket.connection, frame).await {
                 PostOutcome::Sent => {}
                 PostOutcome::Gone => {
-                    self.forget(std::slice::from_ref(socket)).await;
+                    // A connection that is being established answers as one that is gone. Its device
+                    // fetches then, and finds what is in the mailbox by now.
+                    if self.now_ms().saturating_sub(socket.opened_ms) >= ESTABLISHED_MS {
+                        self.forget(std::slice::from_ref(socket)).await;
+                    }
                     return taken;
                 }
                 PostOutcome::Busy | PostOutcome::Failed => {

@@ -3,6 +3,8 @@
 
 use eko_client::device::OutgoingEnvelope;
 use eko_engines::connections::WAITING_MESSAGES;
+use eko_store::device::DeviceAddress;
+use eko_store::live::ConnectionId;
 use eko_testkit::{CallFault, envelope};
 use serde_json::{Value, json};
 
@@ -64,6 +66,25 @@ async fn connecting_while_entries_are_delivered_leaves_no_gap() {
     }
 }
 
+/// A connection that is being established cannot be posted to. It stays registered, and its device
+/// finds the entry when it fetches.
+#[tokio::test]
+async fn a_connection_that_is_being_established_is_not_forgotten() {
+    let (world, alice, bob) = alice_and_bob().await;
+    let mut connection = world.engines.connections().open();
+    let id = ConnectionId::parse(&connection.id).unwrap();
+    let expires_s = world.now_ms() / 1000 + 900;
+    let device = DeviceAddress::new(bob.user(), bob.id());
+    world.state.messaging().connect(device, expires_s, id).await.unwrap();
+    world.send(&alice, &[&bob]).await;
+    world.deliver().await;
+    connection.establish();
+    assert_eq!(world.messages(&bob).await.len(), 1);
+    world.send(&alice, &[&bob]).await;
+    world.deliver().await;
+    assert!(connection.try_receive().is_some());
+}
+
 #[tokio::test]
 async fn many_entries_and_long_ones_are_announced() {
     let (world, alice, bob) = alice_and_bob().await;
@@ -115,6 +136,7 @@ async fn the_backlog_ends_with_the_counts_of_keys() {
 async fn a_connection_that_is_gone_is_removed() {
     let (world, alice, bob) = alice_and_bob().await;
     drop(world.connect(&bob).await.unwrap());
+    world.advance(15_000);
     let mut socket = world.connect(&bob).await.unwrap();
     let posts = |made: Vec<String>| made.iter().filter(|call| *call == "PostToConnection").count();
     for expected in [2, 1] {

@@ -38,6 +38,7 @@ async fn a_message_to_a_socket() {
             world.deliver().await;
             assert_eq!(world.reports(alice).await.len(), 1, "{run}");
             // Sockets of processes that died are forgotten by the first post to them.
+            world.advance(15_000);
             world.send(alice, &[bob]).await;
             world.deliver().await;
             let live = world.state.store().live(&[bob.user()]).await.unwrap();

@@ -19,6 +19,8 @@ pub struct Capabilities {
     pub issuer: String,
     /// The client id that ID tokens must be issued for.
     pub audience: String,
+    /// The address of the sockets (section 8), if the server has sockets.
+    pub live: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -26,6 +28,7 @@ pub struct Capabilities {
 struct CapabilitiesDocument {
     origin: String,
     protocol_version: String,
+    live: Option<String>,
     auth: CapabilitiesAuth,
 }
 
@@ -54,6 +57,7 @@ impl Capabilities {
             protocol_version: wire.protocol_version,
             issuer: wire.auth.issuer,
             audience: wire.auth.audience,
+            live: wire.live,
         })
     }
 }

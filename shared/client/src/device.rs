@@ -13,6 +13,7 @@
 
 mod chain;
 mod inbox;
+mod live;
 mod outbox;
 mod packages;
 mod pending;
@@ -32,6 +33,7 @@ use serde_json::Value;
 use crate::{Auth, Body, ClientError, DeviceKeys, Environment, Exchange, Reach, Transport};
 
 pub use inbox::{EntryContent, MailboxEntry, MailboxPage};
+pub use live::ServerFrame;
 pub use outbox::{OutgoingEnvelope, SendOutcome};
 pub use packages::{PoolCount, TakenPackages};
 pub use pending::PendingDevice;
@@ -112,6 +114,11 @@ impl<T: Transport> Device<T> {
     pub fn with_local_servers(mut self, servers: Vec<Origin>) -> Self {
         self.reach.add_local(servers);
         self
+    }
+
+    /// Returns the way to servers.
+    pub(crate) fn transport(&self) -> &T {
+        &self.transport
     }
 
     /// Returns the server's origin.

@@ -5,7 +5,7 @@
 //!
 //! | What | Type | Given here |
 //! |---|---|---|
-//! | the way to servers | [`Transport`] | [`HttpTransport`] |
+//! | the way to servers | [`Transport`]; for live delivery [`SocketTransport`](transport::SocketTransport) | [`HttpTransport`] |
 //! | a Signal library | [`SignalSessions`] | none, see [Sessions](#sessions) |
 //! | a place for keys and messages | [`DeviceStore`] | one SQLite file, or memory |
 //! | time and randomness | [`Environment`] | those of the system |
@@ -125,6 +125,12 @@
 //! They come in through the trait [`SignalSessions`]. `eko-cli` implements it with libsignal, which
 //! is AGPL-3.0.
 //!
+//! # Live delivery
+//!
+//! [`Messenger::receive`] fetches the mailbox once. [`Messenger::live_feed`] keeps a socket on which the
+//! server sends entries at once, fetches while there is none, and leaves the waiting to the program:
+//! the library has neither timers nor tasks.
+//!
 //! # What the library checks
 //!
 //! It trusts a server with nothing that it can check. It replays the device chain of every user
@@ -142,7 +148,7 @@
 //! * [`device`]: single calls, one method each. For tools and tests that need no store.
 //! * [`keys`], [`joining`], [`id_token`], [`fingerprint`], [`sessions`]: cryptography, as far as it is
 //!   not the Signal library's.
-//! * [`exchange`], [`transport`]: one HTTP request and its answer.
+//! * [`exchange`], [`transport`]: one HTTP request and its answer, and the frames of a socket.
 //!
 //! `docs/protocol.md` specifies the protocol. Section numbers in these pages are its.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -29,6 +29,7 @@ mod invitations;
 mod joining;
 mod keeping;
 mod leaving;
+mod live;
 mod notice;
 mod person;
 mod receipts;
@@ -67,6 +68,10 @@ pub use incoming::REMEMBERED_MS;
 pub use invitations::{ALL_TOLD, Invitation, JoinedGroup};
 pub use joining::JoinState;
 pub use leaving::CALL_PAUSE_MS;
+pub use live::{
+    ANSWER_MS, DeliveryMode, FIRST_CONNECT_PAUSE_MS, FetchingReason, LONGEST_CONNECT_PAUSE_MS, LiveFeed,
+    PING_MS, RENEWED_AFTER_MS, STABLE_AFTER_MS,
+};
 pub use notice::{GroupEvent, Notice, Severity, UnreadableReason};
 pub use person::Person;
 pub use receipts::READ_FOR_RECEIPTS;

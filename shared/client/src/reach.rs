@@ -42,6 +42,36 @@ impl Reach {
         let known = self.own.owns(url) || self.local.iter().any(|server| server.owns(url));
         if known || is_public(url) { Ok(()) } else { Err(ClientError::Unfetchable(url.to_owned())) }
     }
+
+    /// Checks the address of sockets that the own server has named. An access token goes there.
+    ///
+    /// # Errors
+    /// [`ClientError::Unfetchable`] unless the address is under `wss`, and at a public domain name, or
+    /// at the own server's name or below it. A server under http, which is on this machine, may name
+    /// an address under `ws` at its own host and port instead.
+    pub fn check_socket(&self, url: &str) -> Result<(), ClientError> {
+        let is_good = match url.split_once("://") {
+            Some(("ws", rest)) => {
+                let plain = format!("http://{rest}");
+                self.own.as_str() == plain || self.own.owns(&plain)
+            }
+            Some(("wss", rest)) => {
+                let secured = format!("https://{rest}");
+                let is_own = self.own.as_str().starts_with("https://")
+                    && Url::parse(&secured)
+                        .is_ok_and(|url| url.host_str().is_some_and(|it| self.is_below(it)));
+                is_own || is_public(&secured)
+            }
+            _ => false,
+        };
+        if is_good { Ok(()) } else { Err(ClientError::Unfetchable(url.to_owned())) }
+    }
+
+    /// True if a host name is the own server's or below it.
+    fn is_below(&self, host: &str) -> bool {
+        let own = self.own.host();
+        host == own || host.strip_suffix(own).is_some_and(|rest| rest.ends_with('.'))
+    }
 }
 
 /// True if a URL is under https at a domain name that is neither this machine's nor one of its
@@ -113,6 +143,36 @@ mod tests {
         reach.add_local(vec![Origin::parse("http://localhost:8081").unwrap()]);
         assert!(fetches(&reach, "http://localhost:8081/user/bob/devices"));
         assert!(!fetches(&reach, "http://localhost:8082/user/bob/devices"));
+    }
+
+    #[test]
+    fn a_token_goes_to_sockets_under_tls_or_to_the_own_local_server() {
+        let opens = |own: &str, url: &str| Reach::of(Origin::parse(own).unwrap()).check_socket(url).is_ok();
+        for (own, url) in [
+            ("https://a.example", "wss://live.a.example"),
+            ("https://a.example", "wss://sockets.other.example/x"),
+            ("https://eko.internal", "wss://live.eko.internal/x"),
+            ("http://localhost:8080", "ws://localhost:8080/live"),
+            ("http://localhost:8080", "wss://live.a.example"),
+        ] {
+            assert!(opens(own, url), "{own} {url}");
+        }
+        for (own, url) in [
+            ("https://a.example", "ws://a.example/live"),
+            ("https://a.example", "ws://localhost:8080/live"),
+            ("https://a.example", "wss://localhost/live"),
+            ("https://a.example", "wss://10.0.0.1/live"),
+            ("https://a.example", "https://live.a.example"),
+            ("https://eko.internal", "wss://other.internal"),
+            ("https://eko.internal", "wss://noteko.internal"),
+            ("http://localhost:8080", "ws://localhost:8081/live"),
+            ("http://localhost:8080", "ws://localhost:80801/live"),
+            ("http://localhost:8080", "ws://localhost:8080@b.example/live"),
+            ("http://localhost:8080", "wss://localhost:8443/live"),
+            ("http://localhost:8080", ""),
+        ] {
+            assert!(!opens(own, url), "{own} {url}");
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! The way of a request to a server: over HTTP or, in a test, directly into its router.
+//! The way of a request to a server: over HTTP or, in a test, directly into its router. Beside it the
+//! way of frames on a socket.
 
 mod over_http;
+mod socket;
 
 use std::future::Future;
 
@@ -8,7 +10,8 @@ use http::{Request, Response};
 
 /// The bytes of a body, for implementations of [`Transport`].
 pub use bytes::Bytes;
-pub use over_http::HttpTransport;
+pub use over_http::{HttpTransport, WebSocket};
+pub use socket::{Socket, SocketOpening, SocketTransport};
 
 /// Carries a request to a server and returns the answer. It does not try again: only the caller
 /// knows which requests may be repeated.

@@ -81,7 +81,8 @@ impl<T: Transport> Device<T> {
         answer.expect(StatusCode::NO_CONTENT).map(drop)
     }
 
-    fn entry(&self, activity: &Value) -> Result<MailboxEntry, Invalid> {
+    /// Reads an entry, as a page or a frame has it.
+    pub(super) fn entry(&self, activity: &Value) -> Result<MailboxEntry, Invalid> {
         let received = text(activity, "eko:received")?;
         Ok(MailboxEntry {
             address: text(activity, "eko:entry")?.to_owned(),

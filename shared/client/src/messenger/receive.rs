@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 
 use eko_protocol::json;
+use eko_protocol::limits::MAX_DELIVERED;
 use futures_util::future::join_all;
 
 use super::incoming::EntryDisposition;
 use super::unknown::LaterEntries;
 use super::{Messenger, MessengerError, Notice, UnreadableReason};
-use crate::device::{EntryContent, MailboxEntry};
+use crate::device::{EntryContent, MailboxEntry, PoolCount};
 use crate::store::{DeviceStoreError, StoredMessage};
 use crate::{ClientError, SignalSessions, Transport};
 
@@ -18,8 +19,6 @@ pub const HOLD_MS: i64 = 5_000;
 /// The time for which an entry is left alone that cannot be read now. The sender's server is asked
 /// no more often than that.
 const LEFT_MS: i64 = 60_000;
-/// The number of entries that one acknowledgement names.
-const ACKNOWLEDGED_AT_ONCE: usize = 100;
 
 /// The addresses of entries that were taken and are to be acknowledged.
 #[derive(Default)]
@@ -40,6 +39,15 @@ pub struct ReceivedBatch {
     /// The time at which to call [`Messenger::place`], in epoch milliseconds: a message waits until
     /// then for one before it.
     pub look_again_ms: Option<i64>,
+    /// The addresses of the entries that need not come again: they were acknowledged, or are to be.
+    pub(super) settled: Vec<String>,
+}
+
+impl ReceivedBatch {
+    /// True if nothing came.
+    pub fn is_quiet(&self) -> bool {
+        self.messages.is_empty() && self.notices.is_empty()
+    }
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -57,13 +65,39 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub async fn receive(&self) -> Result<ReceivedBatch, MessengerError> {
         let mut received = ReceivedBatch::default();
         let walked = self.walk(&mut received).await;
+        self.complete(received, walked).await
+    }
+
+    /// Takes entries of the mailbox that a socket has brought, as [`Messenger::receive`] takes those of
+    /// a page, and does what follows. Those of which their authors' servers hear are passed to
+    /// `acknowledge` as soon as they are kept.
+    ///
+    /// # Errors
+    /// Those of [`Messenger::receive`].
+    pub(super) async fn take_entries(
+        &self,
+        entries: Vec<MailboxEntry>,
+        keys_left: Option<PoolCount>,
+        acknowledge: impl AsyncFnOnce(Vec<String>),
+    ) -> Result<ReceivedBatch, MessengerError> {
+        let mut received = ReceivedBatch::default();
+        let walked = self.walk_entries(entries, keys_left, &mut received, acknowledge).await;
+        self.complete(received, walked).await
+    }
+
+    /// Adds what the entries have led to: messages that have their positions, and notices.
+    async fn complete(
+        &self,
+        mut received: ReceivedBatch,
+        walked: Result<(), MessengerError>,
+    ) -> Result<ReceivedBatch, MessengerError> {
         self.place(&mut received)?;
         self.keep_waiting_only(&mut received.notices).await;
         let kept = self.kept_notices(&received.notices)?;
         received.notices.extend(kept);
         received.notices.extend(self.device_changes()?);
         match walked {
-            Err(error) if received.messages.is_empty() && received.notices.is_empty() => Err(error),
+            Err(error) if received.is_quiet() => Err(error),
             _ => Ok(received),
         }
     }
@@ -95,10 +129,40 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let mut later = LaterEntries::default();
         let mut page = self.signed_in(async || self.device.fetch().await).await?;
         let keys_left = loop {
-            self.take_page(page.entries, received, &mut later).await?;
+            let taken = self.take_page(page.entries, received, &mut later).await?;
+            self.settle_entries(taken, received).await?;
             let Some(next) = page.next else { break page.keys_left };
             page = self.signed_in(async || self.device.fetch_after(&next).await).await?;
         };
+        self.follow_up(later, received, Some(keys_left)).await
+    }
+
+    async fn walk_entries(
+        &self,
+        entries: Vec<MailboxEntry>,
+        keys_left: Option<PoolCount>,
+        received: &mut ReceivedBatch,
+        acknowledge: impl AsyncFnOnce(Vec<String>),
+    ) -> Result<(), MessengerError> {
+        self.retry_after_chains(&mut received.notices)?;
+        let mut later = LaterEntries::default();
+        let mut taken = self.take_page(entries, received, &mut later).await?;
+        let confirmed = std::mem::take(&mut taken.confirmed);
+        received.settled.extend(confirmed.iter().cloned());
+        if !confirmed.is_empty() {
+            acknowledge(confirmed).await;
+        }
+        self.settle_entries(taken, received).await?;
+        self.follow_up(later, received, keys_left).await
+    }
+
+    /// Does what follows a look: it takes the entries that were put aside, and does what is due.
+    async fn follow_up(
+        &self,
+        later: LaterEntries,
+        received: &mut ReceivedBatch,
+        keys_left: Option<PoolCount>,
+    ) -> Result<(), MessengerError> {
         // What the user has written waits for no chain that is read for something else.
         self.flush().await?;
         self.take_later(later, received).await?;
@@ -112,7 +176,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.settle_views().await?;
         self.put_receipts().await?;
         self.flush().await?;
-        received.notices.extend(self.upkeep(keys_left).await?);
+        if let Some(keys_left) = keys_left {
+            received.notices.extend(self.upkeep(keys_left).await?);
+        }
         made.and(renewed)
     }
 
@@ -129,20 +195,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })
     }
 
-    /// Takes the entries of a page that need no other server, and puts the others aside.
+    /// Takes the entries that need no other server, and puts the others aside. Returns those that are to
+    /// be acknowledged.
     async fn take_page(
         &self,
         entries: Vec<MailboxEntry>,
         received: &mut ReceivedBatch,
         later: &mut LaterEntries,
-    ) -> Result<(), MessengerError> {
+    ) -> Result<TakenEntries, MessengerError> {
         let mut taken = TakenEntries::default();
         for entry in entries {
             if let Some(entry) = self.put_aside(entry, later)? {
                 self.take_into(&entry, received, &mut taken).await?;
             }
         }
-        self.settle_entries(&taken).await
+        Ok(taken)
     }
 
     /// Takes an entry, unless it was left alone a short time ago. It is to be acknowledged by
@@ -173,12 +240,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(disposition)
     }
 
-    /// Acknowledges the entries that were taken.
-    pub(super) async fn settle_entries(&self, taken: &TakenEntries) -> Result<(), MessengerError> {
+    /// Acknowledges the entries that were taken, over HTTP.
+    pub(super) async fn settle_entries(
+        &self,
+        taken: TakenEntries,
+        received: &mut ReceivedBatch,
+    ) -> Result<(), MessengerError> {
         // An entry that is not acknowledged comes again, and is recognised then.
-        for some in taken.confirmed.chunks(ACKNOWLEDGED_AT_ONCE) {
-            self.signed_in(async || self.device.acknowledge(some).await).await?;
-        }
+        self.acknowledge_all(&taken.confirmed).await?;
+        received.settled.extend(taken.confirmed);
         let drops = taken.dropped.iter();
         let drops = drops.map(|entry| self.signed_in(async || self.device.discard(entry).await));
         for gone in join_all(drops).await {
@@ -186,6 +256,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Err(MessengerError::Client(ClientError::Problem(problem))) if problem.status == 404 => {}
                 other => other?,
             }
+        }
+        received.settled.extend(taken.dropped);
+        Ok(())
+    }
+
+    /// Acknowledges entries over HTTP. Their authors' servers hear of it.
+    pub(super) async fn acknowledge_all(&self, entries: &[String]) -> Result<(), MessengerError> {
+        for some in entries.chunks(MAX_DELIVERED) {
+            self.signed_in(async || self.device.acknowledge(some).await).await?;
         }
         Ok(())
     }

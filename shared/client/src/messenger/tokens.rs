@@ -2,6 +2,7 @@
 
 use super::joining::note_end;
 use super::{Messenger, MessengerError};
+use crate::device::DeviceTokens;
 use crate::store::DeviceStoreError;
 use crate::{ClientError, SignalSessions, Transport};
 
@@ -22,6 +23,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.with_tokens(call).await
     }
 
+    /// Returns tokens of which the access token lasts. One call if they are to be replaced.
+    pub(super) async fn fresh_tokens(&self) -> Result<Option<DeviceTokens>, MessengerError> {
+        let ends_ms = self.device.tokens().map_or(0, |tokens| tokens.expires_ms);
+        if ends_ms.saturating_sub(self.now_ms()) < SOON_MS {
+            self.refresh(false).await?;
+        }
+        Ok(self.device.tokens())
+    }
+
     /// Makes a call with a valid token. If the server says that the token is not valid, it makes
     /// the call once more with a new one.
     pub(super) async fn with_tokens<R>(
@@ -39,10 +49,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         &self,
         call: impl AsyncFn() -> Result<R, ClientError>,
     ) -> Result<R, MessengerError> {
-        let ends_ms = self.device.tokens().map_or(0, |tokens| tokens.expires_ms);
-        if ends_ms.saturating_sub(self.now_ms()) < SOON_MS {
-            self.refresh(false).await?;
-        }
+        self.fresh_tokens().await?;
         match call().await {
             Err(ClientError::Problem(problem))
                 if problem.status == 401 && problem.slug() != "device-revoked" =>

@@ -237,7 +237,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.failed().note_away(&recipient, self.now_ms());
             }
         }
-        self.settle_entries(&taken).await?;
+        self.settle_entries(taken, received).await?;
         outcome
     }
 

@@ -1,5 +1,7 @@
 //! The transport over HTTP.
 
+mod web_socket;
+
 use std::error::Error;
 use std::time::Duration;
 
@@ -8,6 +10,8 @@ use http::{Request, Response, Uri, uri};
 use reqwest::redirect::Policy;
 
 use super::{Transport, TransportError};
+
+pub use web_socket::WebSocket;
 
 /// The time within which an answer must arrive: a page of a mailbox over a slow line.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -68,20 +72,24 @@ impl Transport for HttpTransport {
     async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         *request.uri_mut() = self.target(request.uri())?;
         let request = reqwest::Request::try_from(request).map_err(failure)?;
-        let mut answer = self.client.execute(request).await.map_err(failure)?;
-        let mut response = Response::new(Bytes::new());
-        *response.status_mut() = answer.status();
-        *response.headers_mut() = std::mem::take(answer.headers_mut());
-        let mut body = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(failure)? {
-            if body.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
-                return Err(TransportError::TooLong);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        *response.body_mut() = body.freeze();
-        Ok(response)
+        read_answer(self.client.execute(request).await.map_err(failure)?).await
     }
+}
+
+/// Reads an answer to its end.
+async fn read_answer(mut answer: reqwest::Response) -> Result<Response<Bytes>, TransportError> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = answer.status();
+    *response.headers_mut() = std::mem::take(answer.headers_mut());
+    let mut body = BytesMut::new();
+    while let Some(chunk) = answer.chunk().await.map_err(failure)? {
+        if body.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
+            return Err(TransportError::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    *response.body_mut() = body.freeze();
+    Ok(response)
 }
 
 /// Returns the error with its innermost reason, which says most: "connection refused" rather than

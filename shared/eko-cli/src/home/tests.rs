@@ -128,6 +128,7 @@ fn naming(origin: &str, issuer: &str, audience: &str) -> Capabilities {
         protocol_version: "0".to_owned(),
         issuer: issuer.to_owned(),
         audience: audience.to_owned(),
+        live: None,
     }
 }
 

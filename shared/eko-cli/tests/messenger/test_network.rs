@@ -8,6 +8,8 @@ use eko_testkit::{DirectTransport, World};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 
+use crate::test_sockets::TestSockets;
+
 /// The turns of the other tasks after which a held request is let go in any case.
 const MOST_TURNS: usize = 100_000;
 
@@ -26,6 +28,8 @@ pub(crate) struct TestNetwork {
     held: Arc<Mutex<Option<HoldFn>>>,
     /// The paths of the requests that are held.
     waiting: Arc<Mutex<Vec<String>>>,
+    /// The sockets of the one device that has any.
+    pub(crate) sockets: TestSockets,
 }
 
 /// A request and its answer, on their way.
@@ -64,8 +68,8 @@ impl TestNetwork {
     /// Creates a network that reaches these servers.
     pub(crate) fn to(worlds: &[&World]) -> Self {
         let (servers, seen, asked, tamper, failing, dropped) = Default::default();
-        let (held, waiting) = Default::default();
-        let network = Self { servers, seen, asked, tamper, failing, dropped, held, waiting };
+        let (held, waiting, sockets) = Default::default();
+        let network = Self { servers, seen, asked, tamper, failing, dropped, held, waiting, sockets };
         worlds.iter().for_each(|world| network.reach(world));
         network
     }

@@ -1,0 +1,338 @@
+//! Live delivery (section 8): entries come on a socket while there is one, and are fetched otherwise.
+//!
+//! A [`LiveFeed`] has no timers and no tasks. Its caller asks it to go on ([`LiveFeed::advance`]) when a
+//! frame has come ([`LiveFeed::arrival`]) and when something is due ([`LiveFeed::due_ms`]).
+//!
+//! The mailbox decides what there is, and a socket only says it earlier. So every doubt ends in a
+//! fetch: when a socket opens and when it ends, after `Announce` and after a frame that the server
+//! refused, and when a message waits for one before it.
+
+mod mode;
+mod plan;
+mod socket_state;
+
+use futures_util::FutureExt as _;
+
+pub use mode::{DeliveryMode, FetchingReason};
+use plan::DeliveryPlan;
+pub use plan::{FIRST_CONNECT_PAUSE_MS, LONGEST_CONNECT_PAUSE_MS, STABLE_AFTER_MS};
+pub use socket_state::{ANSWER_MS, PING_MS, RENEWED_AFTER_MS};
+use socket_state::{EntryGroup, SocketState};
+
+use super::{Messenger, MessengerError, ReceivedBatch};
+use crate::capabilities::Capabilities;
+use crate::transport::{Socket, SocketTransport};
+use crate::{SignalSessions, Transport};
+
+/// The number of frames that are read before what they say is done.
+const FRAMES_AT_ONCE: usize = 256;
+/// The time between two looks at what is due while nothing comes.
+const IDLE_MS: i64 = 60_000;
+/// The time after which entries are fetched again that stayed in the mailbox. It is longer than the
+/// time for which the messenger leaves them alone.
+const LEFT_AGAIN_MS: i64 = 61_000;
+/// The number of acknowledgements that are kept while the server is out of reach. Further entries come
+/// again, and are recognised.
+const MOST_UNACKNOWLEDGED: usize = 1000;
+
+/// The entries of a device, as they come: on a socket, or by fetching.
+pub struct LiveFeed<'m, T: SocketTransport, S> {
+    messenger: &'m Messenger<T, S>,
+    open: Option<OpenSocket<T::Socket>>,
+    plan: DeliveryPlan,
+    mode: DeliveryMode,
+    /// The address of the sockets, once the server has named it.
+    address: Option<String>,
+    /// The entries that were taken and not acknowledged when their socket ended.
+    unacknowledged: Vec<String>,
+    /// The time of the last look.
+    looked_ms: i64,
+    is_in_touch: bool,
+}
+
+/// An open socket with its state.
+struct OpenSocket<K> {
+    socket: K,
+    state: SocketState,
+}
+
+/// The next look of a feed.
+enum FeedLook {
+    /// The mailbox is fetched over HTTP.
+    Mailbox,
+    /// These entries are taken, which may be none. What is due is done in any case.
+    Entries(EntryGroup),
+}
+
+impl<T: Transport + SocketTransport, S: SignalSessions> Messenger<T, S> {
+    /// Returns the feed of this device's entries. While it has no socket, the pause between two fetches
+    /// grows up to `longest_pause_ms`. Makes no call. A device has one feed at a time.
+    pub fn live_feed(&self, longest_pause_ms: i64) -> LiveFeed<'_, T, S> {
+        LiveFeed {
+            messenger: self,
+            open: None,
+            plan: DeliveryPlan::new(&self.environment, longest_pause_ms),
+            mode: DeliveryMode::Fetching(FetchingReason::Beginning),
+            address: None,
+            unacknowledged: Vec::new(),
+            looked_ms: i64::MIN,
+            is_in_touch: true,
+        }
+    }
+}
+
+impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
+    /// Returns the way in which entries come now.
+    pub fn mode(&self) -> &DeliveryMode {
+        &self.mode
+    }
+
+    /// True if the server has answered the last fetch, or a socket is open.
+    pub fn is_in_touch(&self) -> bool {
+        self.open.is_some() || self.is_in_touch
+    }
+
+    /// Fetches again soon if there is no socket, because the user has sent something.
+    pub fn expect_answer(&mut self) {
+        self.plan.hasten();
+    }
+
+    /// Returns the time at which to call [`LiveFeed::advance`], in epoch milliseconds.
+    pub fn due_ms(&self) -> i64 {
+        let due_ms = match &self.open {
+            Some(open) => open.state.due_ms(),
+            None => self.plan.fetch_ms().min(self.plan.connect_ms()),
+        };
+        due_ms.min(self.looked_ms.saturating_add(IDLE_MS))
+    }
+
+    /// Waits until a frame has come because of which [`LiveFeed::advance`] is to be called earlier than
+    /// [`LiveFeed::due_ms`] has said, or until the socket has ended. Waits for ever if there is no socket. Nothing is lost if the future is dropped.
+    pub async fn arrival(&mut self) {
+        let Some(open) = &mut self.open else { return std::future::pending().await };
+        let due_ms = open.state.due_ms();
+        while !open.state.is_ready() && open.state.due_ms() >= due_ms {
+            let next = open.socket.next().await;
+            self.messenger.take_frame(open, next);
+        }
+    }
+
+    /// Does what is due: opens a socket, sends frames, takes what has come, or fetches. Then does what
+    /// follows, as [`Messenger::receive`] does.
+    ///
+    /// # Errors
+    /// Those of [`Messenger::receive`]. The feed goes on with the next call.
+    pub async fn advance(&mut self) -> Result<ReceivedBatch, MessengerError> {
+        self.read_frames();
+        self.leave_ended().await;
+        if self.open.is_none() {
+            self.acknowledge_over_http().await;
+            if self.plan.connect_ms() <= self.messenger.now_ms() {
+                self.connect().await;
+            }
+        }
+        self.continue_socket().await;
+        self.send_due().await;
+        let looked = self.look().await;
+        self.send_due().await;
+        looked
+    }
+
+    /// Reads the frames that have come already.
+    fn read_frames(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        for _ in 0..FRAMES_AT_ONCE {
+            if open.state.end().is_some() {
+                return;
+            }
+            let Some(next) = open.socket.next().now_or_never() else {
+                // Nothing of what the server has said is unread.
+                return open.state.check(self.messenger.now_ms());
+            };
+            self.messenger.take_frame(open, next);
+        }
+    }
+
+    /// Leaves a socket that has ended.
+    async fn leave_ended(&mut self) {
+        let Some(reason) = self.open.as_ref().and_then(|open| open.state.end().cloned()) else { return };
+        let Some(mut open) = self.open.take() else { return };
+        open.socket.close().await;
+        self.plan.note_end(&reason, open.state.age_ms(self.messenger.now_ms()));
+        self.mode = DeliveryMode::Fetching(reason);
+        self.unacknowledged.extend(open.state.into_unacknowledged());
+        self.unacknowledged.truncate(MOST_UNACKNOWLEDGED);
+    }
+
+    /// Acknowledges over HTTP what no socket has acknowledged. If that fails, it is tried again with the
+    /// next look.
+    async fn acknowledge_over_http(&mut self) {
+        if self.unacknowledged.is_empty() || self.plan.fetch_ms() > self.messenger.now_ms() {
+            return;
+        }
+        if self.messenger.acknowledge_all(&self.unacknowledged).await.is_ok() {
+            self.unacknowledged.clear();
+        }
+    }
+
+    async fn connect(&mut self) {
+        let messenger = self.messenger;
+        if let Err(error @ MessengerError::Pending) = messenger.require_joined().await {
+            self.plan.note_pending();
+            self.mode = DeliveryMode::Fetching(FetchingReason::Unopened(error.to_string()));
+            return;
+        }
+        let address = match self.address().await {
+            Ok(Some(address)) => address,
+            Ok(None) => {
+                self.plan.note_absent();
+                self.mode = DeliveryMode::Fetching(FetchingReason::NoSockets);
+                return;
+            }
+            Err(error) => return self.note_unopened(&error),
+        };
+        match messenger.signed_in(async || messenger.device.open_socket(&address).await).await {
+            Ok(socket) => {
+                let token_ends_ms = messenger.device.tokens().map_or(0, |tokens| tokens.expires_ms);
+                let state = SocketState::new(&messenger.environment, token_ends_ms);
+                self.open = Some(OpenSocket { socket, state });
+                self.mode = DeliveryMode::Live;
+            }
+            Err(error) => self.note_unopened(&error),
+        }
+    }
+
+    /// Notes that a socket could not be opened. The fetch that follows says what the user must know.
+    fn note_unopened(&mut self, error: &MessengerError) {
+        // The server may have moved its sockets.
+        self.address = None;
+        self.plan.note_unopened(error.retry_after_s().unwrap_or(0));
+        self.mode = DeliveryMode::Fetching(FetchingReason::Unopened(error.to_string()));
+    }
+
+    /// Returns the address of the sockets. One call, until the server has named it.
+    async fn address(&mut self) -> Result<Option<String>, MessengerError> {
+        if self.address.is_none() {
+            let device = &self.messenger.device;
+            self.address = Capabilities::fetch(device.transport(), device.origin().as_str()).await?.live;
+        }
+        Ok(self.address.clone())
+    }
+
+    /// Sends another access token before the present one ends.
+    async fn continue_socket(&mut self) {
+        let (messenger, now_ms) = (self.messenger, self.messenger.now_ms());
+        let Some(open) = self.open.as_mut().filter(|open| open.state.wants_token(now_ms)) else { return };
+        // The server ends the socket if there is no other token in time.
+        open.state.postpone_token(now_ms);
+        if let Ok(Some(tokens)) = messenger.fresh_tokens().await {
+            let frame = open.state.authenticate(&tokens, messenger.now_ms());
+            open.send(frame).await;
+        }
+    }
+
+    async fn send_due(&mut self) {
+        let now_ms = self.messenger.now_ms();
+        let Some(open) = &mut self.open else { return };
+        if open.state.end().is_some() {
+            return;
+        }
+        for frame in open.state.due_frames(now_ms) {
+            open.send(frame).await;
+        }
+        let refused = open.state.take_refused();
+        if !refused.is_empty() && self.messenger.acknowledge_all(&refused).await.is_err() {
+            // They come again, and are recognised.
+            open.state.look_at(now_ms.saturating_add(LEFT_AGAIN_MS));
+        }
+    }
+
+    fn next_look(&mut self) -> FeedLook {
+        let now_ms = self.messenger.now_ms();
+        match &mut self.open {
+            Some(open) if open.state.is_look_due(now_ms) => FeedLook::Mailbox,
+            Some(open) => FeedLook::Entries(open.state.take_group()),
+            None if self.plan.fetch_ms() <= now_ms => FeedLook::Mailbox,
+            None => FeedLook::Entries(EntryGroup::default()),
+        }
+    }
+
+    async fn look(&mut self) -> Result<ReceivedBatch, MessengerError> {
+        let looked = match self.next_look() {
+            FeedLook::Mailbox => self.look_into_mailbox().await,
+            FeedLook::Entries(group) => self.take_group(group).await,
+        };
+        self.looked_ms = self.messenger.now_ms();
+        looked
+    }
+
+    async fn look_into_mailbox(&mut self) -> Result<ReceivedBatch, MessengerError> {
+        let looked = self.messenger.receive().await;
+        let now_ms = self.messenger.now_ms();
+        self.is_in_touch = looked.is_ok();
+        match &looked {
+            Ok(received) => self.plan.note_fetch(received.is_quiet()),
+            Err(_) => self.plan.note_failed_fetch(),
+        }
+        if let Some(open) = &mut self.open {
+            open.state.note_look(now_ms);
+            match &looked {
+                Ok(received) => open.state.note_known(&received.settled),
+                Err(_) => open.state.look_at(self.plan.fetch_ms()),
+            }
+        }
+        looked
+    }
+
+    /// Takes entries, acknowledges them on the socket, and does what follows. What is left in the
+    /// mailbox is fetched again later, and at once if a message waits for one before it.
+    async fn take_group(&mut self, group: EntryGroup) -> Result<ReceivedBatch, MessengerError> {
+        let (messenger, count) = (self.messenger, group.entries.len());
+        let open = &mut self.open;
+        let acknowledge = async |entries: Vec<String>| {
+            let Some(open) = open.as_mut() else { return };
+            open.state.acknowledge(entries);
+            for frame in open.state.due_frames(messenger.now_ms()) {
+                open.send(frame).await;
+            }
+        };
+        let looked = messenger.take_entries(group.entries, group.keys_left, acknowledge).await;
+        let now_ms = messenger.now_ms();
+        if let Some(open) = &mut self.open {
+            match &looked {
+                Ok(received) => {
+                    open.state.note_known(&received.settled);
+                    if count > 0 && received.look_again_ms.is_some() {
+                        open.state.fetch_at(now_ms);
+                    } else if received.settled.len() < count {
+                        open.state.fetch_at(now_ms.saturating_add(LEFT_AGAIN_MS));
+                    }
+                }
+                Err(_) => open.state.fetch_at(now_ms.saturating_add(LEFT_AGAIN_MS)),
+            }
+        }
+        looked
+    }
+}
+
+impl<K: Socket> OpenSocket<K> {
+    async fn send(&mut self, frame: String) {
+        if let Err(error) = self.socket.send(frame).await {
+            self.state.finish(FetchingReason::Broken(error.to_string()));
+        }
+    }
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Takes what a socket has brought.
+    fn take_frame<K>(&self, open: &mut OpenSocket<K>, next: Result<Option<String>, crate::TransportError>) {
+        match next {
+            Ok(Some(text)) => match self.device.read_frame(&text) {
+                Ok(frame) => open.state.take(frame, self.now_ms()),
+                Err(fault) => open.state.finish(FetchingReason::BadFrame(fault.to_string())),
+            },
+            Ok(None) => open.state.finish(FetchingReason::Closed),
+            Err(error) => open.state.finish(FetchingReason::Broken(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The way in which entries come, and the reason for it.
+
+use std::fmt;
+
+use eko_protocol::frame::TerminationReason;
+
+/// The way in which entries come to a [`LiveFeed`](super::LiveFeed).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeliveryMode {
+    /// The server sends them on a socket.
+    Live,
+    /// The device fetches them.
+    Fetching(FetchingReason),
+}
+
+/// The reason why there is no socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FetchingReason {
+    /// None was opened yet.
+    Beginning,
+    /// The server has no sockets.
+    NoSockets,
+    /// None could be opened, for this reason in words.
+    Unopened(String),
+    /// The connection broke, for this reason in words.
+    Broken(String),
+    /// The server has closed the connection and said nothing.
+    Closed,
+    /// The server has not answered a frame in time.
+    Silent,
+    /// The server has refused another access token.
+    TokenRefused,
+    /// The server has sent what is no frame, for this reason in words.
+    BadFrame(String),
+    /// The server has ended the socket.
+    Terminated(TerminationReason),
+    /// The server has ended the socket, for a reason that this client does not know.
+    TerminatedOtherwise,
+    /// The socket is so old that a new one takes its place.
+    Renewal,
+}
+
+impl fmt::Display for DeliveryMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Live => f.write_str("live: the server sends messages at once"),
+            Self::Fetching(reason) => write!(f, "fetching: {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for FetchingReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Beginning => f.write_str("not connected yet"),
+            Self::NoSockets => f.write_str("the server has no live delivery"),
+            Self::Unopened(why) => write!(f, "cannot connect: {why}"),
+            Self::Broken(why) => write!(f, "the connection broke: {why}"),
+            Self::Closed => f.write_str("the server closed the connection"),
+            Self::Silent => f.write_str("the server does not answer"),
+            Self::TokenRefused => f.write_str("the server refused another access token"),
+            Self::BadFrame(why) => write!(f, "the server sent what cannot be read: {why}"),
+            Self::Terminated(reason) => f.write_str(match reason {
+                TerminationReason::TokenExpired => "the access token has expired",
+                TerminationReason::DeviceRevoked => "the server says that this device was revoked",
+                TerminationReason::Replaced => "this device has opened too many connections",
+                TerminationReason::GoingAway => "the server ends the connection",
+                TerminationReason::TooManyMessages => "this device has sent too much",
+            }),
+            Self::TerminatedOtherwise => {
+                f.write_str("the server ends the connection for a reason of its own")
+            }
+            Self::Renewal => f.write_str("the connection is renewed"),
+        }
+    }
+}

@@ -3,6 +3,7 @@
 
 use std::cell::OnceCell;
 
+use eko_client::messenger::LiveFeed;
 use eko_client::{DeviceStore, Environment, HttpTransport, Messenger, Reach};
 use eko_protocol::address::{Handle, Origin};
 
@@ -15,6 +16,9 @@ use crate::partial_handle::PartialHandle;
 
 /// The messenger of one device, over HTTP and with libsignal's sessions.
 pub(crate) type HttpMessenger = Messenger<HttpTransport, LibSignal>;
+
+/// The entries of that device as they come.
+pub(crate) type HttpFeed<'m> = LiveFeed<'m, HttpTransport, LibSignal>;
 
 /// The objects that commands share.
 pub(crate) struct Context {
@@ -33,7 +37,7 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn new(global: GlobalOptions) -> Result<Self, CommandFailure> {
         let home = EkoHome::locate(global.home.as_deref())?;
-        let out = Output { json: global.json, quiet: global.quiet };
+        let out = Output { json: global.json, quiet: global.quiet, verbose: global.verbose };
         let GlobalOptions { account, local_servers, .. } = global;
         let in_use = OnceCell::new();
         Ok(Self { home, out, environment: Environment::system(), account, in_use, local_servers })

@@ -34,4 +34,7 @@ pub(crate) struct GlobalOptions {
     /// Write nothing but results and failures
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+    /// Also write how messages come: live or by fetching, and why that changes
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
 }

@@ -1,5 +1,5 @@
-//! The loop of `eko listen` and `eko chat`: it reads the mailbox, shows what came, and sends what
-//! is typed.
+//! The loop of `eko listen` and `eko chat`: it takes what comes on the socket or reads the mailbox,
+//! shows what came, and sends what is typed.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -11,17 +11,12 @@ use eko_client::store::EnvelopeState;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
 
-use crate::context::{Context, HttpMessenger};
+use crate::context::{Context, HttpFeed, HttpMessenger};
 use crate::failure::{CommandFailure, Exit};
 use crate::home::AccountFolder;
 use crate::joining;
 use crate::people::{Correspondent, named};
 use crate::show;
-
-/// The pause between two looks into the mailbox after something came.
-const SHORT_PAUSE: Duration = Duration::from_secs(1);
-/// The factor by which the pause grows after a look that found nothing.
-const PAUSE_GROWTH: f32 = 1.5;
 
 /// The one process that reads an account's mailbox.
 pub(crate) struct MailboxListener<'a> {
@@ -42,7 +37,7 @@ pub(crate) struct TypedLines {
 
 /// The reason why the loop goes on.
 enum ListenerEvent<'t> {
-    /// The time for the next look into the mailbox has come.
+    /// Something has come, or is due.
     Look,
     /// The person has typed a line.
     Line { text: String, to: &'t Correspondent },
@@ -51,8 +46,8 @@ enum ListenerEvent<'t> {
 }
 
 impl<'a> MailboxListener<'a> {
-    /// Locks the account for reading. The pause between two looks into the mailbox grows up to
-    /// `longest_pause`.
+    /// Locks the account for reading. While there is no socket, the pause between two looks into the
+    /// mailbox grows up to `longest_pause`.
     ///
     /// # Errors
     /// [`Exit::TryLater`] if another process listens for the account; the lock file cannot be
@@ -98,52 +93,54 @@ impl<'a> MailboxListener<'a> {
 
     /// Shows what comes and sends what is typed, until the person ends it.
     pub(crate) async fn until_the_end(&self, mut typed: Option<TypedLines>) -> Result<(), CommandFailure> {
-        let mut pause = SHORT_PAUSE;
-        let mut told = BTreeSet::new();
+        let longest_pause_ms = i64::try_from(self.longest_pause.as_millis()).unwrap_or(i64::MAX);
+        let mut feed = self.client.live_feed(longest_pause_ms);
+        let (mut told, mut mode) = (BTreeSet::new(), None);
         loop {
             let mut again = None;
-            match self.receive().await {
+            match self.note_end(feed.advance().await).await {
                 Ok(received) => {
-                    if !told.is_empty() {
+                    if !told.is_empty() && feed.is_in_touch() {
                         self.context.out.remark("The server is there again.");
                         told.clear();
                     }
-                    let quiet = received.messages.is_empty() && received.notices.is_empty();
-                    pause = if quiet { self.longer(pause) } else { SHORT_PAUSE };
                     again = received.look_again_ms;
                     self.show(&received)?;
                 }
-                Err(error) => {
-                    pause = self.longer(pause);
-                    self.report(error, &mut told)?;
-                }
+                Err(error) => self.report(error, &mut told)?,
             }
-            let due = [again, self.client.next_due_ms()?].into_iter().flatten().min();
-            let wait = due.map_or(pause, |ms| self.time_until(ms).min(pause));
-            match wait_for_event(wait, typed.as_mut()).await {
+            if mode.as_ref() != Some(feed.mode()) {
+                self.context.out.detail(&feed.mode().to_string());
+                mode = Some(feed.mode().clone());
+            }
+            let due = [Some(feed.due_ms()), again, self.client.next_due_ms()?];
+            let due_ms = due.into_iter().flatten().min().unwrap_or(i64::MIN);
+            match wait_for_event(self.time_until(due_ms), &mut feed, typed.as_mut()).await {
                 ListenerEvent::Look => {}
                 ListenerEvent::Line { text, to } => {
                     self.send(text, to).await;
-                    pause = SHORT_PAUSE;
+                    feed.expect_answer();
                 }
                 ListenerEvent::End => return Ok(()),
             }
         }
     }
 
-    /// Reads the mailbox. If the server says that this device was revoked, reads the own chain too, so
-    /// that `eko whoami` knows it.
     async fn receive(&self) -> Result<ReceivedBatch, MessengerError> {
-        let received = self.client.receive().await;
+        self.note_end(self.client.receive().await).await
+    }
+
+    /// Reads the own chain if the server has said that this device was revoked, so that `eko whoami`
+    /// knows it.
+    async fn note_end(
+        &self,
+        received: Result<ReceivedBatch, MessengerError>,
+    ) -> Result<ReceivedBatch, MessengerError> {
         if matches!(received, Err(MessengerError::Revoked)) {
             // The failure of the look into the mailbox is what the person is told.
             let _ = self.client.verification(&self.client.me()).await;
         }
         received
-    }
-
-    fn longer(&self, pause: Duration) -> Duration {
-        pause.mul_f32(PAUSE_GROWTH).min(self.longest_pause)
     }
 
     /// Reports an error after which the loop tries again: the device is pending, or another attempt
@@ -261,7 +258,7 @@ pub(crate) async fn look(
     account: &AccountFolder,
     client: &HttpMessenger,
 ) -> Result<(), CommandFailure> {
-    match MailboxListener::begin(context, account, client, SHORT_PAUSE) {
+    match MailboxListener::begin(context, account, client, Duration::ZERO) {
         Ok(listener) => listener.look().await,
         Err(failure) if failure.ends_with() == Exit::TryLater => Ok(()),
         Err(failure) => Err(failure),
@@ -283,7 +280,11 @@ pub(crate) fn tell(context: &Context, client: &HttpMessenger, notice: &Notice) -
 }
 
 /// Waits for the next event, `wait` at most.
-async fn wait_for_event(wait: Duration, typed: Option<&mut TypedLines>) -> ListenerEvent<'_> {
+async fn wait_for_event<'t>(
+    wait: Duration,
+    feed: &mut HttpFeed<'_>,
+    typed: Option<&'t mut TypedLines>,
+) -> ListenerEvent<'t> {
     let line = async move {
         match typed {
             Some(TypedLines { lines, to }) => match lines.recv().await {
@@ -295,6 +296,7 @@ async fn wait_for_event(wait: Duration, typed: Option<&mut TypedLines>) -> Liste
     };
     tokio::select! {
         event = line => event,
+        () = feed.arrival() => ListenerEvent::Look,
         () = sleep(wait) => ListenerEvent::Look,
         _ = tokio::signal::ctrl_c() => ListenerEvent::End,
     }

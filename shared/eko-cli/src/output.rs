@@ -14,6 +14,8 @@ pub struct Output {
     pub json: bool,
     /// True if nothing but results and failures is written.
     pub quiet: bool,
+    /// True if it is also written how the command goes about it.
+    pub verbose: bool,
 }
 
 impl Output {
@@ -54,6 +56,13 @@ impl Output {
     /// Writes a line beside the result to standard error, unless [`Output::quiet`] is set.
     pub fn remark(self, text: &str) {
         if !self.quiet {
+            self.prompt(text);
+        }
+    }
+
+    /// Writes a line about how the command goes about it, if [`Output::verbose`] is set.
+    pub(crate) fn detail(self, text: &str) {
+        if self.verbose {
             self.prompt(text);
         }
     }

@@ -12,7 +12,7 @@ use crate::failure::CommandFailure;
 use crate::listener::{MailboxListener, TypedLines};
 use crate::people::{Correspondent, conversation};
 
-/// The longest pause between two looks into the mailbox. It is short, because a person waits for an
+/// The longest pause between two looks into the mailbox while there is no socket. It is short, because a person waits for an
 /// answer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 

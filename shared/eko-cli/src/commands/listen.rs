@@ -13,6 +13,9 @@ Messages are written to standard output. Everything else goes to standard error:
 messages have arrived, devices that ask to be yours, and signs of an attack. Messages that could not \
 be sent before are tried again. Ctrl-C ends the command; nothing is lost.
 
+Messages come at once while the server keeps a connection open. Without one, eko looks into the mailbox \
+from time to time. --verbose says which of the two it is, and why.
+
 Examples:
   eko listen
   eko --json listen | jq -r .text
@@ -25,8 +28,8 @@ pub(crate) struct ListenArgs {
     /// Show what is in the mailbox, and end
     #[arg(long)]
     once: bool,
-    /// The longest pause between two looks into the mailbox, in seconds; after a message the pause
-    /// is one second
+    /// The longest pause between two looks into the mailbox while there is no live connection, in
+    /// seconds; after a message the pause is one second
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     every: u64,
 }

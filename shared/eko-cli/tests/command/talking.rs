@@ -1,18 +1,24 @@
 //! Tests of `send`, `listen`, `chat`, `history` and `attachments`, with two users on one machine.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStderr, ChildStdout, Command};
 
+use eko_local::server::{BoundServer, ServerOptions};
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use super::people::ReportedFailure;
 use super::test_home::{CommandOutput, TestHome, server};
 
 /// Signs Alice and Bob in on one server, which then is part of their handles.
 async fn two() -> [TestHome; 2] {
-    let (server, alice, bob) = (server().await, TestHome::new(), TestHome::new());
-    alice.eko(&["login", "alice", "--server", &server]).await.done();
-    bob.eko(&["login", "bob", "--server", &server]).await.done();
+    two_on(&server().await).await
+}
+
+async fn two_on(server: &str) -> [TestHome; 2] {
+    let (alice, bob) = (TestHome::new(), TestHome::new());
+    alice.eko(&["login", "alice", "--server", server]).await.done();
+    bob.eko(&["login", "bob", "--server", server]).await.done();
     alice.eko(&["verify", "@bob", "--accept"]).await.done();
     bob.eko(&["verify", "@alice", "--accept"]).await.done();
     [alice, bob]
@@ -21,28 +27,32 @@ async fn two() -> [TestHome; 2] {
 /// A command that runs during the test, whose output is read line by line.
 struct RunningCommand {
     child: Child,
-    lines: Option<BufReader<std::process::ChildStdout>>,
+    lines: Option<BufReader<ChildStdout>>,
+    remarks: Option<BufReader<ChildStderr>>,
 }
 
 impl RunningCommand {
     fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let lines = child.stdout.take().map(BufReader::new);
-        Self { child, lines }
+        let remarks = child.stderr.take().map(BufReader::new);
+        Self { child, lines, remarks }
     }
 
     /// Returns the next line of standard output.
     async fn line(&mut self) -> String {
-        let mut lines = self.lines.take().unwrap();
-        let (lines, line) = tokio::task::spawn_blocking(move || {
-            let mut line = String::new();
-            lines.read_line(&mut line).unwrap();
-            (lines, line)
-        })
-        .await
-        .unwrap();
-        self.lines = Some(lines);
-        line
+        next_line(&mut self.lines).await
+    }
+
+    /// Waits for a line of standard error that begins with this.
+    async fn remark(&mut self, beginning: &str) {
+        loop {
+            let line = next_line(&mut self.remarks).await;
+            assert!(!line.is_empty(), "no line begins with {beginning}");
+            if line.starts_with(beginning) {
+                return;
+            }
+        }
     }
 
     fn type_line(&mut self, line: &str) {
@@ -52,8 +62,42 @@ impl RunningCommand {
     /// Closes the command's standard input, waits for its end, and returns its exit code.
     async fn end(mut self) -> i32 {
         drop(self.child.stdin.take());
-        tokio::task::spawn_blocking(move || self.child.wait().unwrap().code().unwrap()).await.unwrap()
+        tokio::task::spawn_blocking(move || self.child.wait().unwrap().code().unwrap_or(-1)).await.unwrap()
     }
+}
+
+/// Reads a line on another thread, since the server runs in this process.
+async fn next_line<R: Read + Send + 'static>(from: &mut Option<BufReader<R>>) -> String {
+    let mut lines = from.take().unwrap();
+    let read = move || {
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        (lines, line)
+    };
+    let (lines, line) = tokio::task::spawn_blocking(read).await.unwrap();
+    *from = Some(lines);
+    line
+}
+
+#[tokio::test]
+async fn messages_come_on_a_socket_while_there_is_one() {
+    let server = BoundServer::bind(&ServerOptions::default()).await.unwrap();
+    let origin = server.origin.to_string();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = tokio::spawn(server.run(async { stopped.await.unwrap() }));
+    let [alice, bob] = two_on(&origin).await;
+    let mut his = RunningCommand::start(bob.command(&["listen", "--verbose", "--every", "3600"]));
+    his.remark("live: ").await;
+    for text in ["one", "two"] {
+        alice.eko(&["send", "@bob", text]).await.done();
+        assert!(his.line().await.trim_end().ends_with(text));
+    }
+    stop.send(()).unwrap();
+    his.remark("fetching: the server ").await;
+    served.await.unwrap().unwrap();
+    his.remark("fetching: cannot connect: ").await;
+    his.child.kill().unwrap();
+    his.end().await;
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ mod names;
 mod outward;
 mod policy;
 mod proxy;
+mod push;
 mod redirects;
 mod relays;
 mod replays;

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, KeySchemaElement};
 use eko_protocol::address::Origin;
-use eko_service::config::{Config, Needs, SIGNING_KEY_PARAMETER, Secrets, TOKEN_KEYS_PARAMETER};
+use eko_service::config::{
+    Config, Needs, SIGNING_KEY_PARAMETER, Secrets, TOKEN_KEYS_PARAMETER, VAPID_KEY_PARAMETER,
+};
 use eko_store::resources::{DLQ_RETENTION_SECONDS, QUEUES, dlq_name};
 use eko_testkit::World;
 use eko_testkit::template::{FUNCTION, Template, arn_of, pattern, referred};
@@ -22,7 +24,7 @@ const WITHOUT_PARAMETER: [&str; 4] =
     ["ACCOUNT_RECEIPTS", "REMOTE_SEND_MS", "SERVER_RECEIPTS", "SIGNATURE_WINDOW_SECONDS"];
 
 /// The settings that each function needs, as its own constant lists them.
-pub(crate) const NEEDS: [(&str, Needs); 9] = [
+pub(crate) const NEEDS: [(&str, Needs); 10] = [
     ("auth", eko_auth::NEEDS),
     ("deliver", eko_deliver::NEEDS),
     ("devices", eko_devices::NEEDS),
@@ -31,6 +33,7 @@ pub(crate) const NEEDS: [(&str, Needs); 9] = [
     ("inbox", eko_inbox::NEEDS),
     ("key-packages", eko_key_packages::NEEDS),
     ("outbox", eko_outbox::NEEDS),
+    ("push", eko_push::NEEDS),
     ("socket", eko_socket::NEEDS),
 ];
 
@@ -133,7 +136,7 @@ fn the_queues_are_those_of_the_local_server() {
             "{name}: six times the function's timeout"
         );
         let takes = template.binary(referred(&mapping["FunctionName"]));
-        let due = [("deliveries", "deliver"), ("federation", "federate")];
+        let due = [("deliveries", "deliver"), ("federation", "federate"), ("pushes", "push")];
         assert!(due.contains(&(spec.name, takes)), "{takes} takes from {name}");
     }
     assert_eq!(template.resources("AWS::SQS::Queue").len(), 2 * QUEUES.len());
@@ -173,12 +176,16 @@ fn functions_are_given_what_they_need_and_no_more() {
             ("FEDERATION_URL", needs.parcels),
             ("SOCKETS_URL", needs.sockets),
             ("LIVE_URL", needs.live),
+            (VAPID_KEY_PARAMETER, needs.vapid_key),
+            ("PUSHES_URL", needs.pushes),
         ] {
             assert_eq!(given.contains(variable), due, "{name}: {variable}");
         }
         let unread: BTreeSet<&str> = given.difference(&read).map(String::as_str).collect();
         assert_eq!(unread, BTreeSet::from(UNREAD), "{name}");
-        for (variable, queue) in [("DELIVERIES_URL", "deliveries"), ("FEDERATION_URL", "federation")] {
+        for (variable, queue) in
+            [("DELIVERIES_URL", "deliveries"), ("FEDERATION_URL", "federation"), ("PUSHES_URL", "pushes")]
+        {
             if given.contains(variable) {
                 let url = &function["Environment"]["Variables"][variable];
                 // A function without the signing key knows by this variable whether to federate.
@@ -261,21 +268,28 @@ fn variables_read() -> BTreeSet<String> {
         seldom_deliveries: true,
         sockets: true,
         live: true,
+        vapid_key: true,
+        pushes: true,
         parcels: true,
     };
-    let asked =
-        RefCell::new(BTreeSet::from([TOKEN_KEYS_PARAMETER, SIGNING_KEY_PARAMETER].map(str::to_owned)));
+    let asked = RefCell::new(BTreeSet::from(
+        [TOKEN_KEYS_PARAMETER, SIGNING_KEY_PARAMETER, VAPID_KEY_PARAMETER].map(str::to_owned),
+    ));
     let get = |name: &str| {
         asked.borrow_mut().insert(name.to_owned());
         match name {
             "ORIGIN" => Some("https://eko.example".to_owned()),
-            "TABLE" | "DELIVERIES_URL" | "FEDERATION_URL" | "OIDC_ISSUER" | "OIDC_AUDIENCE" => {
-                Some("given".to_owned())
-            }
+            "VAPID_CONTACT" => Some("mailto:operator@eko.chat".to_owned()),
+            "TABLE" | "DELIVERIES_URL" | "FEDERATION_URL" | "PUSHES_URL" | "OIDC_ISSUER"
+            | "OIDC_AUDIENCE" => Some("given".to_owned()),
             _ => None,
         }
     };
-    let secrets = Secrets { token_keys: None, signing_key: Some("a key".to_owned()) };
+    let secrets = Secrets {
+        token_keys: None,
+        signing_key: Some("a key".to_owned()),
+        vapid_key: Some("a key".to_owned()),
+    };
     Config::from_env(all, get, secrets).unwrap();
     asked.into_inner()
 }

@@ -6,14 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use eko_client::device::{JoinKind, OutgoingEnvelope, SendOutcome};
-use eko_client::{Auth, Body, KeyCounts};
+use eko_client::{Auth, Body, Device, KeyCounts};
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
 use eko_store::parcels::{Parcel, ParcelBody};
+use eko_store::pushes::PushOrder;
 use eko_testkit::template::{Template, arn_of, referred};
 use eko_testkit::{
-    Action, AnswerTail, BARE, ChainChanges as _, Internet, Policies, Stranger, StrangerAnswer, World,
-    envelope, refused,
+    Action, AnswerTail, BARE, ChainChanges as _, DirectTransport, Internet, Policies, PushAnswer, PushSite,
+    Stranger, StrangerAnswer, World, envelope, refused,
 };
 use http::Method;
 use serde_json::json;
@@ -44,10 +45,12 @@ async fn what_is_allowed_is_done() {
     });
     let crowded = crowded.await;
     a_full_mailbox_on_a_socket(&crowded).await;
+    let woken = World::live().await;
+    a_push_and_a_socket(&woken).await;
     start(&a).await;
 
     let mut done = around_functions();
-    for world in [&alone, &small, &full, &live, &crowded, &a, &b] {
+    for world in [&alone, &small, &full, &live, &crowded, &woken, &a, &b] {
         done.extend(world.calls.used());
     }
     let allowed = Policies::deployed().allowed();
@@ -81,8 +84,59 @@ fn each_role_is_limited_to_its_kinds_of_items() {
     inbox: - D#* H#* I#* L#* R#* U#* W#*
     key-packages: - D#* U#*
     outbox: - D#* F#* H#* L#* R#* U#*
+    push: - D#* U#*
     socket: - D#* K#* L#* U#*
     ");
+}
+
+/// Plays a subscription, a push that fails and one that is sent, a fetch and an acknowledgement
+/// after a push, checks, and a subscription that is gone.
+async fn pushes(world: &World, alice: &Device<DirectTransport>, bobs: [&Device<DirectTransport>; 2]) {
+    let [bob, _] = bobs;
+    let site = PushSite::online(&world.internet, "push.example").await;
+    let subscribe = async || {
+        let body = site.browser("1").subscription();
+        let answer = bob.call(Method::POST, "/user/bob/push", Body::Json(&body), Auth::Device).await;
+        assert_eq!(answer.unwrap().status, 204);
+    };
+    let wake = async || {
+        world.send(alice, &bobs).await;
+        world.deliver().await;
+        world.push().await;
+    };
+    subscribe().await;
+    site.answer([PushAnswer::Status(500)]);
+    wake().await;
+    world.advance(30_000);
+    world.push().await;
+    let page = bob.fetch().await.unwrap();
+    wake().await;
+    bob.acknowledge(&[page.entries[0].address.clone()]).await.unwrap();
+    // The check finds an entry that is old.
+    world.advance(60_000);
+    world.push().await;
+    // A socket has taken an entry shortly before its check.
+    let unsubscribe = async || {
+        let answer = bob.call(Method::DELETE, "/user/bob/push", Body::Empty, Auth::Device).await;
+        assert_eq!(answer.unwrap().status, 204);
+    };
+    unsubscribe().await;
+    world.confirm(bob).await;
+    wake().await;
+    subscribe().await;
+    let (store, check_ms) = (world.state.store(), world.now_ms() + 10_000);
+    let check = PushOrder::Check { user: bob.user().clone(), device: bob.id().clone(), check_ms };
+    store.watch(check.address(), check_ms, 0).await.unwrap();
+    store.queue_pushes(&[check], world.now_ms()).await.unwrap();
+    world.advance(10_000);
+    world.push().await;
+    world.confirm(bob).await;
+    world.advance(60_000);
+    world.push().await;
+    site.answer([PushAnswer::Status(410)]);
+    wake().await;
+    subscribe().await;
+    unsubscribe().await;
 }
 
 /// Plays what needs one server: sign-in, devices, keys, messages and receipts.
@@ -138,6 +192,7 @@ async fn on_one_server(world: &World) {
         let answer = alice.call(Method::GET, path, Body::Empty, Auth::Nobody).await.unwrap();
         assert_eq!(answer.status, 200, "{path}");
     }
+    pushes(world, &alice, [&bob, &second]).await;
     bob.revoke(second.id()).await.unwrap();
     second.sign_in_again(&world.id_token(&second).await).await.unwrap_err();
     let anew = world.device("bob", "anew", BARE);
@@ -306,6 +361,23 @@ async fn a_full_mailbox_on_a_socket(world: &World) {
     world.deliver().await;
 }
 
+/// Plays an entry that a socket took, a push a minute later, and its acknowledgement on the socket.
+async fn a_push_and_a_socket(world: &World) {
+    let site = PushSite::online(&world.internet, "push.example").await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let body = site.browser("1").subscription();
+    bob.call(Method::POST, "/user/bob/push", Body::Json(&body), Auth::Device).await.unwrap();
+    let mut socket = world.connect(&bob).await.unwrap();
+    world.send(&alice, &[&bob]).await;
+    world.deliver().await;
+    world.advance(60_000);
+    world.push().await;
+    assert_eq!(site.taken().len(), 1);
+    let entry = socket.frames()[0]["eko:entry"].clone();
+    socket.say(&json!({ "type": "Delivered", "object": entry })).await;
+    world.deliver().await;
+}
+
 /// Pumps every queue of both servers until nothing moves.
 async fn settle(a: &World, b: &World) {
     loop {
@@ -355,9 +427,11 @@ fn around_functions() -> BTreeSet<Action> {
     // The secrets are read in init, before there is a configuration. The test `bootstraps` runs
     // that code.
     for (function, needs) in NEEDS {
-        for (needed, parameter) in
-            [(needs.token_keys, "TokenKeysParameter"), (needs.signing_key, "SigningKeyParameter")]
-        {
+        for (needed, parameter) in [
+            (needs.token_keys, "TokenKeysParameter"),
+            (needs.signing_key, "SigningKeyParameter"),
+            (needs.vapid_key, "VapidKeyParameter"),
+        ] {
             if needed {
                 does(function, &["ssm:GetParameters"], parameter);
             }

@@ -141,5 +141,5 @@ async fn ask(world: &World, method: &Method, path: &str) -> Exchange {
 fn functions_without_routes_are_those_of_queues_and_sockets() {
     let routed: BTreeSet<String> = routes().into_iter().map(|route| route.function).collect();
     let queued: Vec<String> = functions().difference(&routed).cloned().collect();
-    assert_eq!(queued, ["deliver", "federate", "socket"]);
+    assert_eq!(queued, ["deliver", "federate", "push", "socket"]);
 }

@@ -8,6 +8,7 @@ mod federation;
 mod live;
 mod mailbox;
 mod packages;
+mod push;
 mod sending;
 mod sign_in;
 
@@ -121,6 +122,7 @@ async fn the_page_shows_what_the_server_and_the_client_library_do() {
     mailbox::play(&mut examples).await;
     federation::play(&mut examples).await;
     live::play(&mut examples).await;
+    push::play(&mut examples).await;
     content::play(&mut examples);
     sign_in::play(&mut examples).await;
 

@@ -23,6 +23,7 @@ mod message;
 mod outcomes;
 mod people;
 mod problems;
+mod push;
 mod races;
 mod redactions;
 mod requests;

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use eko_protocol::frame::TerminationReason;
 use eko_service::body::{JsonBody, SmallBody};
 use eko_service::{AppState, Problem, respond};
+use eko_store::device::DeviceAddress;
 use http::StatusCode;
 
 use crate::tokens::{RefreshRequest, RefreshToken};
@@ -13,8 +14,8 @@ use crate::tokens::{RefreshRequest, RefreshToken};
 /// answer is 204, also if the token is not valid (RFC 7009, section 2.2).
 ///
 /// The device stays in the device set. Its access token is good until it expires; its sockets end.
-/// One GetItem, one UpdateItem, and the call of
-/// [`order_hang_up`](eko_messaging::Messaging::order_hang_up).
+/// It gets no pushes from then on, and its subscription is removed. One GetItem, one UpdateItem, one
+/// transaction, and the call of [`order_hang_up`](eko_messaging::Messaging::order_hang_up).
 pub(crate) async fn log_out(
     State(state): State<AppState>,
     JsonBody(body): SmallBody,
@@ -23,6 +24,7 @@ pub(crate) async fn log_out(
     let hash = RefreshToken::hash(&request.refresh_token);
     if let Some(session) = state.store().session(&hash, state.now_ms()).await? {
         state.store().end_family(&session).await?;
+        state.store().unsubscribe(DeviceAddress::new(&session.user, &session.device)).await?;
         let reason = TerminationReason::TokenExpired;
         state.messaging().order_hang_up(&session.user, vec![session.device], reason).await?;
     }

@@ -10,7 +10,7 @@ use eko_service::AppState;
 use eko_service::config::Needs;
 
 /// The settings that this function needs.
-pub const NEEDS: Needs = Needs { seldom_deliveries: true, sockets: true, ..Needs::NOTHING };
+pub const NEEDS: Needs = Needs { seldom_deliveries: true, sockets: true, pushes: true, ..Needs::NOTHING };
 
 /// Delivers a batch of messages. Returns the ids of those that failed.
 ///

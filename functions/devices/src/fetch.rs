@@ -2,7 +2,6 @@
 
 use axum::extract::{Query, State};
 use axum::response::Response;
-use eko_messaging::active_device::require_status;
 use eko_messaging::live::entry_activity;
 use eko_protocol::collection::{self, PreKeyCount};
 use eko_protocol::id::EntryKey;
@@ -21,9 +20,7 @@ pub(crate) struct PageQuery {
 /// GET `/user/{name}/inbox` (`docs/protocol.md`, section 6): returns a page of the mailbox, oldest
 /// entry first. Reading deletes nothing.
 ///
-/// One Query; for a page after the first one also a GetItem at the same time. If the mailbox was
-/// full, and this is its last page, also the calls of
-/// [`recount`](eko_messaging::Messaging::recount).
+/// The calls are listed at [`fetch_page`](eko_messaging::Messaging::fetch_page).
 pub(crate) async fn fetch_page(
     State(state): State<AppState>,
     Owner(caller): Owner,
@@ -32,10 +29,7 @@ pub(crate) async fn fetch_page(
     const BAD: Problem = Problem::BadRequest("after must be the key of an entry");
     let Query(page) = query.map_err(|_| BAD)?;
     let after = page.after.as_deref().map(EntryKey::parse).transpose().map_err(|_| BAD)?;
-    let found = state.store().fetch(caller.address(), after.as_ref(), state.now_ms()).await?;
-    let found = found.ok_or(Problem::DeviceRevoked)?;
-    require_status(Some(found.device.status))?;
-    state.messaging().recount(caller.address(), &found).await;
+    let found = state.messaging().fetch_page(caller.address(), after.as_ref()).await?;
     let entries = found.entries.into_iter();
     let entries = entries.map(|entry| entry_activity(state.origin(), caller.address(), entry)).collect();
     let inbox = state.origin().inbox(&caller.user);

@@ -1,10 +1,12 @@
-//! Devices: the mailbox of a device, the device chain of a user, approval and revocation.
+//! Devices: the mailbox and the push subscription of a device, the device chain of a user, approval
+//! and revocation.
 
 mod append;
 mod chain;
 mod delete_entry;
 mod fetch;
 mod pending;
+mod push;
 mod turn_away;
 
 use axum::Router;
@@ -23,6 +25,8 @@ pub const ROUTES: &[Route<AppState>] = &[
     Route::get("/user/{name}/devices/pending", |method| on(method, pending::list_pending)),
     Route::get("/user/{name}/inbox", |method| on(method, fetch::fetch_page)),
     Route::delete("/user/{name}/inbox/{entry}", |method| on(method, delete_entry::delete_entry)),
+    Route::post("/user/{name}/push", |method| on(method, push::subscribe)),
+    Route::delete("/user/{name}/push", |method| on(method, push::unsubscribe)),
 ];
 
 /// Returns the router of this function.

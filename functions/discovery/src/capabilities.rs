@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use eko_protocol::limits;
-use eko_service::{AppState, respond};
+use eko_service::{AppState, Problem, respond};
 use http::StatusCode;
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::FRESH_SECONDS;
 
 /// GET `/.well-known/ecp` (`docs/protocol.md`, section 2): returns the capabilities. Features that
 /// are not built have no member. No call.
-pub(crate) async fn capabilities(State(state): State<AppState>) -> Response {
+pub(crate) async fn capabilities(State(state): State<AppState>) -> Result<Response, Problem> {
     let (origin, config) = (state.origin().as_str(), state.config());
     let mut body = json!({
         "protocolVersion": "0.0.5",
@@ -39,5 +39,8 @@ pub(crate) async fn capabilities(State(state): State<AppState>) -> Response {
     if let Some(live) = &config.live_url {
         body["live"] = json!(live);
     }
-    respond::cached(respond::document(StatusCode::OK, respond::JSON, &body), FRESH_SECONDS)
+    if let Some(key) = state.vapid_key()? {
+        body["vapid"] = json!(key.public());
+    }
+    Ok(respond::cached(respond::document(StatusCode::OK, respond::JSON, &body), FRESH_SECONDS))
 }

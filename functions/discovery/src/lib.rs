@@ -16,7 +16,8 @@ use eko_service::route::{self, Route};
 const FRESH_SECONDS: u32 = 60;
 
 /// The settings that this function needs.
-pub const NEEDS: Needs = Needs { issuer: true, signing_key: true, live: true, ..Needs::NOTHING };
+pub const NEEDS: Needs =
+    Needs { issuer: true, signing_key: true, vapid_key: true, live: true, ..Needs::NOTHING };
 
 /// The routes of this function.
 pub const ROUTES: &[Route<AppState>] = &[

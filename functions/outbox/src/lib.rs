@@ -19,8 +19,14 @@ use eko_service::route::{self, Route};
 use eko_service::{FederatedState, Problem};
 
 /// The settings that this function needs.
-pub const NEEDS: Needs =
-    Needs { token_keys: true, signing_key: true, deliveries: true, parcels: true, ..Needs::NOTHING };
+pub const NEEDS: Needs = Needs {
+    token_keys: true,
+    signing_key: true,
+    deliveries: true,
+    parcels: true,
+    pushes: true,
+    ..Needs::NOTHING
+};
 
 /// The routes of this function.
 pub const ROUTES: &[Route<FederatedState>] = &[

@@ -11,8 +11,14 @@ use eko_store::live::ConnectionId;
 use http::StatusCode;
 
 /// The settings that this function needs.
-pub const NEEDS: Needs =
-    Needs { token_keys: true, deliveries: true, parcels: true, sockets: true, ..Needs::NOTHING };
+pub const NEEDS: Needs = Needs {
+    token_keys: true,
+    deliveries: true,
+    parcels: true,
+    pushes: true,
+    sockets: true,
+    ..Needs::NOTHING
+};
 
 /// Handles an event of the WebSocket API.
 ///

@@ -2,7 +2,7 @@
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use eko_service::aws::{AwsAccount, AwsClients};
-use eko_store::resources::{self, DELIVERIES, FEDERATION, QueueSpec, QueueUrls, TimeToLive};
+use eko_store::resources::{self, DELIVERIES, FEDERATION, PUSHES, QueueSpec, QueueUrls, TimeToLive};
 use eko_store::sockets::Sockets;
 use eko_store::{Names, Store};
 
@@ -22,6 +22,8 @@ pub struct Cloud {
     pub deliveries: QueueUrls,
     /// The URLs of the queue `federation` and of its dead-letter queue.
     pub federation: QueueUrls,
+    /// The URLs of the queue `pushes` and of its dead-letter queue.
+    pub pushes: QueueUrls,
 }
 
 impl Cloud {
@@ -53,7 +55,8 @@ impl Cloud {
             async move { resources::create_queue(sqs, &name, &spec).await }
         };
         let (deliveries, federation) = (queue(DELIVERIES).await?, queue(FEDERATION).await?);
-        Ok(Self { clients, table, sockets: None, deliveries, federation })
+        let pushes = queue(PUSHES).await?;
+        Ok(Self { clients, table, sockets: None, deliveries, federation, pushes })
     }
 
     /// Returns the name of the table and the URLs of the queues.
@@ -62,6 +65,7 @@ impl Cloud {
             table: self.table.clone(),
             deliveries_url: self.deliveries.queue.clone(),
             federation_url: self.federation.queue.clone(),
+            pushes_url: self.pushes.queue.clone(),
         }
     }
 

@@ -13,7 +13,7 @@ use axum::Router;
 use eko_engines::Engines;
 use eko_service::aws::AwsAccount;
 use eko_service::state::{system_clock, system_random};
-use eko_store::resources::{DELIVERIES, FEDERATION};
+use eko_store::resources::{DELIVERIES, FEDERATION, PUSHES};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -31,6 +31,9 @@ const TOKEN_KEYS: &str = "/eko/token-keys";
 
 /// The name of the parameter that holds the signing key.
 const SIGNING_KEY: &str = "/eko/signing-key";
+
+/// The name of the parameter that holds the VAPID key.
+const VAPID_KEY: &str = "/eko/vapid-key";
 
 /// The time that invocations have to end after ^C.
 const GRACE: Duration = Duration::from_secs(10);
@@ -55,6 +58,7 @@ pub struct EngineServer {
     sockets: SocketServer,
     deliver: QueueFunction,
     federate: QueueFunction,
+    push: QueueFunction,
     /// The base URL of the engines.
     pub url: String,
 }
@@ -76,19 +80,21 @@ impl EngineServer {
         };
         engines.put_parameter(TOKEN_KEYS, &secrets::token_keys(data, &system_random())?);
         engines.put_parameter(SIGNING_KEY, &secrets::signing_key(data)?);
+        engines.put_parameter(VAPID_KEY, &secrets::vapid_key(data)?);
         let account = AwsAccount::embedded(engines.http_client());
         let cloud = Cloud::open(&account).await?;
         let deliver =
             QueueFunction::new(&options.invoke, "deliver", arn(&cloud, &cloud.deliveries.queue).await?)?;
         let federate =
             QueueFunction::new(&options.invoke, "federate", arn(&cloud, &cloud.federation.queue).await?)?;
+        let push = QueueFunction::new(&options.invoke, "push", arn(&cloud, &cloud.pushes.queue).await?)?;
         let issuer = DevelopmentIssuer::new(&format!("{url}{ISSUER_PATH}"), AUDIENCE, data, system_clock())?;
         let function = InvokedFunction::new(&options.invoke, "socket")?.socket_function();
         let sockets = SocketServer::new(Gateway::new(engines.clone(), function), GatewayLimits::LOCAL);
         let app = endpoint::router(engines.clone())
             .nest(ISSUER_PATH, issuer::router(issuer))
             .merge(sockets.router());
-        Ok(Self { listeners, app, engines, cloud, sockets, deliver, federate, url })
+        Ok(Self { listeners, app, engines, cloud, sockets, deliver, federate, push, url })
     }
 
     /// Serves until `stop` is done. Returns the number of messages that are left in the queues.
@@ -110,6 +116,7 @@ impl EngineServer {
         let pumps = [
             pump(&self.cloud.deliveries.queue, DELIVERIES, self.deliver),
             pump(&self.cloud.federation.queue, FEDERATION, self.federate),
+            pump(&self.cloud.pushes.queue, PUSHES, self.push),
         ];
         stop.await;
         self.sockets.end().await;
@@ -124,8 +131,9 @@ impl EngineServer {
         sweeper.abort();
         let deliveries = self.cloud.queued(&self.cloud.deliveries.queue).await?;
         let federation = self.cloud.queued(&self.cloud.federation.queue).await?;
+        let pushes = self.cloud.queued(&self.cloud.pushes.queue).await?;
         self.engines.flush()?;
-        Ok(deliveries.saturating_add(federation))
+        Ok(deliveries.saturating_add(federation).saturating_add(pushes))
     }
 }
 

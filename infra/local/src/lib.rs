@@ -32,6 +32,7 @@ use axum::Router;
 use eko_auth::SignInState;
 use eko_federation::client::Roots;
 use eko_federation::network::Network;
+use eko_push::PushState;
 use eko_service::config::ConfigError;
 use eko_service::{AppState, FederatedState, edge};
 
@@ -56,6 +57,8 @@ pub struct States {
     pub outbox: FederatedState,
     /// The state of `socket`.
     pub socket: AppState,
+    /// The state of `push`.
+    pub push: PushState,
 }
 
 impl States {
@@ -67,7 +70,8 @@ impl States {
     pub fn new(app: AppState, network: Arc<dyn Network>, roots: Roots) -> Result<Self, ConfigError> {
         let federated = FederatedState::new(app.clone(), Arc::clone(&network), Arc::clone(&roots))?;
         Ok(Self {
-            auth: SignInState::new(app.clone(), network, roots)?,
+            auth: SignInState::new(app.clone(), Arc::clone(&network), Arc::clone(&roots))?,
+            push: PushState::new(app.clone(), network, roots)?,
             deliver: app.clone(),
             devices: app.clone(),
             discovery: app.clone(),

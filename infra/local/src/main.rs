@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use eko_federation::client::PrivateHosts;
 use eko_federation::policy::FederationPolicy;
 use eko_local::demo;
 use eko_local::engines::{EngineOptions, EngineServer};
@@ -37,7 +38,7 @@ enum Command {
     /// Serve DynamoDB, SQS and SSM over HTTP, for functions under `cargo lambda watch`
     ///
     /// Creates the table, the queues and the secrets, and serves a development issuer too. Passes
-    /// messages of the queues to the functions `deliver` and `federate`. CONTRIBUTING.md has the
+    /// messages of the queues to the functions `deliver`, `federate` and `push`. CONTRIBUTING.md has the
     /// commands to go with it.
     Engines(EnginesArguments),
 }
@@ -95,6 +96,9 @@ struct ServeArguments {
         hide_default_value = true
     )]
     federation_deny: String,
+    /// Hosts of push services that may be at private addresses; comma-separated
+    #[arg(long, value_name = "HOSTS", default_value = "", env = "PUSH_ALLOW", hide_default_value = true)]
+    push_allow: String,
 }
 
 #[tokio::main]
@@ -138,6 +142,8 @@ async fn serve(options: ServeArguments) -> anyhow::Result<()> {
             ..Limits::default()
         },
         policy,
+        push_allow: PrivateHosts::list(&options.push_allow)
+            .map_err(|e| anyhow::anyhow!("--push-allow: {e}"))?,
         ..ServerOptions::default()
     })
     .await?;

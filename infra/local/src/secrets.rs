@@ -1,5 +1,5 @@
-//! The secrets of a local server: the keys of access tokens, and the key that signs requests to
-//! other servers. They are made at the first start and kept in the data folder.
+//! The secrets of a local server: the keys of access tokens, the key that signs requests to other
+//! servers, and the key by which push services know it. They are made at the first start and kept in the data folder.
 
 use std::fs;
 use std::io::Write as _;
@@ -11,12 +11,16 @@ use base64::engine::general_purpose::STANDARD;
 use eko_federation::keys::SigningKey;
 use eko_service::config::TokenKey;
 use eko_service::state::Random;
+use eko_web_push::VapidKey;
 
 /// The file of the token keys.
 const TOKEN_KEYS: &str = "token-keys";
 
 /// The file of the signing key.
 const SIGNING_KEY: &str = "signing-key.pem";
+
+/// The file of the VAPID key.
+const VAPID_KEY: &str = "vapid-key.pem";
 
 /// Returns the token keys of the folder `dir`, in the format that [`TokenKey::list`] parses. Makes
 /// them if there are none. Without a folder, they are new each time.
@@ -36,6 +40,15 @@ pub fn token_keys(dir: Option<&Path>, random: &Random) -> anyhow::Result<String>
 /// The key cannot be made, or its file cannot be read or written.
 pub fn signing_key(dir: Option<&Path>) -> anyhow::Result<String> {
     read_or_make(dir, SIGNING_KEY, || Ok(SigningKey::generate()?))
+}
+
+/// Returns the VAPID key of the folder `dir`: PKCS #8 in PEM. Makes it if there is none. Without a
+/// folder, it is new each time.
+///
+/// # Errors
+/// The key cannot be made, or its file cannot be read or written.
+pub fn vapid_key(dir: Option<&Path>) -> anyhow::Result<String> {
+    read_or_make(dir, VAPID_KEY, || Ok(VapidKey::generate()?))
 }
 
 /// Returns the content of a file in `dir`. Makes and writes it if there is none.

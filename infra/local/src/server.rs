@@ -7,16 +7,17 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::Router;
 use eko_engines::Engines;
-use eko_federation::client::public_roots;
+use eko_federation::client::{PrivateHosts, public_roots};
 use eko_federation::network::SystemNetwork;
 use eko_federation::policy::FederationPolicy;
 use eko_messaging::Limits;
 use eko_protocol::address::Origin;
 use eko_service::AppState;
 use eko_service::aws::AwsAccount;
-use eko_service::config::{Config, FederationConfig, OidcConfig, TokenKey};
+use eko_service::config::{Config, FederationConfig, OidcConfig, PushConfig, TokenKey};
 use eko_service::state::{system_clock, system_random};
-use eko_store::resources::{DELIVERIES, FEDERATION};
+use eko_store::resources::{DELIVERIES, FEDERATION, PUSHES};
+use eko_web_push::Contact;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -36,6 +37,9 @@ pub const ISSUER_PATH: &str = "/dev/oidc";
 /// that wait for a silent server do not delay the others.
 const FEDERATION_BATCHES: usize = 128;
 
+/// The number of batches of the queue `pushes` that are handled at once.
+const PUSH_BATCHES: usize = 16;
+
 /// The options of the command `serve`.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
@@ -51,6 +55,8 @@ pub struct ServerOptions {
     pub policy: FederationPolicy,
     /// The limits of sockets.
     pub gateway_limits: GatewayLimits,
+    /// The push services that may be at private addresses.
+    pub push_allow: PrivateHosts,
 }
 
 impl Default for ServerOptions {
@@ -63,6 +69,7 @@ impl Default for ServerOptions {
             limits: Limits::default(),
             policy: FederationPolicy::default(),
             gateway_limits: GatewayLimits::LOCAL,
+            push_allow: PrivateHosts::default(),
         }
     }
 }
@@ -115,6 +122,11 @@ impl BoundServer {
                 policy: options.policy.clone(),
                 ..FederationConfig::new(secrets::signing_key(options.data.as_deref())?)
             }),
+            push: Some(PushConfig {
+                contact: Contact::of_local_server(),
+                private: options.push_allow.clone(),
+            }),
+            vapid_key: Some(secrets::vapid_key(options.data.as_deref())?),
             danger_allow_loopback_http: true,
             ..Config::new(origin.clone())
         };
@@ -149,10 +161,19 @@ impl BoundServer {
         }));
         let (state, sqs) = (self.states.federate.clone(), (**self.cloud.clients.sqs).clone());
         let url = self.cloud.federation.queue.clone();
-        let federate =
-            tokio::spawn(pump::run(sqs, url, FEDERATION, FEDERATION_BATCHES, stop_receiver, move |batch| {
-                eko_federate::handle(state.clone(), batch)
-            }));
+        let federate = tokio::spawn(pump::run(
+            sqs,
+            url,
+            FEDERATION,
+            FEDERATION_BATCHES,
+            stop_receiver.clone(),
+            move |batch| eko_federate::handle(state.clone(), batch),
+        ));
+        let (state, sqs) = (self.states.push.clone(), (**self.cloud.clients.sqs).clone());
+        let url = self.cloud.pushes.queue.clone();
+        let push = tokio::spawn(pump::run(sqs, url, PUSHES, PUSH_BATCHES, stop_receiver, move |batch| {
+            eko_push::handle(state.clone(), batch)
+        }));
         let sweeper = tokio::spawn(sweep::run(self.engines.clone()));
         stop.await;
         self.sockets.end().await;
@@ -166,6 +187,7 @@ impl BoundServer {
             eko_deliver::handle(self.states.deliver.clone(), batch)
         })
         .await?;
+        push.await?;
         let waiting = self.cloud.queued(&self.cloud.federation.queue).await?;
         sweeper.abort();
         self.engines.flush()?;

@@ -35,7 +35,8 @@ impl Messaging {
     /// The first device that acknowledges an envelope sends its receipt. One BatchGetItem reads the
     /// entries and the device's record; one UpdateItem per envelope, all at once, records the
     /// acknowledgement; one SendMessageBatch queues the receipts to users here, and one those to
-    /// other servers; one BatchWriteItem for each 25 entries deletes them. A server that does not
+    /// other servers; one BatchWriteItem for each 25 entries deletes them. The first acknowledgement
+    /// after a push costs one SendMessageBatch and one transaction more. A server that does not
     /// federate (`federates`) sends no receipts to others.
     ///
     /// A receipt may be queued twice if a call fails after it. For a user here both copies become
@@ -81,6 +82,9 @@ impl Messaging {
             }
         }
         store.delete_entries(device, &done).await?;
+        if let Some(pushed_ms) = found.pushed_ms.filter(|_| store.has_pushes()) {
+            self.end_push_by_acknowledgement(device, pushed_ms).await;
+        }
         failure.map_or(Ok(()), |error| Err(error.into()))
     }
 

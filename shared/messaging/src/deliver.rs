@@ -13,6 +13,7 @@ use eko_store::mailbox::{AddressedEntry, Entry, EntryContent};
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
+use crate::live::Notified;
 use crate::{Messaging, QueueMessage};
 
 impl Messaging {
@@ -20,9 +21,9 @@ impl Messaging {
     ///
     /// One BatchWriteItem for each 25 entries. A report costs one more GetItem, of the device set.
     /// Now and then a SendMessageBatch orders the count of a mailbox ([`crate::fill`]). Then the
-    /// calls of `notify`: one BatchGetItem on a server with sockets, and a post for each entry of a
-    /// device that has one. Erasures, counts and orders about sockets follow the entries, side by
-    /// side, one step of each.
+    /// calls of `notify`: one BatchGetItem on a server with sockets or pushes, and a post for each
+    /// entry of a device that has a socket; and those of [`order_pushes`](Self::order_pushes).
+    /// Erasures, counts and orders about sockets follow the entries, side by side, one step of each.
     pub async fn deliver(&self, batch: &[QueueMessage]) -> Vec<String> {
         let mut failed: BTreeSet<&str> = BTreeSet::new();
         let mut entries: Vec<AddressedEntry> = Vec::new();
@@ -61,8 +62,12 @@ impl Messaging {
         let indexed = entries.iter().enumerate().filter(|(index, _)| !unwritten.contains(index));
         let written: Vec<&AddressedEntry> = indexed.map(|(_, entry)| entry).collect();
         self.order_counts(written.iter().copied()).await;
-        if let Err(error) = self.notify(&written).await {
-            tracing::error!(%error, "sockets are not notified");
+        let told = match self.notify(&written).await {
+            Ok(Notified { live, taken }) => self.order_pushes(&written, &live, &taken).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = told {
+            tracing::error!(%error, "devices are not notified");
             failed.extend(&sources);
         }
         failed.extend(unwritten.into_iter().filter_map(|entry| sources.get(entry)));

@@ -56,7 +56,8 @@ impl Messaging {
     /// were revoked, and drops the others: a revocation stays for ever, so no later step asks again.
     /// It ends the sockets of those that were revoked ([`hang_up`](Self::hang_up)).
     /// Each step makes the calls of [`erase_some`](eko_store::Store::erase_some), if a device is
-    /// left. Then one SendMessageBatch, unless the erasure is complete. A step that fails is queued again as well, so that the dead-letter queue gets
+    /// left, and the last one of a device that of
+    /// [`forget_push_state`](eko_store::Store::forget_push_state). Then one SendMessageBatch, unless the erasure is complete. A step that fails is queued again as well, so that the dead-letter queue gets
     /// no erasure that only needs time. A step that is done twice does the same again.
     ///
     /// # Errors
@@ -90,9 +91,11 @@ impl Messaging {
             erasure.pass = ErasurePass::First;
         }
         if let Some(device) = erasure.devices.first() {
-            if self.store().erase_some(DeviceAddress::new(&erasure.user, device)).await? {
+            let address = DeviceAddress::new(&erasure.user, device);
+            if self.store().erase_some(address).await? {
                 return Ok(Some((erasure, STEP_SECONDS)));
             }
+            self.store().forget_push_state(address).await?;
             let device = erasure.devices.remove(0);
             erasure.erased.push(device);
         }

@@ -5,6 +5,7 @@
 //! | [`send`] | sends a local device's envelope to devices here or to another server | `outbox` |
 //! | [`accept`] | accepts an envelope for a user here: coverage, record, queue | `inbox`, [`send`] |
 //! | [`deliver`] | turns messages of the queue `deliveries` into mailbox entries | `deliver` |
+//! | [`fetch`] | reads a page of a mailbox | `devices` |
 //! | [`acknowledge`] | deletes entries of a mailbox and sends receipts to their authors | `outbox`, `devices` |
 //! | `erase` | orders the erasure of revoked devices, and carries it out step by step | `auth`, `devices`, [`deliver`] |
 //! | [`live`] | connects sockets, answers what they ask for, and posts new entries to them | `socket`, [`deliver`] |
@@ -12,6 +13,7 @@
 //! | [`take`] | gives out key packages, or asks another server for them | `key-packages`, `outbox`, `inbox` |
 //! | [`chain`] | reads a device chain here, or at another server | `outbox` |
 //! | [`parcel`] | tries the messages of the queue `federation` and decides what becomes of each | `federate` |
+//! | [`push`] | orders pushes and checks, and carries the orders out | [`deliver`], `push` |
 //! | [`dispatch`] | makes one attempt at another server and keeps its circuit breaker | [`send`], [`take`], [`chain`], [`parcel`] |
 //! | `wake` | wakes what waits for a server that sends something | `inbox`, `federate` |
 //! | [`active_device`] | checks that the calling device is active | every function that a device calls |
@@ -38,9 +40,11 @@ pub mod deliver;
 pub mod dispatch;
 mod erase;
 mod error;
+pub mod fetch;
 mod fill;
 pub mod live;
 pub mod parcel;
+pub mod push;
 mod queue_message;
 pub mod report;
 pub mod send;

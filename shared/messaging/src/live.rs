@@ -22,6 +22,7 @@ use crate::Messaging;
 
 pub use connect::SocketUse;
 pub use entry::entry_activity;
+pub(crate) use notify::Notified;
 
 /// The time before a device is told to fetch because a frame could not be posted, in seconds. It is
 /// four times as long after each failure.

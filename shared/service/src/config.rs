@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+use eko_federation::client::PrivateHosts;
 use eko_federation::policy::FederationPolicy;
 use eko_messaging::Limits;
 use eko_protocol::address::Origin;
 use eko_store::Names;
+use eko_web_push::Contact;
 
 /// The configuration of a function. In Lambda it comes from the environment and from secrets
 /// ([`Config::from_env`]), in local mode from the command line.
@@ -14,8 +16,8 @@ use eko_store::Names;
 pub struct Config {
     /// `ORIGIN`: the public base URL, `https://DOMAIN`.
     pub origin: Origin,
-    /// The names of the table and the queues: `TABLE`, `DELIVERIES_URL`, `FEDERATION_URL`. The URL
-    /// of a queue that the function does not need is empty.
+    /// The names of the table and the queues: `TABLE`, `DELIVERIES_URL`, `FEDERATION_URL`,
+    /// `PUSHES_URL`. The URL of a queue that the function does not need is empty.
     pub names: Names,
     /// `SOCKETS_URL`: the management endpoint of the WebSocket API, by which frames go to sockets.
     /// `None` if the server has no sockets, or if the function posts to none.
@@ -35,6 +37,12 @@ pub struct Config {
     /// The settings of federation, or `None` if the server does not federate: no secret is named by
     /// `SIGNING_KEY_PARAMETER`.
     pub federation: Option<FederationConfig>,
+    /// The settings of pushes, or `None` if the server sends none: `VAPID_CONTACT` is not set.
+    pub push: Option<PushConfig>,
+    /// The server's VAPID key, from the secret that `VAPID_KEY_PARAMETER` names: a P-256 key,
+    /// PKCS#8 in PEM. `None` in a function that does not need it, and on a server that sends no
+    /// pushes.
+    pub vapid_key: Option<String>,
     /// `DANGER_ALLOW_LOOPBACK_HTTP`: true if the issuer and other servers may be at
     /// `http://localhost` or `http://127.0.0.1`. For local mode only: whoever can answer on that
     /// port can sign anyone in.
@@ -68,6 +76,16 @@ impl std::fmt::Debug for FederationConfig {
     }
 }
 
+/// The settings of pushes.
+#[derive(Clone, Debug)]
+pub struct PushConfig {
+    /// `VAPID_CONTACT`: the operator's address, by which push services can complain.
+    pub contact: Contact,
+    /// `PUSH_ALLOW`: the hosts of push services that may be at private addresses, with commas
+    /// between.
+    pub private: PrivateHosts,
+}
+
 /// The OpenID Connect issuer of the ID tokens with which users sign in.
 #[derive(Clone, Debug)]
 pub struct OidcConfig {
@@ -99,6 +117,8 @@ impl std::fmt::Debug for TokenKey {
 pub const TOKEN_KEYS_PARAMETER: &str = "TOKEN_KEYS_PARAMETER";
 /// The variable that names the parameter with the signing key.
 pub const SIGNING_KEY_PARAMETER: &str = "SIGNING_KEY_PARAMETER";
+/// The variable that names the parameter with [`Config::vapid_key`].
+pub const VAPID_KEY_PARAMETER: &str = "VAPID_KEY_PARAMETER";
 
 /// The settings that one function needs beside those that every function has: origin, table and
 /// limits. The template and the function's IAM policy grant exactly these.
@@ -119,6 +139,11 @@ pub struct Needs {
     pub sockets: bool,
     /// The address of the sockets, if the server has them.
     pub live: bool,
+    /// The key by which push services know this server, if it sends pushes.
+    pub vapid_key: bool,
+    /// The queue `pushes`, to send messages to it or to change their visibility, if the server sends
+    /// pushes.
+    pub pushes: bool,
     /// The queue `federation`, to send messages to it or to change their visibility, if the server
     /// federates.
     pub parcels: bool,
@@ -134,6 +159,8 @@ impl Needs {
         seldom_deliveries: false,
         sockets: false,
         live: false,
+        vapid_key: false,
+        pushes: false,
         parcels: false,
     };
 }
@@ -145,6 +172,8 @@ pub struct Secrets {
     pub token_keys: Option<String>,
     /// The text of [`FederationConfig::signing_key`]. `None` if the server does not federate.
     pub signing_key: Option<String>,
+    /// The text of [`Config::vapid_key`]. `None` if the server sends no pushes.
+    pub vapid_key: Option<String>,
 }
 
 /// An error in the configuration: a variable that is missing or wrong.
@@ -174,6 +203,7 @@ impl Config {
                 table: String::new(),
                 deliveries_url: String::new(),
                 federation_url: String::new(),
+                pushes_url: String::new(),
             },
             sockets_url: None,
             live_url: None,
@@ -185,6 +215,8 @@ impl Config {
             token_keys: Vec::new(),
             limits: Limits::default(),
             federation: None,
+            push: None,
+            vapid_key: None,
             danger_allow_loopback_http: false,
         }
     }
@@ -239,6 +271,20 @@ impl Config {
                 })
             }
         };
+        let danger_allow_loopback_http = switch("DANGER_ALLOW_LOOPBACK_HTTP");
+        let push = match get("VAPID_CONTACT").filter(|value| !value.is_empty()) {
+            None => None,
+            Some(text) => Some(PushConfig {
+                contact: contact(&text, danger_allow_loopback_http)?,
+                private: PrivateHosts::list(&get("PUSH_ALLOW").unwrap_or_default())
+                    .map_err(|reason| ConfigError { variable: "PUSH_ALLOW", reason })?,
+            }),
+        };
+        match (&push, &secrets.vapid_key) {
+            (Some(_), None) if needs.vapid_key => drop(need(VAPID_KEY_PARAMETER)?),
+            (None, Some(_)) => drop(need("VAPID_CONTACT")?),
+            _ => {}
+        }
         let limits = default.limits;
         let days = number("MESSAGE_TTL_DAYS", u64::from(limits.message_ttl_days))?;
         let send_ms = u64::try_from(limits.remote_send_time.as_millis()).unwrap_or(u64::MAX);
@@ -247,6 +293,7 @@ impl Config {
                 table: need("TABLE")?,
                 deliveries_url: need_if(needs.deliveries || needs.seldom_deliveries, "DELIVERIES_URL")?,
                 federation_url: need_if(needs.parcels && federation.is_some(), "FEDERATION_URL")?,
+                pushes_url: need_if(needs.pushes && push.is_some(), "PUSHES_URL")?,
             },
             sockets_url: optional(needs.sockets, "SOCKETS_URL"),
             live_url: optional(needs.live, "LIVE_URL"),
@@ -283,10 +330,22 @@ impl Config {
                 remote_send_time: Duration::from_millis(number("REMOTE_SEND_MS", send_ms)?),
             },
             federation,
-            danger_allow_loopback_http: switch("DANGER_ALLOW_LOOPBACK_HTTP"),
+            vapid_key: secrets.vapid_key,
+            push,
+            danger_allow_loopback_http,
             origin: default.origin,
         })
     }
+}
+
+/// Reads the operator's contact address. A local server may have its own.
+fn contact(text: &str, is_local: bool) -> Result<Contact, ConfigError> {
+    let local = Contact::of_local_server();
+    if is_local && text == local.as_str() {
+        return Ok(local);
+    }
+    Contact::parse(text)
+        .map_err(|error| ConfigError { variable: "VAPID_CONTACT", reason: format!("{text} {error}") })
 }
 
 impl TokenKey {
@@ -322,6 +381,8 @@ mod tests {
         seldom_deliveries: true,
         sockets: true,
         live: true,
+        vapid_key: true,
+        pushes: true,
         parcels: true,
     };
 
@@ -331,6 +392,8 @@ mod tests {
             "TABLE" => "eko",
             "DELIVERIES_URL" => "https://queue.example/deliveries",
             "FEDERATION_URL" => "https://queue.example/federation",
+            "PUSHES_URL" => "https://queue.example/pushes",
+            "VAPID_CONTACT" => "mailto:operator@eko.chat",
             "OIDC_ISSUER" => "https://id.example",
             "OIDC_AUDIENCE" => "eko",
             _ => return None,
@@ -341,7 +404,11 @@ mod tests {
     fn secrets() -> Secrets {
         let secret = "A".repeat(43);
         let token_keys = format!("2:{secret}=,1:{secret}=\n");
-        Secrets { token_keys: Some(token_keys), signing_key: Some("a key".to_owned()) }
+        Secrets {
+            token_keys: Some(token_keys),
+            signing_key: Some("a key".to_owned()),
+            vapid_key: Some("a key".to_owned()),
+        }
     }
 
     #[test]
@@ -352,6 +419,9 @@ mod tests {
         let ids: Vec<&str> = config.token_keys.iter().map(|key| key.id.as_str()).collect();
         assert_eq!(ids, ["2", "1"]);
         assert_eq!(config.federation.unwrap().signing_key, "a key");
+        assert_eq!(config.names.pushes_url, "https://queue.example/pushes");
+        assert_eq!(config.push.unwrap().contact.as_str(), "mailto:operator@eko.chat");
+        assert_eq!(config.vapid_key.unwrap(), "a key");
     }
 
     #[test]
@@ -359,15 +429,32 @@ mod tests {
         let bare = |name: &str| environment(name).filter(|_| matches!(name, "ORIGIN" | "TABLE"));
         let config = Config::from_env(Needs::NOTHING, bare, Secrets::default()).unwrap();
         assert_eq!(config.names.table, "eko");
-        assert!(config.token_keys.is_empty() && config.federation.is_none());
+        assert!(config.token_keys.is_empty() && config.federation.is_none() && config.push.is_none());
         // A server without a signing key sends nothing to other servers.
         Config::from_env(Needs { parcels: true, ..Needs::NOTHING }, bare, Secrets::default()).unwrap();
     }
 
     #[test]
+    fn a_server_that_sends_pushes_needs_a_key_and_a_contact() {
+        let secrets = Secrets { vapid_key: None, ..secrets() };
+        let error = Config::from_env(ALL, environment, secrets).unwrap_err();
+        assert_eq!(error.to_string(), "VAPID_KEY_PARAMETER: is not set");
+        let without = |name: &str| environment(name).filter(|_| name != "VAPID_CONTACT");
+        let error = Config::from_env(ALL, without, self::secrets()).unwrap_err();
+        assert_eq!(error.to_string(), "VAPID_CONTACT: is not set");
+    }
+
+    #[test]
     fn what_is_missing_or_wrong_is_named() {
-        for missing in ["ORIGIN", "TABLE", "DELIVERIES_URL", "FEDERATION_URL", "OIDC_ISSUER", "OIDC_AUDIENCE"]
-        {
+        for missing in [
+            "ORIGIN",
+            "TABLE",
+            "DELIVERIES_URL",
+            "FEDERATION_URL",
+            "PUSHES_URL",
+            "OIDC_ISSUER",
+            "OIDC_AUDIENCE",
+        ] {
             let without = |name: &str| environment(name).filter(|_| name != missing);
             let error = Config::from_env(ALL, without, secrets()).unwrap_err();
             assert_eq!(error.to_string(), format!("{missing}: is not set"));
@@ -377,6 +464,12 @@ mod tests {
             ("MESSAGE_TTL_DAYS", "0", "MESSAGE_TTL_DAYS: 0 is not between 1 and 365"),
             ("SENDER_BUDGET", "many", "SENDER_BUDGET: many is not a whole number"),
             ("FEDERATION_DENY", "not a domain", "FEDERATION_DENY: "),
+            (
+                "VAPID_CONTACT",
+                "mailto:operator@localhost",
+                "VAPID_CONTACT: mailto:operator@localhost must be",
+            ),
+            ("PUSH_ALLOW", "not a host", "PUSH_ALLOW: not a host is not a host"),
         ] {
             let wrong =
                 |name: &str| if name == variable { Some(value.to_owned()) } else { environment(name) };

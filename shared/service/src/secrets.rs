@@ -11,7 +11,9 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use lambda_runtime::Error;
 
 use crate::aws::AwsAccount;
-use crate::config::{ConfigError, Needs, SIGNING_KEY_PARAMETER, Secrets, TOKEN_KEYS_PARAMETER};
+use crate::config::{
+    ConfigError, Needs, SIGNING_KEY_PARAMETER, Secrets, TOKEN_KEYS_PARAMETER, VAPID_KEY_PARAMETER,
+};
 
 /// The most times that the request is tried. The last try begins some three seconds after the
 /// first, within the ten seconds that init has.
@@ -38,7 +40,8 @@ pub(crate) async fn read(
         _ => None,
     };
     let signing_key = get(SIGNING_KEY_PARAMETER).filter(|_| needs.signing_key);
-    let names: Vec<String> = [&token_keys, &signing_key].into_iter().flatten().cloned().collect();
+    let vapid_key = get(VAPID_KEY_PARAMETER).filter(|_| needs.vapid_key);
+    let names: Vec<String> = [&token_keys, &signing_key, &vapid_key].into_iter().flatten().cloned().collect();
     if names.is_empty() {
         return Ok(Secrets::default());
     }
@@ -59,5 +62,6 @@ pub(crate) async fn read(
     Ok(Secrets {
         token_keys: take(TOKEN_KEYS_PARAMETER, token_keys)?,
         signing_key: take(SIGNING_KEY_PARAMETER, signing_key)?,
+        vapid_key: take(VAPID_KEY_PARAMETER, vapid_key)?,
     })
 }

@@ -6,11 +6,12 @@ use eko_federation::keys::{KeyFault, SigningKey};
 use eko_messaging::Messaging;
 use eko_protocol::address::Origin;
 use eko_store::Store;
+use eko_web_push::{KeyError, VapidKey};
 
 pub use eko_messaging::{Clock, Random};
 
 use crate::access_token::AccessTokens;
-use crate::config::{Config, ConfigError, SIGNING_KEY_PARAMETER};
+use crate::config::{Config, ConfigError, SIGNING_KEY_PARAMETER, VAPID_KEY_PARAMETER};
 
 /// The state that every function has: configuration, messaging, access tokens. Cheap to clone.
 ///
@@ -27,6 +28,8 @@ struct Inner {
     tokens: AccessTokens,
     /// The signing key, parsed at its first use: parsing takes longer than the rest of init.
     signing_key: OnceLock<Result<Arc<SigningKey>, KeyFault>>,
+    /// The VAPID key, likewise.
+    vapid_key: OnceLock<Result<VapidKey, KeyError>>,
 }
 
 impl AppState {
@@ -35,7 +38,8 @@ impl AppState {
         let tokens = AccessTokens::new(&config);
         let messaging = Messaging::new(config.origin.clone(), store, config.limits.clone(), clock, random);
         let messaging = if config.live_url.is_some() { messaging.with_sockets() } else { messaging };
-        Self { inner: Arc::new(Inner { config, messaging, tokens, signing_key: OnceLock::new() }) }
+        let (signing_key, vapid_key) = (OnceLock::new(), OnceLock::new());
+        Self { inner: Arc::new(Inner { config, messaging, tokens, signing_key, vapid_key }) }
     }
 
     /// Returns the configuration.
@@ -74,6 +78,19 @@ impl AppState {
         match self.inner.signing_key.get_or_init(read) {
             Ok(key) => Ok(Some(key)),
             Err(fault) => Err(ConfigError { variable: SIGNING_KEY_PARAMETER, reason: fault.to_string() }),
+        }
+    }
+
+    /// Returns the key with which this server identifies itself to push services, or `None` for a
+    /// server that sends no pushes.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the configured key is not a P-256 key in PKCS#8 PEM.
+    pub fn vapid_key(&self) -> Result<Option<&VapidKey>, ConfigError> {
+        let Some(text) = &self.config().vapid_key else { return Ok(None) };
+        match self.inner.vapid_key.get_or_init(|| VapidKey::from_pem(text)) {
+            Ok(key) => Ok(Some(key)),
+            Err(error) => Err(ConfigError { variable: VAPID_KEY_PARAMETER, reason: error.to_string() }),
         }
     }
 

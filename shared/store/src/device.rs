@@ -17,6 +17,7 @@
 //! | `ob`, `kb` | N | block | the first block that was not spent at `nt` |
 //! | `nt` | N | epoch ms | the time at which `ob` and `kb` were noted |
 //! | `mf` | N | epoch ms | the last count of a mailbox that was full ([`crate::fill`]) |
+//! | `pu` | N | epoch ms | the last push, if the device has not been seen since ([`crate::push`]) |
 //! | `rp` | N | epoch ms | the time that the last publication which replaced all keys states |
 //! | `T{hour}` | N | takes | takes by everyone in that hour since the epoch ([`crate::one_time_keys`]) |
 //! | `B{hour}.{hash}` | N | takes | takes by one taker in that hour |
@@ -38,6 +39,7 @@ pub(crate) mod attr {
     pub(crate) const SPENT_NOTED_MS: &str = "nt";
     pub(crate) const FULL_COUNTED_MS: &str = "mf";
     pub(crate) const REPLACED_MS: &str = "rp";
+    pub(crate) const PUSHED_MS: &str = "pu";
 }
 
 /// The names of one pool's attributes in a device record. Each field describes the attribute's
@@ -125,6 +127,8 @@ pub struct DeviceRecord {
     /// The time of the last count of the device's mailbox, in epoch milliseconds, if the mailbox was
     /// full for somebody then.
     pub full_counted_ms: Option<i64>,
+    /// The time of the last push, in epoch milliseconds, if the device has not been seen since.
+    pub pushed_ms: Option<i64>,
 }
 
 /// The positions of a pool of one-time keys. Each key has a place; places only grow.
@@ -170,6 +174,7 @@ impl DeviceRecord {
             pre_keys: KeyPool::from_item(item, &PRE_KEY_POOL),
             kyber_pre_keys: KeyPool::from_item(item, &KYBER_PRE_KEY_POOL),
             full_counted_ms: item.get_n(attr::FULL_COUNTED_MS),
+            pushed_ms: item.get_n(attr::PUSHED_MS),
         })
     }
 }

@@ -13,6 +13,7 @@
 //! | `D#{user}#{device}` | `OPK#{block}` | a block of one-time prekeys | [`crate::one_time_keys`] |
 //! | `D#{user}#{device}` | `PQK#{block}` | a block of one-time Kyber prekeys | [`crate::one_time_keys`] |
 //! | `D#{user}#{device}` | `PREKEYS` | the device's lasting keys | [`crate::device_keys`] |
+//! | `D#{user}#{device}` | `PUSH` | the device's push subscription | [`crate::push`] |
 //! | `R#{actor id}` | `ACTOR` | an actor of another server, as looked up | [`crate::remote`] |
 //! | `R#acct:{handle}` | `ACTOR` | the actor id of a handle, as looked up | [`crate::remote`] |
 //! | `H#{authority}` | `HOST` | the circuit breaker of another server | [`crate::hosts`] |
@@ -112,6 +113,11 @@ pub(crate) fn devices(user: &UserName) -> ItemKey {
 /// Returns the key of the sockets and pushes of a user's devices.
 pub(crate) fn live(user: &UserName) -> ItemKey {
     ItemKey::new(user_partition(user), "LIVE")
+}
+
+/// Returns the key of a device's push subscription.
+pub(crate) fn push(address: DeviceAddress<'_>) -> ItemKey {
+    ItemKey::new(device_partition(address), "PUSH")
 }
 
 /// Returns the key of an open socket.

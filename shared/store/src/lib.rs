@@ -1,7 +1,7 @@
 //! DynamoDB, SQS and the connections of API Gateway behind the domain's verbs.
 //!
 //! There is one table without a secondary index, and one standard queue for each direction:
-//! `deliveries` to the mailboxes, `federation` to other servers. [`key`] lists the kinds of items,
+//! `deliveries` to the mailboxes, `federation` to other servers, `pushes` to push services. [`key`] lists the kinds of items,
 //! [`resources`] creates table and queues. Each item kind is documented in the module of its verbs.
 //!
 //! Every verb says what it reads and writes, which AWS calls it makes, and what happens if an
@@ -39,6 +39,8 @@ pub mod one_time_keys;
 pub mod outstanding;
 pub mod parcels;
 pub mod publication;
+pub mod push;
+pub mod pushes;
 mod queue;
 pub mod remote;
 pub mod resets;
@@ -86,6 +88,9 @@ pub struct Names {
     pub deliveries_url: String,
     /// URL of the queue `federation`.
     pub federation_url: String,
+    /// URL of the queue `pushes`. Empty if the server sends no pushes, or if the function neither
+    /// orders nor sends them.
+    pub pushes_url: String,
 }
 
 impl Store {
@@ -124,5 +129,9 @@ impl Store {
 
     pub(crate) fn federation_url(&self) -> &str {
         &self.inner.names.federation_url
+    }
+
+    pub(crate) fn pushes_url(&self) -> &str {
+        &self.inner.names.pushes_url
     }
 }

@@ -36,7 +36,7 @@
 //! | `n` | N | frames | the frames that the device has sent |
 //! | `ttl` | N | epoch s | the time after which there is no such connection: [`SOCKET_SECONDS`] after `o` |
 
-mod item;
+pub(crate) mod item;
 mod order;
 mod socket;
 
@@ -196,7 +196,7 @@ impl Store {
     }
 
     /// Begins an UpdateItem of a user's item `LIVE`.
-    fn update_live(&self, user: &UserName) -> UpdateItemFluentBuilder {
+    pub(crate) fn update_live(&self, user: &UserName) -> UpdateItemFluentBuilder {
         self.dynamodb().update_item().table_name(self.table()).set_key(Some(key::live(user).item()))
     }
 }

@@ -30,18 +30,20 @@ use eko_protocol::limits::MAX_PAGE_ENTRIES;
 use serde_json::Value;
 
 use crate::attribute::{Item, ReadItem, b, corrupt, n, s};
-use crate::device::attr::STATUS;
+use crate::device::attr::{PUSHED_MS, STATUS};
 use crate::device::{DeviceAddress, DeviceRecord, DeviceStatus};
 use crate::error::call;
 use crate::items::{BATCH_READS, BATCH_WRITES};
 use crate::{Result, Store, key};
-pub(crate) use letter::AUTHOR;
 use letter::ENVELOPE;
+pub(crate) use letter::{AUTHOR, QUIET};
 
-const TTL: &str = "ttl";
+/// The attribute of an entry's time to live.
+pub(crate) const TTL: &str = "ttl";
 /// The attribute of an entry's size.
 pub(crate) const SIZE: &str = "z";
-const REPORT: &str = "j";
+/// The attribute of a report, which letters do not have.
+pub(crate) const REPORT: &str = "j";
 const CIPHERTEXT: &str = "c";
 
 /// One entry of a device's mailbox.
@@ -120,6 +122,9 @@ pub struct MailboxPage {
 pub struct EntryHeads {
     /// The status of the device; `None` if it has no record.
     pub status: Option<DeviceStatus>,
+    /// The time of the last push to the device, in epoch milliseconds, if it has not been seen
+    /// since.
+    pub pushed_ms: Option<i64>,
     /// The entries that the device has.
     pub entries: Vec<EntryHead>,
 }
@@ -131,6 +136,22 @@ pub struct EntryHead {
     pub key: EntryKey,
     /// The envelope whose letter the entry holds; `None` if the entry is a report.
     pub envelope: Option<AuthoredEnvelope>,
+}
+
+/// The times of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryTime {
+    /// The time of acceptance, in epoch milliseconds.
+    pub accepted_ms: i64,
+    /// The time after which the entry is gone, in epoch seconds.
+    pub ttl: i64,
+}
+
+impl EntryTime {
+    pub(crate) fn from_item(item: &Item) -> Result<Self> {
+        let accepted_ms = i64::try_from(read_key(item)?.accepted_ms()).unwrap_or(i64::MAX);
+        Ok(Self { accepted_ms, ttl: item.need_n(TTL)? })
+    }
 }
 
 /// An envelope's id with its author, who gives the id its meaning.
@@ -255,10 +276,12 @@ impl Store {
         keys.extend(entries.iter().map(|entry| key::entry(device, entry)));
         let mut items = Vec::with_capacity(keys.len());
         for keys in keys.chunks(BATCH_READS) {
-            let attributes = [STATUS, TTL, AUTHOR, ENVELOPE];
+            let attributes = [STATUS, PUSHED_MS, TTL, AUTHOR, ENVELOPE];
             items.extend(self.batch_get_attributes(keys, &attributes).await?);
         }
-        let status = record.find_in(&items).map(|item| DeviceStatus::parse(item.need_s(STATUS)?));
+        let record = record.find_in(&items);
+        let status = record.map(|item| DeviceStatus::parse(item.need_s(STATUS)?));
+        let pushed_ms = record.and_then(|item| item.get_n(PUSHED_MS));
         let mut heads = Vec::with_capacity(entries.len());
         for entry in entries {
             let Some(item) = key::entry(device, entry).find_in(&items) else { continue };
@@ -266,7 +289,7 @@ impl Store {
                 heads.push(EntryHead { key: entry.clone(), envelope: AuthoredEnvelope::from_item(item)? });
             }
         }
-        Ok(EntryHeads { status: status.transpose()?, entries: heads })
+        Ok(EntryHeads { status: status.transpose()?, pushed_ms, entries: heads })
     }
 
     /// Deletes entries of a device's mailbox. Entries that are not there are no error.
@@ -307,8 +330,7 @@ impl Entry {
     }
 
     fn from_item(item: &Item) -> Result<Self> {
-        let sk = item.need_s("sk")?;
-        let key = EntryKey::parse(sk.strip_prefix(key::ENTRY_PREFIX).unwrap_or(sk)).map_err(corrupt)?;
+        let key = read_key(item)?;
         let content = match item.get_b(REPORT) {
             Some(json) => EntryContent::Report {
                 charged_to: item.need_s(AUTHOR)?.to_owned(),
@@ -321,4 +343,10 @@ impl Entry {
         };
         Ok(Self { key, ttl: item.need_n(TTL)?, content })
     }
+}
+
+/// Reads the key of an entry.
+fn read_key(item: &Item) -> Result<EntryKey> {
+    let sk = item.need_s("sk")?;
+    EntryKey::parse(sk.strip_prefix(key::ENTRY_PREFIX).unwrap_or(sk)).map_err(corrupt)
 }

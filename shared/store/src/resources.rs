@@ -57,8 +57,20 @@ pub const FEDERATION: QueueSpec = QueueSpec {
     batch_size: 10,
 };
 
+/// The queue `pushes`: orders to wake devices.
+///
+/// An order that has to wait is hidden by its own visibility timeout, and each attempt is a
+/// receive. The function gives up before `max_receives`.
+pub const PUSHES: QueueSpec = QueueSpec {
+    name: "pushes",
+    visibility_seconds: 90,
+    max_receives: 40,
+    retention_seconds: 4 * 24 * 3600,
+    batch_size: 10,
+};
+
 /// All queues of a deployment.
-pub const QUEUES: &[QueueSpec] = &[DELIVERIES, FEDERATION];
+pub const QUEUES: &[QueueSpec] = &[DELIVERIES, FEDERATION, PUSHES];
 
 /// The time that a dead-letter queue keeps a message, in seconds: 14 days, the longest that SQS
 /// allows.

@@ -100,7 +100,7 @@ impl Backend {
             let _ = clients.dynamodb.delete_table().table_name(cloud.names().table).send().await;
         }
         if self.endpoints.sqs.is_some() {
-            for urls in [&cloud.deliveries, &cloud.federation] {
+            for urls in [&cloud.deliveries, &cloud.federation, &cloud.pushes] {
                 for url in [&urls.queue, &urls.dlq] {
                     let _ = clients.sqs.delete_queue().queue_url(url).send().await;
                 }

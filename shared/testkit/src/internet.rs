@@ -91,6 +91,12 @@ impl Internet {
     pub async fn serve(&self, host: &str, router: Router) -> SocketAddr {
         let site = self.inner.sites.fetch_add(1, Ordering::SeqCst);
         let address = SocketAddr::from((Ipv4Addr::new(93, 184, 216, site), 443));
+        self.serve_at(host, address, router).await;
+        address
+    }
+
+    /// Adds a server as [`Internet::serve`] does, at an address of the test's choice.
+    pub async fn serve_at(&self, host: &str, address: SocketAddr, router: Router) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         self.name(host, &[&address.ip().to_string()]);
         self.route(address, listener.local_addr().expect("an address"));
@@ -99,7 +105,6 @@ impl Internet {
             axum::serve(listener, router).await.expect("the site serves");
         });
         lock(&self.inner.serving).push(serving);
-        address
     }
 
     /// Sets the addresses that a name resolves to. Several calls for a name set several answers,

@@ -7,6 +7,7 @@ use axum::Router;
 use eko_auth::SignInState;
 use eko_client::{Device, IdToken, SignInChallenge, Transport};
 use eko_engines::Engines;
+use eko_federation::client::PrivateHosts;
 use eko_local::cloud::{self, Cloud};
 use eko_local::issuer::{self, DevelopmentIssuer};
 use eko_local::server::{AUDIENCE, ISSUER_PATH};
@@ -14,18 +15,21 @@ use eko_local::sockets::{Gateway, SOCKETS_URL};
 use eko_local::{States, pump, sockets};
 use eko_protocol::address::Origin;
 use eko_protocol::key::NonceRandom;
+use eko_push::PushState;
 use eko_service::aws::AwsClients;
-use eko_service::config::{Config, FederationConfig, OidcConfig, TokenKey};
+use eko_service::config::{Config, FederationConfig, OidcConfig, PushConfig, TokenKey};
 use eko_service::state::Clock;
 use eko_service::{AppState, FederatedState, edge};
 use eko_store::Store;
-use eko_store::resources::{DELIVERIES, FEDERATION, QueueUrls};
+use eko_store::resources::{DELIVERIES, FEDERATION, PUSHES, QueueUrls};
+use eko_web_push::Contact;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::backend::Backend;
+use crate::push_service::VAPID_KEY;
 use crate::{Calls, DirectTransport, Internet, TestSocket, read_jwt, seeded, signing_key};
 
 /// The time at which every test starts: 2026-01-29T19:30:00Z in milliseconds since the Unix epoch.
@@ -119,6 +123,8 @@ impl World {
             },
             token_keys: vec![TokenKey { id: "test".to_owned(), secret: vec![7; 32] }],
             federation: Some(FederationConfig::new(signing_key(host).0)),
+            push: Some(PushConfig { contact: Contact::of_local_server(), private: PrivateHosts::default() }),
+            vapid_key: Some(VAPID_KEY.to_owned()),
             ..Config::new(Origin::parse(&format!("https://{host}")).expect("an origin"))
         };
         // No mailbox is counted by chance. A test of full mailboxes sets limits so small that every
@@ -149,6 +155,7 @@ impl World {
             key_packages: of("key-packages"),
             outbox: federated("outbox"),
             socket: of("socket"),
+            push: PushState::new(of("push"), Arc::new(internet.clone()), Internet::roots()).expect("push"),
         };
         let state = state(cloud.store());
         let app = eko_local::app(&states);
@@ -294,7 +301,23 @@ impl World {
             .expect("the queue can be read")
     }
 
-    /// Does as [`World::deliver`] and [`World::federate`], and ignores failures. The event source
+    /// Passes messages of the queue `pushes` to its function until none is visible. Returns their
+    /// number.
+    pub async fn push(&self) -> usize {
+        self.backend.bring_back(&self.aside).await;
+        let handle = |batch| eko_push::handle(self.states.push.clone(), batch);
+        pump::drain(&self.cloud.clients.sqs, &self.cloud.pushes.queue, &PUSHES, &handle)
+            .await
+            .expect("the queue can be read")
+    }
+
+    /// Returns the numbers of messages in the queue `pushes` and in its dead-letter queue, hidden and
+    /// delayed ones included.
+    pub async fn pushes(&self) -> (usize, usize) {
+        count(&self.aside, &self.cloud.pushes).await
+    }
+
+    /// Does as [`World::deliver`], [`World::federate`] and [`World::push`], and ignores failures. The event source
     /// mapping would try again later.
     pub async fn try_pump(&self) {
         self.backend.bring_back(&self.aside).await;
@@ -303,6 +326,8 @@ impl World {
         let federate = |batch| eko_federate::handle(self.states.federate.clone(), batch);
         let _ = pump::drain(sqs, &cloud.deliveries.queue, &DELIVERIES, &deliver).await;
         let _ = pump::drain(sqs, &cloud.federation.queue, &FEDERATION, &federate).await;
+        let push = |batch| eko_push::handle(self.states.push.clone(), batch);
+        let _ = pump::drain(sqs, &cloud.pushes.queue, &PUSHES, &push).await;
     }
 
     /// Returns the numbers of messages in the queue `federation` and in its dead-letter queue,
@@ -355,9 +380,9 @@ impl World {
     /// Removes the resources that would outlive the test. Returns the numbers of messages that are
     /// left in each queue and its dead-letter queue, zeros if they need not be counted, or `None`
     /// if they could not be counted.
-    fn end(&self, counted: bool) -> Option<[(usize, usize); 2]> {
+    fn end(&self, counted: bool) -> Option<[(usize, usize); 3]> {
         if !counted && !self.backend.outlives() {
-            return Some([(0, 0); 2]);
+            return Some([(0, 0); 3]);
         }
         // The drop blocks the runtime of the test, so calls over a socket need another.
         let end = || {
@@ -368,8 +393,9 @@ impl World {
                     true => [
                         undelayed(&clients, &self.cloud.deliveries).await,
                         count(&clients, &self.cloud.federation).await,
+                        undelayed(&clients, &self.cloud.pushes).await,
                     ],
-                    false => [(0, 0); 2],
+                    false => [(0, 0); 3],
                 };
                 self.backend.remove(&clients, &self.cloud).await;
                 left
@@ -394,10 +420,10 @@ impl Drop for World {
         }
         assert!(denied.is_empty(), "{complaint}");
         match left {
-            Some([(0, 0), (0, 0)]) => {}
-            Some([(queue, dlq), (waiting, dead)]) => panic!(
+            Some([(0, 0), (0, 0), (0, 0)]) => {}
+            Some([(queue, dlq), (waiting, dead), (pushes, lost)]) => panic!(
                 "the test leaves {queue} messages in the queue and {dlq} in its DLQ, {waiting} for other servers \
-                 and {dead} in their DLQ"
+                 and {dead} in their DLQ, {pushes} orders of pushes and {lost} in their DLQ"
             ),
             None => panic!("the queues could not be counted"),
         }

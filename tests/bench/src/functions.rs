@@ -17,7 +17,7 @@ pub struct MeasuredFunction {
 }
 
 /// All functions.
-pub const FUNCTIONS: [MeasuredFunction; 8] = [
+pub const FUNCTIONS: [MeasuredFunction; 9] = [
     MeasuredFunction {
         name: "deliver",
         needs: eko_deliver::NEEDS,
@@ -72,6 +72,13 @@ pub const FUNCTIONS: [MeasuredFunction; 8] = [
         needs: eko_federate::NEEDS,
         asked: "a batch of one message for another server, over plain HTTP",
         connections: 3,
+        aws_only: false,
+    },
+    MeasuredFunction {
+        name: "push",
+        needs: eko_push::NEEDS,
+        asked: "an order of a push that is sent already",
+        connections: 2,
         aws_only: false,
     },
 ];

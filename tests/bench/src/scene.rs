@@ -14,10 +14,14 @@ use eko_local::server::{AUDIENCE, ISSUER_PATH};
 use eko_protocol::envelope::EnvelopeHeader;
 use eko_protocol::http_signature::Scheme;
 use eko_protocol::letter::Letter;
+use eko_protocol::push::PushSubscription;
 use eko_service::config::Needs;
 use eko_store::deliveries::{Delivery, DeviceCiphertext, LetterDelivery};
+use eko_store::device::DeviceAddress;
 use eko_store::parcels::{Parcel, ParcelBody};
-use eko_testkit::{DirectTransport, Internet, Stranger, World, signing_key};
+use eko_store::pushes::PushOrder;
+use eko_testkit::{Browser, DirectTransport, Internet, Stranger, World, signing_key};
+use eko_web_push::Contact;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -71,6 +75,14 @@ impl BenchScene {
         scene.world.deliver().await;
         scene.world.engines.put_parameter("/token-keys", &format!("test:{}", TOKEN_SECRET));
         scene.world.engines.put_parameter("/signing-key", &signing_key("eko.example").0);
+        let vapid_key = scene.world.state.config().vapid_key.clone().context("a VAPID key")?;
+        scene.world.engines.put_parameter("/vapid-key", &vapid_key);
+        // Alice gets nothing in these events, so that no delivery orders a push.
+        let browser = Browser::at(&format!("{}/push/1", scene.elsewhere));
+        let subscription = PushSubscription::parse(&browser.subscription())?;
+        let (store, now_ms) = (scene.world.state.store(), scene.world.now_ms());
+        let address = DeviceAddress::new(scene.alice.user(), scene.alice.id());
+        anyhow::ensure!(store.subscribe(address, &subscription, now_ms).await?, "Alice is signed in");
         Ok(scene)
     }
 
@@ -110,6 +122,13 @@ impl BenchScene {
         }
         if needs.parcels {
             set("FEDERATION_URL", &names.federation_url);
+        }
+        set("VAPID_CONTACT", Contact::of_local_server().as_str());
+        if needs.vapid_key {
+            set("VAPID_KEY_PARAMETER", "/vapid-key");
+        }
+        if needs.pushes {
+            set("PUSHES_URL", &names.pushes_url);
         }
         // The measurement sends more than sixty messages a minute.
         for budget in ["SENDER_BUDGET", "ACCOUNT_BUDGET"] {
@@ -157,6 +176,7 @@ impl BenchScene {
             }
             "inbox" => event::http(&self.incoming(n + 1)?),
             "federate" => event::sqs("federation", &[self.parcel()?]),
+            "push" => event::sqs("pushes", &[self.order()?]),
             other => anyhow::bail!("there is no function {other}"),
         })
     }
@@ -166,7 +186,7 @@ impl BenchScene {
     /// # Errors
     /// The answer is another one.
     pub fn check(&mut self, function: &str, answer: &Value) -> anyhow::Result<()> {
-        if matches!(function, "deliver" | "federate") {
+        if matches!(function, "deliver" | "federate" | "push") {
             let failed = answer["batchItemFailures"].as_array().context("no batch answer")?;
             anyhow::ensure!(failed.is_empty(), "{function} failed: {answer}");
             return Ok(());
@@ -240,6 +260,15 @@ impl BenchScene {
         Ok(serde_json::to_string(&Delivery::Letter(delivery))?)
     }
 
+    /// Returns the order to wake Alice's device. The first one sends a push; the others find that it
+    /// is sent.
+    fn order(&self) -> anyhow::Result<String> {
+        let (user, device) = (self.alice.user().clone(), self.alice.id().clone());
+        let now_ms = self.world.now_ms();
+        let ttl = self.world.state.messaging().keep_until(now_ms);
+        Ok(serde_json::to_string(&PushOrder::Now { user, device, at_ms: now_ms, ttl })?)
+    }
+
     /// Returns a message of the queue for other servers.
     fn parcel(&self) -> anyhow::Result<String> {
         let parcel = Parcel {
@@ -281,7 +310,8 @@ async fn elsewhere() -> anyhow::Result<String> {
         move || async move { ([("content-type", "application/activity+json")], document.to_string()) };
     let app = Router::new()
         .route("/users/eve", get(document))
-        .route("/users/eve/inbox", post(StatusCode::ACCEPTED));
+        .route("/users/eve/inbox", post(StatusCode::ACCEPTED))
+        .route("/push/1", post(StatusCode::CREATED));
     tokio::spawn(async move {
         let _ = axum::serve(listener, app).await;
     });

@@ -1,7 +1,7 @@
 //! Limits of envelopes, bodies and mailboxes.
 
 use eko_client::{Auth, Body};
-use eko_testkit::envelope;
+use eko_testkit::{Browser, envelope};
 use http::Method;
 use serde_json::json;
 
@@ -18,6 +18,7 @@ pub(super) const ROWS: &[&str] = &[
     "bytes of an id or address",
     "entries in a `Delivered`",
     "entries on a page of a mailbox",
+    "bytes of a push endpoint",
     "bytes of a problem's `detail` or `pointer`",
 ];
 
@@ -105,6 +106,12 @@ async fn answer(limit: &'static str, count: u64) -> String {
                 None => 0,
             };
             if more > 0 { "200, `next`".to_owned() } else { "200".to_owned() }
+        }
+        "bytes of a push endpoint" => {
+            let start = "https://push.example/";
+            let mut body = Browser::at("https://push.example/1").subscription();
+            body["endpoint"] = json!(format!("{start}{}", "x".repeat(number - start.len())));
+            told(&TwoUsers::new().await.post("/user/alice/push", &body).await)
         }
         "bytes of a problem's `detail` or `pointer`" => {
             let pair = TwoUsers::new().await;

@@ -25,6 +25,7 @@ async fn endpoints(scene: &BadInputScene) -> Vec<BodyEndpoint> {
         BodyEndpoint { path: "/auth/logout", token: None, limit: MIB },
         BodyEndpoint { path: "/user/alice/devices", token: None, limit: MIB },
         BodyEndpoint { path: "/user/alice/keyPackages", token: None, limit: MIB },
+        BodyEndpoint { path: "/user/alice/push", token: None, limit: MIB },
         BodyEndpoint { path: "/user/alice/outbox", token: None, limit: 5 * MIB / 2 },
     ]
 }

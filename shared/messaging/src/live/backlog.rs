@@ -4,29 +4,26 @@ use eko_protocol::collection::PreKeyCount;
 use eko_protocol::frame;
 use eko_protocol::limits::{MAX_BACKLOG_FRAMES, MAX_FRAME_BYTES};
 use eko_store::live::Socket;
-use eko_store::mailbox::MailboxPage;
 
 use super::entry_activity;
-use crate::active_device::require_status;
-use crate::{Messaging, Refusal, Result};
+use crate::{Messaging, Result};
 
 impl Messaging {
     /// Returns the frames that a `Fetch` of this id is answered with: the entries of the mailbox and
     /// `QueueEmpty`, or `Announce` alone, if there are many entries or long ones.
     ///
-    /// One Query, as for the first page over HTTP, with the calls of
-    /// [`recount`](Self::recount). If the device was approved since it has connected: two
+    /// The calls of [`fetch_page`](Self::fetch_page), as for the first page over HTTP. If the device was approved since it has connected: two
     /// UpdateItem from which on entries are posted, and the Query again.
     ///
     /// # Errors
-    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`]; the store is broken or out of reach.
+    /// [`Refusal::DevicePending`](crate::Refusal::DevicePending),
+    /// [`Refusal::DeviceRevoked`](crate::Refusal::DeviceRevoked); the store is broken or out of reach.
     pub async fn backlog(&self, socket: &Socket, id: Option<&str>) -> Result<Vec<String>> {
-        let mut page = self.first_page(socket).await?;
+        let mut page = self.fetch_page(socket.address(), None).await?;
         if socket.is_pending {
             self.store().continue_socket(&Socket { is_pending: false, ..socket.clone() }).await?;
-            page = self.first_page(socket).await?;
+            page = self.fetch_page(socket.address(), None).await?;
         }
-        self.recount(socket.address(), &page).await;
         let count = PreKeyCount {
             pre_keys: page.device.pre_keys.left(),
             kyber_pre_keys: page.device.kyber_pre_keys.left(),
@@ -41,12 +38,5 @@ impl Messaging {
         }
         frames.push(frame::queue_empty(id, count).to_string());
         Ok(frames)
-    }
-
-    async fn first_page(&self, socket: &Socket) -> Result<MailboxPage> {
-        let page = self.store().fetch(socket.address(), None, self.now_ms()).await?;
-        let page = page.ok_or(Refusal::DeviceRevoked)?;
-        require_status(Some(page.device.status))?;
-        Ok(page)
     }
 }

@@ -31,7 +31,7 @@ impl Messaging {
     /// Posts entries to the open sockets of their devices. Call it after the entries were written.
     ///
     /// One BatchGetItem for the users of all entries; none without entries, and none on a server
-    /// without sockets. Then the calls of [`post`](Self::post), for all sockets at once. A socket
+    /// without sockets and pushes. Then the calls of [`post`](Self::post), for all sockets at once. A socket
     /// gets its entries in the order of their keys. Instead of an entry that is longer than a frame
     /// it gets `Announce`.
     ///
@@ -39,7 +39,7 @@ impl Messaging {
     /// The sockets cannot be read. The messages have to come again, because nobody would tell the
     /// devices otherwise.
     pub(crate) async fn notify(&self, written: &[&AddressedEntry]) -> Result<Notified, StoreError> {
-        if self.store().sockets().is_none() {
+        if self.store().sockets().is_none() && !self.store().has_pushes() {
             return Ok(Notified::default());
         }
         let users: BTreeSet<&UserName> = written.iter().map(|entry| &entry.user).collect();

@@ -74,6 +74,7 @@ impl TestServer {
             table: "eko".to_owned(),
             deliveries_url: deliveries_url.clone(),
             federation_url: federation_url.clone(),
+            pushes_url: String::new(),
         };
         let lazy = {
             let sqs = sqs.clone();

@@ -19,9 +19,9 @@ pub(super) mod attr {
 }
 
 /// The names of the attributes of a push state.
-mod push_attr {
-    pub(super) const STATE: &str = "s";
-    pub(super) const TIME_MS: &str = "t";
+pub(crate) mod push_attr {
+    pub(crate) const STATE: &str = "s";
+    pub(crate) const TIME_MS: &str = "t";
 }
 
 const SOCKET_PREFIX: &str = "C";
@@ -33,12 +33,12 @@ pub(super) fn socket_name(connection: &ConnectionId) -> String {
 }
 
 /// Returns the name of the attribute of a device's push state.
-pub(super) fn push_name(device: &DeviceId) -> String {
+pub(crate) fn push_name(device: &DeviceId) -> String {
     format!("{PUSH_PREFIX}{device}")
 }
 
 impl Live {
-    pub(super) fn from_item(user: &UserName, item: &Item) -> Result<Self> {
+    pub(crate) fn from_item(user: &UserName, item: &Item) -> Result<Self> {
         let mut live = Self::default();
         for (name, value) in item {
             let map = || value.as_m().map_err(|_| missing(name));
@@ -57,13 +57,20 @@ impl Live {
 impl PushState {
     /// Returns the state as the value of its attribute.
     pub(crate) fn attribute(self) -> AttributeValue {
-        let (code, time_ms) = match self {
-            Self::Idle { fetched_ms } => ("I", fetched_ms),
-            Self::Watched { check_ms } => ("W", check_ms),
-            Self::Sent { sent_ms } => ("S", sent_ms),
-        };
-        let pairs = [(push_attr::STATE, s(code)), (push_attr::TIME_MS, n(time_ms))];
+        let (Self::Idle { fetched_ms: time_ms }
+        | Self::Watched { check_ms: time_ms }
+        | Self::Sent { sent_ms: time_ms }) = self;
+        let pairs = [(push_attr::STATE, s(self.code())), (push_attr::TIME_MS, n(time_ms))];
         AttributeValue::M(pairs.map(|(name, value)| (name.to_owned(), value)).into())
+    }
+
+    /// Returns the text that is stored in `s`.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Idle { .. } => "I",
+            Self::Watched { .. } => "W",
+            Self::Sent { .. } => "S",
+        }
     }
 
     fn from_map(map: &Item) -> Result<Self> {

@@ -26,7 +26,8 @@ const FROM: &str = "f";
 const ACTIVITY: &str = "t";
 const PUBLISHED: &str = "p";
 const EXPIRES: &str = "x";
-const QUIET: &str = "q";
+/// The attribute of a letter for which no push is wanted.
+pub(crate) const QUIET: &str = "q";
 const SET_LENGTH: &str = "l";
 const SET_HEAD: &str = "h";
 

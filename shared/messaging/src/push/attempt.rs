@@ -1,0 +1,207 @@
+//! The queue `pushes`: what becomes of an order.
+
+use eko_store::StoreError;
+use eko_store::device::DeviceAddress;
+use eko_store::live::PushState;
+use eko_store::push::{PushClaim, PushTarget};
+use eko_store::pushes::{CHECK_MS, PushOrder};
+use eko_web_push::{PushOutcome, PushService};
+use futures_util::future::join_all;
+
+use super::PushDuty;
+use crate::{Messaging, QueueMessage};
+
+/// The most by which the clocks of two functions differ, in milliseconds.
+const CLOCKS_MS: i64 = 1_000;
+/// The age from which an entry that was not acknowledged leads to a push, in milliseconds. It is
+/// less than the time to a check, so that the entry that was watched is old enough at its check.
+const OLD_MS: i64 = CHECK_MS - 5_000;
+/// The number of receives after which an order is given up: about four hours.
+const MOST_RECEIVES: u32 = 20;
+/// The shortest time before another attempt, in seconds. It doubles with each further one.
+const FIRST_WAIT_SECONDS: i32 = 30;
+/// The longest time before another attempt, in seconds. A push service may ask for as much.
+const LONGEST_WAIT_SECONDS: i32 = 900;
+/// The number of times that a claim is tried while the state changes.
+const CLAIMS: usize = 3;
+
+/// The end of one receive of an order.
+enum OrderFate {
+    /// The order is carried out, or there is nothing to do.
+    Done,
+    /// The order comes back in so many seconds.
+    Wait(i32),
+}
+
+/// An entry for which a device is to be woken.
+#[derive(Clone, Copy)]
+struct PushCause {
+    /// A time at which the entry was in the mailbox, in epoch milliseconds.
+    at_ms: i64,
+    /// The time after which the entry is gone, in epoch seconds.
+    ttl: i64,
+}
+
+impl Messaging {
+    /// Carries out a batch of orders, side by side. Returns the ids of the messages that stay in
+    /// the queue.
+    ///
+    /// A push makes one BatchGetItem of subscription and state, one transaction that notes the
+    /// push, and then the request to the push service. A check reads the mailbox after the
+    /// BatchGetItem (one Query) and makes one UpdateItem if nothing is left, one SendMessageBatch
+    /// and one UpdateItem if what is left is young, or a push. Orders that wait are hidden by one
+    /// ChangeMessageVisibilityBatch.
+    ///
+    /// A push service that fails is tried again up to 20 times. If the process dies between a push
+    /// and the end of the batch, the order comes back and sends the push again; the push service
+    /// then replaces the first message, which has the same topic.
+    pub async fn push(&self, service: &PushService, batch: &[QueueMessage]) -> Vec<String> {
+        let fates = join_all(batch.iter().map(|message| self.push_one(service, message))).await;
+        let mut stay = Vec::new();
+        let mut hidden = Vec::new();
+        for (message, fate) in batch.iter().zip(fates) {
+            match fate {
+                Ok(OrderFate::Done) => {}
+                Ok(OrderFate::Wait(seconds)) => {
+                    hidden.push((message.receipt_handle.clone(), seconds));
+                    stay.push(message.id.clone());
+                }
+                Err(error) => {
+                    tracing::error!(message = message.id, %error, "an order of a push is not carried out");
+                    stay.push(message.id.clone());
+                }
+            }
+        }
+        if let Err(error) = self.store().hide_pushes(&hidden).await {
+            tracing::warn!(%error, "orders of pushes come back at another time");
+        }
+        stay
+    }
+
+    /// Carries out one order.
+    async fn push_one(&self, service: &PushService, message: &QueueMessage) -> Result<OrderFate, StoreError> {
+        let order = PushOrder::parse(&message.body)?;
+        let (device, now_ms) = (order.address(), self.now_ms());
+        let cause = match order {
+            PushOrder::Now { at_ms, ttl, .. } => PushCause { at_ms, ttl },
+            PushOrder::Check { check_ms, .. } if now_ms < check_ms => {
+                return Ok(OrderFate::Wait(seconds(check_ms.saturating_sub(now_ms))));
+            }
+            PushOrder::Check { check_ms, .. } => match self.check(device, check_ms).await? {
+                Some(cause) => cause,
+                None => return Ok(OrderFate::Done),
+            },
+        };
+        self.wake_device(service, device, cause, message.receives).await
+    }
+
+    /// Looks whether a device has acknowledged what its sockets took. Returns the cause of a push if it has
+    /// not.
+    async fn check(&self, device: DeviceAddress<'_>, check_ms: i64) -> Result<Option<PushCause>, StoreError> {
+        let (store, now_ms) = (self.store(), self.now_ms());
+        match store.push_target(device).await?.map(|target| target.state) {
+            Some(PushState::Watched { check_ms: marked_ms }) if marked_ms == check_ms => {}
+            // The order has sent a push already, which may not have arrived.
+            Some(PushState::Sent { sent_ms }) if sent_ms >= check_ms => {
+                let oldest = store.oldest_loud_entry(device, now_ms).await?;
+                return Ok(oldest.map(|entry| PushCause { at_ms: check_ms, ttl: entry.ttl }));
+            }
+            _ => return Ok(None),
+        }
+        match store.oldest_loud_entry(device, now_ms).await? {
+            None => {
+                store.end_watch(device, check_ms).await?;
+                Ok(None)
+            }
+            Some(oldest) if now_ms.saturating_sub(oldest.accepted_ms) < OLD_MS => {
+                let check_ms = now_ms.saturating_add(CHECK_MS);
+                let (user, device_id) = (device.user.clone(), device.device.clone());
+                store.queue_pushes(&[PushOrder::Check { user, device: device_id, check_ms }], now_ms).await?;
+                self.watch(device, check_ms).await?;
+                Ok(None)
+            }
+            Some(oldest) => Ok(Some(PushCause { at_ms: now_ms, ttl: oldest.ttl })),
+        }
+    }
+
+    /// Sends a push, unless the device has fetched since or another push was sent.
+    async fn wake_device(
+        &self,
+        service: &PushService,
+        device: DeviceAddress<'_>,
+        cause: PushCause,
+        receives: u32,
+    ) -> Result<OrderFate, StoreError> {
+        let (store, now_ms) = (self.store(), self.now_ms());
+        let ttl_seconds = cause.ttl.saturating_sub(now_ms.div_euclid(1000));
+        if ttl_seconds <= 0 {
+            return Ok(OrderFate::Done);
+        }
+        for _ in 0..CLAIMS {
+            let Some(PushTarget { subscription, state }) = store.push_target(device).await? else {
+                return Ok(OrderFate::Done);
+            };
+            let is_own_retry = match state {
+                PushState::Idle { fetched_ms } if fetched_ms > cause.at_ms.saturating_add(CLOCKS_MS) => {
+                    return Ok(OrderFate::Done);
+                }
+                PushState::Sent { sent_ms } => receives > 1 && sent_ms >= cause.at_ms,
+                PushState::Idle { .. } | PushState::Watched { .. } => false,
+            };
+            if !is_own_retry {
+                if PushDuty::of(state, false, now_ms) != PushDuty::Push {
+                    return Ok(OrderFate::Done);
+                }
+                match store.claim_push(device, state, now_ms).await? {
+                    PushClaim::Claimed => {}
+                    PushClaim::Changed => continue,
+                    PushClaim::SignedOut => {
+                        store.drop_subscription(device, &subscription.endpoint).await?;
+                        return Ok(OrderFate::Done);
+                    }
+                }
+            }
+            let ttl_seconds = u32::try_from(ttl_seconds).unwrap_or(u32::MAX);
+            let outcome = service.push(&subscription, ttl_seconds, now_ms).await;
+            if outcome == PushOutcome::Gone {
+                store.drop_subscription(device, &subscription.endpoint).await?;
+            }
+            return Ok(fate(&outcome, receives));
+        }
+        Err(StoreError::GaveUp {
+            operation: "TransactWriteItems",
+            detail: "the state of a push changes".to_owned(),
+        })
+    }
+}
+
+/// Returns the end of a receive with this outcome, and logs what an operator should see.
+fn fate(outcome: &PushOutcome, receives: u32) -> OrderFate {
+    let (why, asked) = match outcome {
+        PushOutcome::Sent | PushOutcome::Gone => return OrderFate::Done,
+        PushOutcome::Refused(why) => {
+            tracing::warn!(why, "a push service does not take a push");
+            return OrderFate::Done;
+        }
+        PushOutcome::Misconfigured(why) => {
+            // An alarm of the template counts these lines.
+            tracing::error!(why, "a push service refuses this server");
+            (why, None)
+        }
+        PushOutcome::Later { why, retry_after } => (why, *retry_after),
+    };
+    if receives >= MOST_RECEIVES {
+        tracing::warn!(why, "a push is given up");
+        return OrderFate::Done;
+    }
+    let doubled = FIRST_WAIT_SECONDS.saturating_mul(1 << receives.saturating_sub(1).min(8));
+    let asked = asked.map_or(0, |seconds| i32::try_from(seconds).unwrap_or(i32::MAX));
+    OrderFate::Wait(doubled.max(asked).min(LONGEST_WAIT_SECONDS))
+}
+
+/// Returns milliseconds as whole seconds, rounded up.
+fn seconds(ms: i64) -> i32 {
+    i32::try_from(ms.saturating_add(999).div_euclid(1000))
+        .unwrap_or(LONGEST_WAIT_SECONDS)
+        .clamp(1, LONGEST_WAIT_SECONDS)
+}

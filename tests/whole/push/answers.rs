@@ -1,0 +1,96 @@
+//! What the answers of a push service lead to.
+
+use eko_testkit::PushAnswer;
+
+use super::PushScene;
+
+#[tokio::test]
+async fn a_subscription_that_is_gone_is_removed() {
+    for status in [404, 410] {
+        let scene = PushScene::new().await;
+        scene.site.answer([PushAnswer::Status(status)]);
+        scene.send().await;
+        assert_eq!(scene.site.requests(), 1, "{status}");
+        scene.absent.fetch().await.unwrap();
+        scene.send().await;
+        assert_eq!(scene.site.requests(), 0, "{status}");
+        assert_eq!(scene.world.pushes().await, (0, 0));
+        // The device subscribes anew.
+        scene.subscribe(&scene.absent, &scene.site.browser("2")).await;
+        scene.send().await;
+        assert_eq!(scene.site.taken().len(), 1, "{status}");
+    }
+}
+
+/// 401 and 403 say that this server is at fault: the subscription stays, and the order comes back.
+#[tokio::test]
+async fn a_refusal_of_this_server_keeps_the_subscription() {
+    for status in [401, 403] {
+        let scene = PushScene::new().await;
+        scene.site.answer([PushAnswer::Status(status)]);
+        scene.send().await;
+        assert!(scene.site.taken().is_empty(), "{status}");
+        scene.world.advance(30_000);
+        scene.world.push().await;
+        assert_eq!(scene.site.taken().len(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_tried_again_later_and_as_late_as_the_service_asks() {
+    let scene = PushScene::new().await;
+    scene.site.answer([
+        PushAnswer::Status(503),
+        PushAnswer::RetryAfter(429, 120),
+        PushAnswer::RetryAfter(429, 86_400),
+        PushAnswer::Status(500),
+    ]);
+    scene.send().await;
+    // The waits: 30 s, 120 s as asked, 15 min instead of the day that was asked, and 4 min.
+    for wait_ms in [30_000, 120_000, 900_000, 240_000] {
+        scene.site.requests();
+        scene.world.advance(wait_ms - 1_000);
+        assert_eq!(scene.world.push().await, 0, "{wait_ms}");
+        scene.world.advance(1_000);
+        assert_eq!(scene.world.push().await, 1, "{wait_ms}");
+        assert_eq!(scene.site.requests(), 1, "{wait_ms}");
+    }
+    assert_eq!(scene.site.taken().len(), 1);
+}
+
+#[tokio::test]
+async fn a_service_that_keeps_failing_is_given_up() {
+    let scene = PushScene::new().await;
+    scene.site.answer(vec![PushAnswer::Status(500); 100]);
+    scene.send().await;
+    let mut tries = scene.site.requests();
+    while scene.world.pushes().await != (0, 0) {
+        scene.world.advance(900_000);
+        scene.world.push().await;
+        tries += scene.site.requests();
+    }
+    assert_eq!(tries, 20);
+}
+
+#[tokio::test]
+async fn a_device_that_fetches_while_the_service_fails_gets_no_push() {
+    let scene = PushScene::new().await;
+    scene.site.answer([PushAnswer::Status(500)]);
+    scene.send().await;
+    scene.world.advance(10_000);
+    scene.absent.fetch().await.unwrap();
+    scene.world.advance(20_000);
+    scene.world.push().await;
+    assert_eq!(scene.site.requests(), 1);
+    assert!(scene.site.taken().is_empty());
+}
+
+#[tokio::test]
+async fn other_refusals_end_the_order() {
+    for status in [400, 413] {
+        let scene = PushScene::new().await;
+        scene.site.answer([PushAnswer::Status(status)]);
+        scene.send().await;
+        assert_eq!(scene.world.pushes().await, (0, 0), "{status}");
+    }
+}

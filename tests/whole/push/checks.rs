@@ -1,0 +1,83 @@
+//! Checks: a socket took an entry, and the device may be gone all the same.
+
+use eko_store::device::DeviceAddress;
+use eko_store::pushes::{CHECK_MS, PushOrder};
+
+use super::PushScene;
+
+impl PushScene {
+    /// Orders a check of the absent device and marks it, as a delivery does whose entry a socket
+    /// took.
+    async fn order_check(&self, in_ms: i64) {
+        let (store, now_ms) = (self.world.state.store(), self.world.now_ms());
+        let check_ms = now_ms + in_ms;
+        let (user, device) = (self.absent.user().clone(), self.absent.id().clone());
+        let check = PushOrder::Check { user: user.clone(), device: device.clone(), check_ms };
+        store.queue_pushes(&[check], now_ms).await.unwrap();
+        store.watch(DeviceAddress::new(&user, &device), check_ms, 0).await.unwrap();
+    }
+
+    /// Makes a scene in which an entry of the absent device was taken by a socket.
+    async fn taken_by_a_socket() -> Self {
+        let scene = Self::with_an_unwatched_entry().await;
+        scene.order_check(CHECK_MS).await;
+        scene
+    }
+
+    /// Makes a scene in which the absent device has an entry for which nothing is ordered.
+    async fn with_an_unwatched_entry() -> Self {
+        let scene = Self::new().await;
+        // Without a subscription, the delivery orders nothing.
+        scene.unsubscribe(&scene.absent).await;
+        scene.send().await;
+        scene.subscribe(&scene.absent, &scene.site.browser("2")).await;
+        scene
+    }
+
+    /// Lets a minute pass and carries out the check.
+    async fn check(&self) {
+        self.world.advance(CHECK_MS - 1_000);
+        assert_eq!(self.world.push().await, 0);
+        self.world.advance(1_000);
+        assert_eq!(self.world.push().await, 1);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_acknowledged_within_a_minute_leads_to_a_push() {
+    let scene = PushScene::taken_by_a_socket().await;
+    scene.check().await;
+    assert_eq!(scene.site.taken().len(), 1);
+}
+
+#[tokio::test]
+async fn a_present_device_gets_no_push() {
+    let scene = PushScene::taken_by_a_socket().await;
+    scene.world.confirm(&scene.absent).await;
+    scene.check().await;
+    assert_eq!(scene.site.requests(), 0);
+    // The device is idle again: the next message that no socket takes is a push.
+    scene.send().await;
+    assert_eq!(scene.site.taken().len(), 1);
+}
+
+#[tokio::test]
+async fn a_check_that_was_sent_twice_leads_to_one_push() {
+    let scene = PushScene::taken_by_a_socket().await;
+    scene.order_check(CHECK_MS).await;
+    scene.world.advance(CHECK_MS);
+    assert_eq!(scene.world.push().await, 2);
+    assert_eq!(scene.site.taken().len(), 1);
+}
+
+/// An entry that came shortly before the check is given its minute.
+#[tokio::test]
+async fn a_young_entry_is_checked_again() {
+    let scene = PushScene::with_an_unwatched_entry().await;
+    scene.order_check(10_000).await;
+    scene.world.advance(10_000);
+    assert_eq!(scene.world.push().await, 1);
+    assert_eq!(scene.site.requests(), 0);
+    scene.check().await;
+    assert_eq!(scene.site.taken().len(), 1);
+}

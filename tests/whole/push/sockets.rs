@@ -1,0 +1,111 @@
+//! Devices with sockets: who is there gets no push, and whoever seems to be there gets one after a
+//! minute.
+
+use eko_store::pushes::CHECK_MS;
+use eko_testkit::World;
+use serde_json::json;
+
+use super::PushScene;
+
+/// Ten messages within two minutes to a device that acknowledges each: every check finds nothing.
+#[tokio::test]
+async fn a_device_that_acknowledges_what_its_socket_took_gets_no_push() {
+    let scene = PushScene::on(World::live().await).await;
+    let mut socket = scene.world.connect(&scene.absent).await.unwrap();
+    for _ in 0..10 {
+        scene.send().await;
+        for frame in socket.frames() {
+            if let Some(entry) = frame.get("eko:entry") {
+                socket.say(&json!({ "type": "Delivered", "object": entry })).await;
+            }
+        }
+        scene.world.advance(12_000);
+        scene.world.push().await;
+    }
+    scene.world.advance(CHECK_MS);
+    scene.world.push().await;
+    assert_eq!(scene.site.requests(), 0);
+    assert_eq!(scene.world.pushes().await, (0, 0));
+    scene.world.deliver().await;
+}
+
+/// API Gateway takes frames for a connection whose peer has gone without a word.
+#[tokio::test]
+async fn a_socket_that_died_in_silence_leads_to_one_push_within_a_minute() {
+    let scene = PushScene::on(World::live().await).await;
+    let _dead = scene.world.connect(&scene.absent).await.unwrap();
+    for _ in 0..10 {
+        scene.send().await;
+        scene.world.advance(1_000);
+    }
+    assert_eq!(scene.site.requests(), 0);
+    scene.world.advance(CHECK_MS - 10_000);
+    scene.world.push().await;
+    assert_eq!(scene.site.taken().len(), 1);
+    // The push was sent: neither another message nor another minute leads to one.
+    scene.send().await;
+    scene.world.advance(CHECK_MS);
+    scene.world.push().await;
+    assert!(scene.site.taken().is_empty());
+    assert_eq!(scene.world.pushes().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_gone_leads_to_a_push_at_once() {
+    let scene = PushScene::on(World::live().await).await;
+    drop(scene.world.connect(&scene.absent).await.unwrap());
+    scene.send().await;
+    assert_eq!(scene.site.taken().len(), 1);
+}
+
+/// A message shortly before the check of another one has its own minute.
+#[tokio::test]
+async fn a_message_before_the_check_of_another_is_checked_in_its_turn() {
+    let scene = PushScene::on(World::live().await).await;
+    let mut socket = scene.world.connect(&scene.absent).await.unwrap();
+    scene.send().await;
+    let frames = socket.frames();
+    socket.say(&json!({ "type": "Delivered", "object": frames[0]["eko:entry"] })).await;
+    scene.world.advance(CHECK_MS - 20_000);
+    scene.send().await;
+    // The first check finds the second message, which is young.
+    scene.world.advance(20_000);
+    assert_eq!(scene.world.push().await, 1);
+    assert_eq!((scene.site.requests(), scene.world.pushes().await), (0, (1, 0)));
+    scene.world.advance(CHECK_MS);
+    scene.world.push().await;
+    assert_eq!(scene.site.taken().len(), 1);
+    scene.world.deliver().await;
+}
+
+/// A device that was woken connects and fetches on its socket, which ends the push.
+#[tokio::test]
+async fn a_fetch_on_a_socket_ends_a_push() {
+    let scene = PushScene::on(World::live().await).await;
+    scene.send().await;
+    assert_eq!(scene.site.taken().len(), 1);
+    let mut socket = scene.world.connect(&scene.absent).await.unwrap();
+    let frames = socket.fetch().await;
+    assert_eq!(frames.iter().filter(|frame| frame.get("eko:entry").is_some()).count(), 1);
+    drop(socket);
+    scene.send().await;
+    assert_eq!(scene.site.taken().len(), 1);
+}
+
+/// An acknowledgement alone ends it as well, and what is left is checked.
+#[tokio::test]
+async fn an_acknowledgement_on_a_socket_ends_a_push_and_what_is_left_is_checked() {
+    let scene = PushScene::on(World::live().await).await;
+    let mut socket = scene.world.connect(&scene.absent).await.unwrap();
+    scene.send().await;
+    scene.send().await;
+    scene.world.advance(CHECK_MS);
+    scene.world.push().await;
+    assert_eq!(scene.site.taken().len(), 1);
+    let frames = socket.frames();
+    socket.say(&json!({ "type": "Delivered", "object": frames[0]["eko:entry"] })).await;
+    scene.world.advance(CHECK_MS);
+    scene.world.push().await;
+    assert_eq!(scene.site.taken().len(), 1);
+    scene.world.deliver().await;
+}

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use eko_federation::client::Roots;
 use eko_federation::network::Network;
-use eko_service::config::{ConfigError, VAPID_KEY_PARAMETER};
+use eko_service::config::ConfigError;
 use eko_service::{AppState, federated};
-use eko_web_push::{PushService, VapidKey};
+use eko_web_push::PushService;
 
 /// [`AppState`] with a client of push services. Cheap to clone.
 #[derive(Clone)]
@@ -20,17 +20,13 @@ impl PushState {
     /// Creates the state. Makes no call. A server without a VAPID key sends no pushes.
     ///
     /// # Errors
-    /// [`ConfigError`] if the VAPID key cannot be read, or if the origin cannot stand in a header.
+    /// [`ConfigError`] if the origin cannot stand in a header.
     pub fn new(app: AppState, network: Arc<dyn Network>, roots: Roots) -> Result<Self, ConfigError> {
         let config = app.config();
         let service = match (&config.push, &config.vapid_key) {
             (Some(push), Some(key)) => {
-                let key = VapidKey::from_pem(key).map_err(|error| ConfigError {
-                    variable: VAPID_KEY_PARAMETER,
-                    reason: error.to_string(),
-                })?;
                 let client = federated::client(config, network, roots, push.private.clone())?;
-                Some(Arc::new(PushService::new(client, key, push.contact.clone())))
+                Some(Arc::new(PushService::new(client, key.clone(), push.contact.clone())))
             }
             _ => None,
         };

@@ -1,5 +1,7 @@
 //! The request that a push service takes (RFC 8030), and the meaning of its answer.
 
+use std::fmt;
+use std::sync::OnceLock;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -8,7 +10,7 @@ use eko_protocol::push::PushSubscription;
 use http::{Request, StatusCode, header};
 
 use crate::encryption::encrypt;
-use crate::{Contact, VapidKey};
+use crate::{Contact, KeyError, VapidKey};
 
 /// The content of every message. It has no sender, no content and no count: the device fetches its
 /// mailbox.
@@ -31,8 +33,8 @@ pub enum PushOutcome {
     Sent,
     /// The subscription is over: the service does not know it (404, 410), or its key is no key.
     Gone,
-    /// The service refuses this server's VAPID key or contact (401, 403). Holds the reason, for the
-    /// operator.
+    /// The service refuses this server's VAPID key or contact (401, 403), or the key is none. Holds
+    /// the reason, for the operator.
     Misconfigured(String),
     /// The message may be sent later.
     Later {
@@ -46,17 +48,25 @@ pub enum PushOutcome {
 }
 
 /// A client of push services, which sends in the name of this server.
-#[derive(Debug)]
 pub struct PushService {
     client: GuardedClient,
-    key: VapidKey,
     contact: Contact,
+    key_pem: String,
+    /// The VAPID key, parsed with the first push: a function is started more often than it pushes.
+    key: OnceLock<Result<VapidKey, KeyError>>,
+}
+
+impl fmt::Debug for PushService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PushService").field("contact", &self.contact).finish_non_exhaustive()
+    }
 }
 
 impl PushService {
-    /// Creates a client. Makes no call.
-    pub fn new(client: GuardedClient, key: VapidKey, contact: Contact) -> Self {
-        Self { client, key, contact }
+    /// Creates a client. Makes no call. `key_pem` is the text of the VAPID key; if it is none, every
+    /// push is [`PushOutcome::Misconfigured`].
+    pub fn new(client: GuardedClient, key_pem: String, contact: Contact) -> Self {
+        Self { client, contact, key_pem, key: OnceLock::new() }
     }
 
     /// Sends [`MESSAGE`] to the browser of a subscription. The service keeps it for `ttl_seconds`
@@ -89,10 +99,10 @@ impl PushService {
     ) -> Result<Request<Bytes>, PushOutcome> {
         let refused = |refusal: GuardRefusal| PushOutcome::Refused(FetchError::from(refusal).to_string());
         let url = self.client.check_url(endpoint).map_err(refused)?;
-        let authorization = self
-            .key
-            .authorization(&url, &self.contact, now_ms)
-            .map_err(|error| PushOutcome::Misconfigured(format!("the VAPID key {error}")))?;
+        let unusable = |error: KeyError| PushOutcome::Misconfigured(format!("the VAPID key {error}"));
+        let key = self.key.get_or_init(|| VapidKey::from_pem(&self.key_pem));
+        let key = key.as_ref().map_err(|error| unusable(*error))?;
+        let authorization = key.authorization(&url, &self.contact, now_ms).map_err(unusable)?;
         Request::post(url.as_str())
             .header(header::AUTHORIZATION, authorization)
             .header(header::CONTENT_ENCODING, "aes128gcm")

@@ -1,6 +1,6 @@
 //! What the answers of a push service lead to.
 
-use eko_testkit::PushAnswer;
+use eko_testkit::{PushAnswer, World};
 
 use super::PushScene;
 
@@ -93,4 +93,16 @@ async fn other_refusals_end_the_order() {
         scene.send().await;
         assert_eq!(scene.world.pushes().await, (0, 0), "{status}");
     }
+}
+
+/// The operator is told, and what waits is sent after the key is repaired and the function has
+/// started anew.
+#[tokio::test]
+async fn a_key_that_is_none_keeps_the_order() {
+    let world = World::with(|config| config.vapid_key = Some("a key".to_owned())).await;
+    let mut scene = PushScene::on(world).await;
+    scene.send().await;
+    assert_eq!(scene.site.requests(), 0);
+    assert_eq!(scene.world.pushes().await, (1, 0));
+    scene.world.leave_queues();
 }

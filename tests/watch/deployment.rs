@@ -26,7 +26,7 @@ pub(crate) struct Deployment {
     engines: Process,
     _folder: TempDir,
     /// The base URL of the engines.
-    url: String,
+    pub(crate) url: String,
     /// The public base URL of the functions.
     pub(crate) origin: Origin,
 }
@@ -57,7 +57,7 @@ impl Deployment {
         let environment = std::fs::read_to_string(root().join("infra/local/watch.env")).unwrap();
         let environment = environment
             .replace("http://localhost:9000", &format!("http://localhost:{port}"))
-            .replace("http://localhost:8000", &url);
+            .replace("localhost:8000", url.strip_prefix("http://").unwrap());
         let file = folder.path().join("watch.env");
         std::fs::write(&file, environment).unwrap();
         let mut command = command_in_root(&cargo_lambda);

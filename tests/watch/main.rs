@@ -14,8 +14,14 @@ mod process;
 
 use deployment::Deployment;
 use eko_client::device::{EntryContent, OutgoingEnvelope, SendOutcome};
+use eko_local::sockets::LIVE_PATH;
 use eko_protocol::activity::ReportKind;
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::header;
 use local_server::{LocalServer, entry, user};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 /// One deployment plays everything, since starting it takes most of the time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -23,8 +29,32 @@ async fn all_functions_as_lambdas() {
     let deployment = Deployment::start().await;
     eko_local::demo::run(&deployment.origin.to_string()).await.unwrap();
     from_another_server(&deployment).await;
+    on_a_socket(&deployment).await;
     deployment.assert_nothing_queued().await;
     deployment.end();
+}
+
+/// A device connects to the engines, which invoke the function `socket`; `deliver` posts to it.
+async fn on_a_socket(deployment: &Deployment) {
+    let erin = user(&deployment.origin, &deployment.issuer(), "erin").await;
+    let frank = user(&deployment.origin, &deployment.issuer(), "frank").await;
+    let address = deployment.url.strip_prefix("http://").unwrap();
+    let mut request = format!("ws://{address}{LIVE_PATH}").into_client_request().unwrap();
+    let token = format!("eko.v1, {}", frank.tokens().unwrap().access);
+    request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, token.parse().unwrap());
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut socket, answer) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    assert_eq!(answer.headers()[header::SEC_WEBSOCKET_PROTOCOL], "eko.v1");
+    socket.send(Message::text(r#"{"type":"Fetch"}"#)).await.unwrap();
+    let mut hear = async || -> serde_json::Value {
+        let message = socket.next().await.unwrap().unwrap();
+        serde_json::from_str(message.to_text().unwrap()).unwrap()
+    };
+    assert_eq!(hear().await["type"], "QueueEmpty");
+    let messages = vec![(frank.id().clone(), b"sealed for Frank".to_vec())];
+    let outgoing = OutgoingEnvelope::new(frank.user().clone(), erin.envelope_id(), messages);
+    erin.send(&outgoing).await.unwrap();
+    assert_eq!(hear().await["object"]["id"], outgoing.id.to_string());
 }
 
 /// Another server sends a signed envelope, and its receipt goes back by the queue `federation`.

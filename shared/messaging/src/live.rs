@@ -1,4 +1,5 @@
-//! Live delivery: the sockets of devices (`docs/protocol.md`, section 8).
+//! Live delivery: the sockets of devices (`docs/protocol.md`, section 8; [decision
+//! 0030](../../../docs/decisions/0030-live-delivery.md)).
 //!
 //! **Invariant:** a device connects first and fetches then, and a delivery writes entries first and
 //! reads the sockets then. So an entry is found by the fetch, or its delivery finds the socket.

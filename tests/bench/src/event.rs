@@ -66,6 +66,29 @@ pub fn answer(answer: &Value) -> (StatusCode, Value) {
     (status.unwrap_or_default(), serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
+/// Returns a text message on a connection of a WebSocket API.
+pub fn message(connection: &str, body: &str) -> Value {
+    json!({
+        "requestContext": {
+            "routeKey": "$default",
+            "eventType": "MESSAGE",
+            "messageDirection": "IN",
+            "messageId": "message",
+            "stage": "live",
+            "connectedAt": 1_769_715_000_000_i64,
+            "requestTimeEpoch": 1_769_715_000_000_i64,
+            "identity": { "sourceIp": "203.0.113.7" },
+            "requestId": "request",
+            "extendedRequestId": "request",
+            "domainName": "live.eko.example",
+            "connectionId": connection,
+            "apiId": "live",
+        },
+        "body": body,
+        "isBase64Encoded": false,
+    })
+}
+
 /// Returns a batch of a queue with these bodies, whose message ids are `0`, `1` and so on.
 pub fn sqs(queue: &str, bodies: &[String]) -> Value {
     let record = |(index, body): (usize, &String)| {

@@ -17,7 +17,7 @@ pub struct MeasuredFunction {
 }
 
 /// All functions.
-pub const FUNCTIONS: [MeasuredFunction; 9] = [
+pub const FUNCTIONS: [MeasuredFunction; 10] = [
     MeasuredFunction {
         name: "deliver",
         needs: eko_deliver::NEEDS,
@@ -44,6 +44,13 @@ pub const FUNCTIONS: [MeasuredFunction; 9] = [
         needs: eko_key_packages::NEEDS,
         asked: "GET the packages of two devices",
         connections: 2,
+        aws_only: true,
+    },
+    MeasuredFunction {
+        name: "socket",
+        needs: eko_socket::NEEDS,
+        asked: "a `Fetch` of an empty mailbox on a socket",
+        connections: 3,
         aws_only: true,
     },
     MeasuredFunction {

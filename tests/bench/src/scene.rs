@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use eko_client::Device;
 use eko_client::device::OutgoingEnvelope;
+use eko_engines::connections::OpenConnection;
 use eko_local::server::{AUDIENCE, ISSUER_PATH};
 use eko_protocol::envelope::EnvelopeHeader;
 use eko_protocol::http_signature::Scheme;
@@ -18,6 +19,7 @@ use eko_protocol::push::PushSubscription;
 use eko_service::config::Needs;
 use eko_store::deliveries::{Delivery, DeviceCiphertext, LetterDelivery};
 use eko_store::device::DeviceAddress;
+use eko_store::live::{ConnectionId, Socket};
 use eko_store::parcels::{Parcel, ParcelBody};
 use eko_store::pushes::PushOrder;
 use eko_testkit::{Browser, DirectTransport, Internet, Stranger, World, signing_key};
@@ -28,6 +30,9 @@ use tokio::net::TcpListener;
 
 use crate::aws::AwsEndpoint;
 use crate::event;
+
+/// The number of sockets: one for each event of a measurement.
+const SOCKETS: usize = 100;
 
 /// The bytes of a ciphertext: those of a Signal message with a short text.
 pub const CIPHERTEXT_BYTES: usize = 1_200;
@@ -43,6 +48,8 @@ pub struct BenchScene {
     elsewhere: String,
     /// The refresh token that is good now.
     refresh: String,
+    /// Sockets of Alice's device. Each gets one frame.
+    sockets: Vec<OpenConnection>,
 }
 
 impl BenchScene {
@@ -53,7 +60,7 @@ impl BenchScene {
     /// A part of the scene cannot be made.
     pub async fn new() -> anyhow::Result<Self> {
         let internet = Internet::new();
-        let mut world = World::at(&internet, "eko.example", |_| {}).await;
+        let mut world = World::at(&internet, "eko.example", World::has_sockets).await;
         world.leave_queues();
         // The bootstraps follow the system's clock.
         #[expect(clippy::disallowed_methods, reason = "the bootstraps follow the system's clock")]
@@ -67,7 +74,8 @@ impl BenchScene {
         let stranger = Stranger::new(&internet, "b.example").await;
         let refresh = alice.tokens().context("Alice's tokens")?.refresh;
         let elsewhere = elsewhere().await?;
-        let scene = Self { world, alice, bob, second, stranger, elsewhere, refresh };
+        let sockets = open_sockets(&world, &alice).await?;
+        let scene = Self { world, alice, bob, second, stranger, elsewhere, refresh, sockets };
         // The other server's actor is looked up once, and stored in the table from then on.
         let known = scene.incoming(0)?;
         let (status, body) = scene.world.transport().json(known).await;
@@ -119,6 +127,12 @@ impl BenchScene {
         }
         if needs.deliveries || needs.seldom_deliveries {
             set("DELIVERIES_URL", &names.deliveries_url);
+        }
+        if needs.sockets {
+            set("SOCKETS_URL", &endpoint.url);
+        }
+        if needs.live {
+            set("LIVE_URL", "wss://live.eko.example");
         }
         if needs.parcels {
             set("FEDERATION_URL", &names.federation_url);
@@ -177,6 +191,10 @@ impl BenchScene {
             "inbox" => event::http(&self.incoming(n + 1)?),
             "federate" => event::sqs("federation", &[self.parcel()?]),
             "push" => event::sqs("pushes", &[self.order()?]),
+            "socket" => {
+                let socket = self.sockets.get(n).context("no socket is left")?;
+                event::message(&socket.id, &json!({ "type": "Fetch" }).to_string())
+            }
             other => anyhow::bail!("there is no function {other}"),
         })
     }
@@ -316,4 +334,27 @@ async fn elsewhere() -> anyhow::Result<String> {
         let _ = axum::serve(listener, app).await;
     });
     Ok(origin)
+}
+
+/// Opens and registers the sockets of a device.
+async fn open_sockets(
+    world: &World,
+    device: &Device<DirectTransport>,
+) -> anyhow::Result<Vec<OpenConnection>> {
+    let mut sockets = Vec::with_capacity(SOCKETS);
+    for _ in 0..SOCKETS {
+        let open = world.engines.connections().open();
+        open.establish();
+        let socket = Socket {
+            connection: ConnectionId::parse(&open.id).context("an id")?,
+            user: device.user().clone(),
+            device: device.id().clone(),
+            expires_s: i64::MAX,
+            opened_ms: world.now_ms(),
+            is_pending: false,
+        };
+        world.state.store().open_socket(&socket).await?;
+        sockets.push(open);
+    }
+    Ok(sockets)
 }

@@ -2,7 +2,11 @@
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::types::AttributeValue;
+use eko_engines::connections::WAITING_MESSAGES;
+use eko_service::aws::AwsAccount;
+use eko_store::live::ConnectionId;
 use eko_store::resources::{self, DELIVERIES};
+use eko_store::sockets::PostOutcome;
 use http::Request;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -97,4 +101,32 @@ async fn parameters_are_those_that_were_put_in() {
         (status, &unknown["__type"]),
         (400, &json!("com.amazon.coral.service#UnknownOperationException"))
     );
+}
+
+/// Functions in other processes post to connections by the transport that they have in Lambda.
+#[tokio::test]
+async fn frames_go_to_the_connections_of_the_engines() {
+    let engines = Engines::in_memory().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(serve(engines.clone(), listener));
+    let sockets = AwsAccount::from_env(|_| None).unwrap().sockets(&url);
+    let mut connection = engines.connections().open();
+    // Ids have characters that a path encodes.
+    while !connection.id.contains('/') {
+        connection = engines.connections().open();
+    }
+    let id = ConnectionId::parse(&connection.id).unwrap();
+    assert_eq!(sockets.post(&id, "{}").await, PostOutcome::Gone);
+    connection.establish();
+    assert_eq!(sockets.post(&id, "{}").await, PostOutcome::Sent);
+    assert_eq!(connection.receive().await.unwrap(), b"{}");
+    for _ in 0..WAITING_MESSAGES {
+        assert_eq!(sockets.post(&id, "{}").await, PostOutcome::Sent);
+    }
+    assert_eq!(sockets.post(&id, "{}").await, PostOutcome::Busy);
+    sockets.close(&id).await;
+    assert_eq!(sockets.post(&id, "{}").await, PostOutcome::Gone);
+    let nowhere = AwsAccount::from_env(|_| None).unwrap().sockets("http://127.0.0.1:1");
+    assert_eq!(nowhere.post(&id, "{}").await, PostOutcome::Failed);
 }

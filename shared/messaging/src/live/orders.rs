@@ -12,7 +12,7 @@ use crate::{Messaging, Result};
 
 /// The number of failures after which a device is not told to fetch any more, but its connection is
 /// closed: after about seven minutes.
-const MOST_FAILURES: u32 = 4;
+const MOST_FAILURES: u32 = 3;
 
 impl Messaging {
     /// Orders that the sockets end that devices have open now. Call it after the change that takes

@@ -32,6 +32,7 @@ mod leaving;
 mod live;
 mod notice;
 mod person;
+mod reading;
 mod receipts;
 mod receive;
 mod register;

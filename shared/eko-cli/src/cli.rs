@@ -4,8 +4,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    attachments, chat, completions, devices, export, groups, history, keys, listen, login, requests, send,
-    verify,
+    attachments, chat, completions, devices, export, groups, history, keys, listen, login, privacy, requests,
+    send, verify,
 };
 use crate::global::GlobalOptions;
 
@@ -75,6 +75,8 @@ pub(crate) enum Command {
     Verify(verify::VerifyArgs),
     /// Show the state of this device's keys at the server, or renew them
     Keys(keys::KeysArgs),
+    /// Show or change what this device tells others of you
+    Privacy(privacy::PrivacyArgs),
     /// Write all messages as JSON lines, for use in other programs
     Export(export::ExportArgs),
     /// Print the script that lets a shell complete eko's commands and options

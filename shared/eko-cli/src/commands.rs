@@ -12,6 +12,7 @@ pub(crate) mod keys;
 pub(crate) mod listen;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod privacy;
 pub(crate) mod requests;
 pub(crate) mod send;
 pub(crate) mod verify;

@@ -94,6 +94,7 @@ fn run_command(cli: Cli) -> Result<(), CommandFailure> {
             Command::Groups(groups) => groups.run(&context).await,
             Command::Verify(verify) => verify.run(&context).await,
             Command::Keys(keys) => keys.run(&context).await,
+            Command::Privacy(privacy) => privacy.run(&context),
             Command::Export(export) => export.run(&context),
             Command::Completions(completions) => completions.run(Cli::command()),
         }

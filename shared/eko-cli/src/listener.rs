@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::IsTerminal as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
@@ -96,6 +97,8 @@ impl<'a> MailboxListener<'a> {
         let longest_pause_ms = i64::try_from(self.longest_pause.as_millis()).unwrap_or(i64::MAX);
         let mut feed = self.client.live_feed(longest_pause_ms);
         let (mut told, mut mode) = (BTreeSet::new(), None);
+        // What a program reads was read by nobody yet.
+        let is_read = typed.is_some() || (!self.context.out.json && std::io::stdout().is_terminal());
         loop {
             let mut again = None;
             match self.note_end(feed.advance().await).await {
@@ -106,6 +109,9 @@ impl<'a> MailboxListener<'a> {
                     }
                     again = received.look_again_ms;
                     self.show(&received)?;
+                    if is_read {
+                        self.client.put_reading(&received.messages)?;
+                    }
                 }
                 Err(error) => self.report(error, &mut told)?,
             }

@@ -172,7 +172,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let own = sync.then(|| self.me());
         let silent = matches!(
             activity.content,
-            ActivityContent::Receipt(_) | ActivityContent::Join(_) | ActivityContent::Announce(_)
+            ActivityContent::Receipt(_)
+                | ActivityContent::Read(_)
+                | ActivityContent::Join(_)
+                | ActivityContent::Announce(_)
         );
         for recipient in to.iter().chain(own.as_ref()) {
             let new = NewEnvelope {

@@ -112,9 +112,13 @@ impl Transaction<'_> {
         Ok(envelope.filter(|envelope| envelope.state == EnvelopeState::Delivered))
     }
 
-    /// Records that a recipient has read an activity.
+    /// Records that a recipient has read a note of this device or another activity, and with a note those
+    /// that the device numbered before it in the conversation, as far as they were delivered.
     pub(crate) fn note_seen(&self, message: &str, recipient: &str) -> Result<(), DeviceStoreError> {
-        let sql = "UPDATE envelopes SET seen = 1 WHERE message = ?1 AND recipient = ?2";
+        let sql = "UPDATE envelopes SET seen = 1 WHERE recipient = ?2 AND (message = ?1 OR (state = 4 AND message IN \
+                   (SELECT earlier.id FROM messages AS earlier JOIN messages AS read ON read.id = ?1 \
+                   AND read.outgoing = 1 AND earlier.outgoing = 1 AND earlier.device = read.device \
+                   AND earlier.conversation = read.conversation AND earlier.sequence < read.sequence)))";
         self.inner.prepare_cached(sql)?.execute([message, recipient])?;
         Ok(())
     }

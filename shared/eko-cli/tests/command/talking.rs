@@ -166,6 +166,22 @@ async fn a_conversation_in_two_terminals() {
 }
 
 #[tokio::test]
+async fn chat_tells_that_it_was_read_unless_that_is_switched_off() {
+    let [alice, bob] = two().await;
+    let mut hers = RunningCommand::start(alice.command(&["chat", "@bob"]));
+    let mut his = RunningCommand::start(bob.command(&["chat", "@alice"]));
+    hers.type_line("one");
+    assert!(his.line().await.trim_end().ends_with("one"));
+    hers.remark("  @bob has read ").await;
+    assert_eq!((hers.end().await, his.end().await), (0, 0));
+    assert!(alice.eko(&["history", "@bob"]).await.done().ends_with("read\n"));
+    assert_eq!(bob.eko(&["privacy", "--json"]).await.object()["reading"], true);
+    assert_eq!(bob.eko(&["privacy", "--reading", "off", "--json"]).await.object()["reading"], false);
+    let off = bob.eko(&["privacy"]).await.done();
+    assert_eq!(off, "Nobody is told that you have read a message.\n");
+}
+
+#[tokio::test]
 async fn files_go_along_and_are_saved_under_harmless_names() {
     let [alice, bob] = two().await;
     let picture = alice.path().join("a picture.png");

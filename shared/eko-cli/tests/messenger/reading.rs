@@ -6,7 +6,7 @@ use eko_testkit::World;
 use serde_json::json;
 
 use crate::forging::ForgingSessions;
-use crate::people::{first, hear, say, text};
+use crate::people::{TestMessenger, befriend, first, hear, say, shown, text};
 use crate::test_network::TestNetwork;
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -46,6 +46,94 @@ async fn somebody_who_only_reads_is_written_to_and_writes_back() {
     world.deliver().await;
     assert_eq!(hear(&world, &alice).await, ["I read it all"]);
     world.deliver().await;
+}
+
+/// Lets a device show what came, and its user read it.
+async fn read_all(world: &World, client: &TestMessenger) -> Vec<String> {
+    let received = client.receive().await.unwrap();
+    let texts = shown(client, &received);
+    world.deliver().await;
+    world.advance(1);
+    client.put_reading(&received.messages).unwrap();
+    client.flush().await.unwrap();
+    world.deliver().await;
+    texts
+}
+
+#[tokio::test]
+async fn one_receipt_tells_that_everything_up_to_it_was_read() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    befriend(&alice, &bob).await;
+    let mut ids = Vec::new();
+    for words in ["one", "two", "three"] {
+        ids.push(say(&alice, &bob.me(), words).await.id);
+    }
+    world.deliver().await;
+    assert_eq!(read_all(&world, &bob).await, ["one", "two", "three"]);
+    ids.push(say(&alice, &bob.me(), "not shown yet").await.id);
+    let notices = alice.receive().await.unwrap().notices;
+    let reads: Vec<_> = notices.iter().filter(|notice| matches!(notice, Notice::Read { .. })).collect();
+    assert_eq!(reads, [&Notice::Read { actor: bob.me().actor(), id: ids[2].clone() }]);
+    let seen = |id: &String| alice.sent(id).unwrap().envelopes[0].seen;
+    assert_eq!(ids.iter().map(seen).collect::<Vec<_>>(), [true, true, true, false]);
+    world.deliver().await;
+    hear(&world, &bob).await;
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_reading_who_is_no_contact_or_if_it_is_switched_off() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    befriend(&alice, &bob).await;
+    assert!(bob.tells_reading().unwrap());
+    bob.tell_reading(false).unwrap();
+    assert!(!bob.tells_reading().unwrap());
+    let sent = say(&alice, &bob.me(), "secret").await;
+    world.deliver().await;
+    assert_eq!(read_all(&world, &bob).await, ["secret"]);
+    alice.receive().await.unwrap();
+    assert!(!alice.sent(&sent.id).unwrap().envelopes[0].seen);
+    bob.tell_reading(true).unwrap();
+    // What Alice's own device has sent is nothing that somebody else wrote.
+    alice.put_reading(&alice.history(None, 10).unwrap()).unwrap();
+    assert_eq!(alice.next_due_ms().unwrap(), None);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn in_a_group_the_author_alone_is_told() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let carol = first(&world, &wire, "carol").await;
+    for (one, other) in [(&alice, &bob), (&alice, &carol), (&bob, &carol)] {
+        befriend(one, other).await;
+    }
+    let (group, _) = alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
+    world.deliver().await;
+    for member in [&bob, &carol] {
+        member.receive().await.unwrap();
+        member.join_group(&group, None).await.unwrap();
+    }
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    let sent = alice.send_to_group(&group, text("hello")).await.unwrap();
+    world.deliver().await;
+    carol.receive().await.unwrap();
+    world.deliver().await;
+    assert_eq!(read_all(&world, &bob).await, ["hello"]);
+    alice.receive().await.unwrap();
+    for envelope in alice.sent(&sent.id).unwrap().envelopes {
+        assert_eq!(envelope.seen, envelope.recipient == bob.me().actor(), "{}", envelope.recipient);
+    }
+    let hers = carol.receive().await.unwrap().notices;
+    assert!(!hers.iter().any(|notice| matches!(notice, Notice::Read { .. })), "{hers:?}");
+    world.deliver().await;
+    alice.receive().await.unwrap();
 }
 
 #[tokio::test]

@@ -1,0 +1,88 @@
+//! Read receipts: what this user tells the authors of messages that were shown.
+//!
+//! They are a person's word, unlike the receipts of devices, and the user can switch them off.
+
+use std::collections::BTreeMap;
+
+use super::send::OutgoingActivity;
+use super::{Messenger, MessengerError, Person};
+use crate::content::{ActivityContent, ActivityId, GroupRef};
+use crate::store::{DeviceStoreError, StoredMessage, Transaction};
+use crate::{SignalSessions, Transport};
+
+/// The name under which the store keeps that the user has switched read receipts off.
+const HIDES_READING: &str = "hides_reading";
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// True if authors are told that this user has read their messages. It is so unless the user has
+    /// switched it off on this device.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn tells_reading(&self) -> Result<bool, DeviceStoreError> {
+        Ok(!self.store.read(|tx| tx.json::<bool>(HIDES_READING))?.unwrap_or(false))
+    }
+
+    /// Switches read receipts of this device on or off.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be written.
+    pub fn tell_reading(&self, tells: bool) -> Result<(), DeviceStoreError> {
+        self.store.write(|tx| tx.put_json(HIDES_READING, &!tells))
+    }
+
+    /// Notes that this user has read messages, in the order in which they were shown. The last one of
+    /// each device in a conversation becomes a read receipt for its author, which is then due like any
+    /// envelope. It counts for those before it.
+    ///
+    /// Only contacts are told, and nobody if the user has switched it off. Nobody is told of a message
+    /// with a warning.
+    ///
+    /// # Errors
+    /// [`MessengerError::Store`] if the store cannot be used.
+    pub fn put_reading(&self, messages: &[StoredMessage]) -> Result<(), MessengerError> {
+        if !self.tells_reading()? {
+            return Ok(());
+        }
+        let told = messages.iter().map(|message| &message.content);
+        let told = told.filter(|content| !content.outgoing && content.warning.is_none());
+        let last = told.map(|content| ((&content.conversation, &content.device), content));
+        for content in BTreeMap::from_iter(last).into_values() {
+            let Some(author) = Person::of(&content.actor) else { continue };
+            let id = ActivityId::parse(&content.id).map_err(|_| DeviceStoreError::Corrupt("message"))?;
+            self.store.write(|tx| {
+                if tx.is_contact(&content.actor)? && self.may_answer(tx, content.conversation.as_str())? {
+                    let outgoing = OutgoingActivity {
+                        conversation: content.conversation.clone(),
+                        group: self.current_group(tx, &content.conversation)?,
+                        content: ActivityContent::Read(id.clone()),
+                    };
+                    let activity = self.put_down(tx, &outgoing)?;
+                    self.enclose(tx, &activity, std::slice::from_ref(&author), false)?;
+                }
+                Ok::<_, MessengerError>(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// True if a conversation is with one person, or that of a group that this user is a member of.
+    fn may_answer(&self, tx: &Transaction<'_>, conversation: &str) -> Result<bool, DeviceStoreError> {
+        Ok(match tx.group(conversation)? {
+            Some(known) => known.current.members().contains(&self.device.actor()),
+            None => Person::of(conversation).is_some(),
+        })
+    }
+
+    /// Returns the group of a conversation as this device has it, if it is one.
+    fn current_group(
+        &self,
+        tx: &Transaction<'_>,
+        conversation: &str,
+    ) -> Result<Option<GroupRef>, DeviceStoreError> {
+        Ok(tx.group(conversation)?.map(|known| {
+            let state = &known.current;
+            GroupRef { id: state.id().clone(), epoch: state.epoch(), state: state.hash() }
+        }))
+    }
+}

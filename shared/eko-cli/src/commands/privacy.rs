@@ -1,0 +1,48 @@
+//! `eko privacy`: what this device tells others of its user.
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::failure::CommandFailure;
+
+const MORE: &str = "\
+Your contacts are told that you have read their messages when eko chat shows them, or eko listen on a \
+terminal. Nobody else is. That a message has arrived on this device is told in any case.
+
+Examples:
+  eko privacy                    what is told
+  eko privacy --reading off";
+
+/// The options of `eko privacy`.
+#[derive(Debug, Args)]
+#[command(after_help = MORE)]
+pub(crate) struct PrivacyArgs {
+    /// Tell your contacts that you have read their messages, or do not
+    #[arg(long, value_name = "on|off")]
+    reading: Option<Switch>,
+}
+
+/// A setting that is on or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    /// The setting is on.
+    On,
+    /// The setting is off.
+    Off,
+}
+
+impl PrivacyArgs {
+    pub(crate) fn run(&self, context: &Context) -> Result<(), CommandFailure> {
+        let (_, client) = context.client()?;
+        if let Some(reading) = self.reading {
+            client.tell_reading(reading == Switch::On)?;
+        }
+        let reading = client.tells_reading()?;
+        let text = match reading {
+            true => "Your contacts are told that you have read their messages.",
+            false => "Nobody is told that you have read a message.",
+        };
+        context.out.result(text, &json!({ "type": "privacy", "reading": reading }))
+    }
+}

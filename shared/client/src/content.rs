@@ -81,6 +81,8 @@ pub enum ActivityContent {
     Note(Note),
     /// A read receipt: the author has read the activity with this id.
     Read(ActivityId),
+    /// The author is writing to the conversation.
+    Typing,
     /// A change of a group, which [`crate::group::judge_control`] has yet to judge.
     Control(Box<GroupControl>),
     /// A receipt: the author has, or lacks, activities of the recipient.

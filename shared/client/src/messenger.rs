@@ -45,6 +45,7 @@ mod standing;
 mod step;
 mod tokens;
 mod trust;
+mod typing;
 mod unknown;
 mod unseen;
 mod upkeep;
@@ -83,6 +84,7 @@ pub use requests::{ENDED_AFTER_DAYS, MessageRequest, STRANGERS_KNOWN};
 pub use send::{MessageDraft, SentActivity};
 pub use step::ProgressStep;
 pub use trust::Trust;
+pub use typing::{TYPING_LIVES_MS, TYPING_PAUSE_MS};
 pub use unknown::{ENTRIES_AT_ONCE, READ_FOR_SENDERS, SENDER_PAUSE_MINUTES};
 pub use upkeep::KeyStatus;
 pub use verify::Verification;
@@ -115,6 +117,9 @@ pub struct Messenger<T, S> {
     looks: std::sync::Mutex<BTreeMap<String, i64>>,
     /// The last chains that were replayed, by actor id, with the hash of the last node.
     replayed: std::sync::Mutex<BTreeMap<String, (String, ChainState)>>,
+    /// The times at which others were last told that this user is writing, by conversation, in epoch
+    /// milliseconds.
+    told_typing: std::sync::Mutex<BTreeMap<String, i64>>,
     /// The lengths of the chains whose changes were returned as notices, by actor id.
     returned: std::sync::Mutex<BTreeMap<String, u64>>,
     /// The stored notices that were returned.
@@ -152,6 +157,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             doubted: std::sync::Mutex::new(Shares::new(READ_FOR_PROOFS)),
             looks: std::sync::Mutex::default(),
             replayed: std::sync::Mutex::default(),
+            told_typing: std::sync::Mutex::default(),
             returned: std::sync::Mutex::default(),
             returned_notices: std::sync::Mutex::default(),
             watcher: None,

@@ -78,6 +78,12 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
             waiting.device.id
         ),
         Notice::Read { actor, id } => format!("{} has read {}", name(actor), excerpt(client, id)?),
+        Notice::Typing { actor, conversation } if actor == conversation => {
+            format!("{} is writing to you", name(actor))
+        }
+        Notice::Typing { actor, conversation: group } => {
+            format!("{} is writing to {}", name(actor), conversation(client, group))
+        }
         Notice::Request { actor } => {
             format!("{} wrote to you, and you have never written to them: eko requests", name(actor))
         }

@@ -60,6 +60,7 @@ pub(super) fn play(examples: &mut Examples) {
     examples.document("note", &plain(&hello));
     let read = said(2, BOB, ActivityContent::Read(hello.id.clone()));
     examples.document("read", &plain(&read));
+    examples.document("typing", &plain(&said(7, BOB, ActivityContent::Typing)));
     let receipt = Receipt {
         received: vec![hello.id.clone()],
         missing: vec![MissingMessages {

@@ -118,6 +118,9 @@ fn content(value: &Value, head: &ActivityHeader) -> Result<ActivityContent, Inva
     if has_type(value, "Read") {
         return parsed(value, "object", ActivityId::parse).map(ActivityContent::Read);
     }
+    if has_type(value, "Typing") {
+        return Ok(ActivityContent::Typing);
+    }
     if has_type(value, "Delivered") {
         return receipt::read(value).map(ActivityContent::Receipt);
     }

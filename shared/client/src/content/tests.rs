@@ -145,7 +145,7 @@ fn what_is_not_known_is_ignored_or_kept() {
     value["type"] = json!(["Activity", "Create"]);
     assert_eq!(Activity::from_plaintext(&plaintext(&value)), Ok(said));
     for (pointer, other) in
-        [("/type", json!("Typing")), ("/object/type", json!("Video")), ("/object", Value::Null)]
+        [("/type", json!("Wave")), ("/object/type", json!("Video")), ("/object", Value::Null)]
     {
         let mut value = value.clone();
         *value.pointer_mut(pointer).unwrap() = other;

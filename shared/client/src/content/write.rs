@@ -14,6 +14,7 @@ pub(super) fn value(activity: &Activity) -> Value {
         ActivityContent::Other(value) => return value.clone(),
         ActivityContent::Note(content) => ("Create", vec![("object", note(content))]),
         ActivityContent::Read(id) => ("Read", vec![("object", json!(id))]),
+        ActivityContent::Typing => ("Typing", Vec::new()),
         ActivityContent::Receipt(content) => ("Delivered", receipt::write(content)),
         ActivityContent::Join(group) => ("Join", vec![("object", json!(group))]),
         ActivityContent::Announce(control) => ("Announce", vec![("object", control.to_value())]),

@@ -87,7 +87,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if !self.store.write(|tx| tx.claim_envelope(id, now_ms, now_ms.saturating_add(CLAIM_MS)))? {
             return Ok(None);
         }
-        match self.rounds(envelope).await {
+        let outcome = match envelope.expires_ms.is_some_and(|ms| ms <= now_ms) {
+            true => Ok(Settlement::failed("it is of no more use")),
+            false => self.rounds(envelope).await,
+        };
+        match outcome {
             Ok(outcome) => self.store.write(|tx| tx.settle(id, outcome.state, outcome.reason.as_deref()))?,
             Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) => {
                 self.postpone(envelope, 0, &error)?;
@@ -186,6 +190,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let mut outgoing =
             OutgoingEnvelope::new(person.user.clone(), envelope.id.clone(), messages).at(&person.origin);
         outgoing.device_set = contact.device_set();
+        outgoing.expires_ms = envelope.expires_ms;
         // A copy for this user's own devices wakes none of them.
         outgoing.notify = !envelope.silent && envelope.recipient != self.device.actor();
         Ok(outgoing)

@@ -215,6 +215,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.keep_request(tx, &message, whence, notices)?;
             }
             (ActivityContent::Read(id), _) => self.keep_read(tx, id, whence, notices)?,
+            (ActivityContent::Typing, _) => self.keep_typing(tx, activity, whence, notices)?,
             (ActivityContent::Receipt(receipt), _) => self.keep_receipt(tx, receipt, whence, notices)?,
             (ActivityContent::Join(_), Some(group)) => {
                 self.keep_join(tx, activity, group, whence, notices)?
@@ -287,7 +288,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// True if somebody is in a conversation with this user: it is theirs alone, or that of a group
     /// that they are a member of.
-    fn takes_part(
+    pub(super) fn takes_part(
         &self,
         tx: &Transaction<'_>,
         actor: &str,
@@ -334,9 +335,9 @@ pub(super) fn unreadable(actor: &str, why: UnreadableReason) -> Notice {
     Notice::Unreadable { actor: actor.to_owned(), why }
 }
 
-/// Returns the conversation of an activity: with its author, or with the user to whom another
+/// Returns the conversation of an activity that is for no group: with its author, or with the user to whom another
 /// device of this user wrote.
-fn conversation(activity: &Activity, me: &str) -> Option<String> {
+pub(super) fn conversation(activity: &Activity, me: &str) -> Option<String> {
     if activity.actor == me {
         return Some(activity.to.clone());
     }

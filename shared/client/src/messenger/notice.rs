@@ -25,6 +25,13 @@ pub enum Notice {
         /// The id of the activity that was read.
         id: String,
     },
+    /// A contact is writing at this moment.
+    Typing {
+        /// The contact.
+        actor: String,
+        /// The contact's actor id, or the group's id.
+        conversation: String,
+    },
     /// Somebody to whom this user has never written wrote to them ([`Messenger::requests`]).
     ///
     /// [`Messenger::requests`]: super::Messenger::requests
@@ -262,6 +269,7 @@ impl Notice {
             | Self::DevicesChanged { .. }
             | Self::DeviceWaits(_)
             | Self::Read { .. }
+            | Self::Typing { .. }
             | Self::Request { .. }
             | Self::Missed { .. }
             | Self::NotRead { .. }

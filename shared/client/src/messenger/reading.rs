@@ -75,7 +75,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Returns the group of a conversation as this device has it, if it is one.
-    fn current_group(
+    pub(super) fn current_group(
         &self,
         tx: &Transaction<'_>,
         conversation: &str,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::trust::ChainRoute;
+use super::typing::TYPING_LIVES_MS;
 use super::{Messenger, MessengerError, Person};
 use crate::attachment::Attachment;
 use crate::content::{Activity, ActivityContent, ActivityId, GroupRef, Note, NoteId};
@@ -174,9 +175,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             activity.content,
             ActivityContent::Receipt(_)
                 | ActivityContent::Read(_)
+                | ActivityContent::Typing
                 | ActivityContent::Join(_)
                 | ActivityContent::Announce(_)
         );
+        let is_typing = activity.content == ActivityContent::Typing;
+        let expires_ms = is_typing.then(|| now_ms.saturating_add(TYPING_LIVES_MS));
         for recipient in to.iter().chain(own.as_ref()) {
             let new = NewEnvelope {
                 id: &self.device.envelope_id(),
@@ -184,6 +188,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 recipient: &recipient.actor(),
                 plaintext: &plaintext,
                 silent,
+                expires_ms,
             };
             tx.add_envelope(&new, now_ms)?;
         }

@@ -31,6 +31,8 @@ pub struct OutboxEnvelope {
     pub silent: bool,
     /// True if the recipient's program has said that a person has read it.
     pub seen: bool,
+    /// The time from which it is of no more use, in epoch milliseconds.
+    pub expires_ms: Option<i64>,
 }
 
 /// An envelope that is about to be added.
@@ -45,6 +47,8 @@ pub(crate) struct NewEnvelope<'a> {
     pub(crate) plaintext: &'a [u8],
     /// True if it wakes nobody and its author hears nothing of it.
     pub(crate) silent: bool,
+    /// The time from which it is of no more use, in epoch milliseconds.
+    pub(crate) expires_ms: Option<i64>,
 }
 
 /// The state of an envelope.
@@ -74,17 +78,17 @@ pub(crate) struct EnvelopeCiphertext {
     pub(crate) accepted: bool,
 }
 
-const COLUMNS: &str =
-    "SELECT id, message, recipient, state, reason, tries, due, full_devices, silent, seen FROM envelopes";
+const COLUMNS: &str = "SELECT id, message, recipient, state, reason, tries, due, full_devices, silent, seen, expires \
+     FROM envelopes";
 
 impl Transaction<'_> {
     /// Adds an envelope that is to be sent.
     pub(crate) fn add_envelope(&self, new: &NewEnvelope<'_>, now_ms: i64) -> Result<(), DeviceStoreError> {
-        let sql = "INSERT INTO envelopes (id, message, recipient, plaintext, state, made, due, silent) \
-                   VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5, ?6)";
+        let sql = "INSERT INTO envelopes (id, message, recipient, plaintext, state, made, due, silent, expires) \
+                   VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5, ?6, ?7)";
         let mut statement = self.inner.prepare_cached(sql)?;
-        let NewEnvelope { id, message, recipient, plaintext, silent } = new;
-        statement.execute(params![id.as_str(), message, recipient, plaintext, now_ms, silent])?;
+        let NewEnvelope { id, message, recipient, plaintext, silent, expires_ms } = new;
+        statement.execute(params![id.as_str(), message, recipient, plaintext, now_ms, silent, expires_ms])?;
         Ok(())
     }
 
@@ -329,6 +333,7 @@ fn read(row: &Row<'_>) -> Result<OutboxEnvelope, DeviceStoreError> {
         due_ms: row.get(6)?,
         silent: row.get(8)?,
         seen: row.get(9)?,
+        expires_ms: row.get(10)?,
         full_devices: serde_json::from_str(&row.get::<_, String>(7)?)
             .map_err(|_| DeviceStoreError::Corrupt("full devices"))?,
     })

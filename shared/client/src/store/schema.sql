@@ -114,8 +114,10 @@ CREATE TABLE envelopes (
   -- claimed: 1 while a process sends it, which has until due.
   claimed INTEGER NOT NULL DEFAULT 0,
   -- silent: 1 if it wakes nobody and its author hears nothing of it. received: 1 once the recipient has
-  -- sent a receipt for it. seen: 1 once the recipient has said that a person has read it.
-  silent INTEGER NOT NULL DEFAULT 0, received INTEGER NOT NULL DEFAULT 0, seen INTEGER NOT NULL DEFAULT 0
+  -- sent a receipt for it. seen: 1 once the recipient has said that a person has read it. expires: the time
+  -- from which it is of no more use.
+  silent INTEGER NOT NULL DEFAULT 0, received INTEGER NOT NULL DEFAULT 0, seen INTEGER NOT NULL DEFAULT 0,
+  expires INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX envelopes_due ON envelopes (due) WHERE state = 1;
 CREATE INDEX envelopes_of_message ON envelopes (message);

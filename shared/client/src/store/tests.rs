@@ -200,7 +200,14 @@ fn no_report_takes_a_receipt_back() {
     for said in [EnvelopeState::Accepted, EnvelopeState::Failed] {
         let id = environment.envelope_id(&eko_protocol::address::Origin::parse("https://a.example").unwrap());
         let message = id.as_str();
-        let new = NewEnvelope { id: &id, message, recipient: "bob", plaintext: b"hi", silent: false };
+        let new = NewEnvelope {
+            id: &id,
+            message,
+            recipient: "bob",
+            plaintext: b"hi",
+            silent: false,
+            expires_ms: None,
+        };
         let envelope = store.write(|tx| {
             tx.add_envelope(&new, 0)?;
             tx.settle(&id, EnvelopeState::Queued, None)?;

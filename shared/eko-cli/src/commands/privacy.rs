@@ -10,6 +10,9 @@ const MORE: &str = "\
 Your contacts are told that you have read their messages when eko chat shows them, or eko listen on a \
 terminal. Nobody else is. That a message has arrived on this device is told in any case.
 
+A terminal hands a line to eko when you end it, so eko itself never knows that you are writing. The \
+setting is for other programs that use this account.
+
 Examples:
   eko privacy                    what is told
   eko privacy --reading off";
@@ -21,6 +24,9 @@ pub(crate) struct PrivacyArgs {
     /// Tell your contacts that you have read their messages, or do not
     #[arg(long, value_name = "on|off")]
     reading: Option<Switch>,
+    /// Tell your contacts that you are writing to them, or do not
+    #[arg(long, value_name = "on|off")]
+    typing: Option<Switch>,
 }
 
 /// A setting that is on or off.
@@ -38,11 +44,16 @@ impl PrivacyArgs {
         if let Some(reading) = self.reading {
             client.tell_reading(reading == Switch::On)?;
         }
-        let reading = client.tells_reading()?;
-        let text = match reading {
-            true => "Your contacts are told that you have read their messages.",
-            false => "Nobody is told that you have read a message.",
-        };
-        context.out.result(text, &json!({ "type": "privacy", "reading": reading }))
+        if let Some(typing) = self.typing {
+            client.tell_typing(typing == Switch::On)?;
+        }
+        let (reading, typing) = (client.tells_reading()?, client.tells_typing()?);
+        let who = |tells: bool| if tells { "Your contacts are told" } else { "Nobody is told" };
+        let text = format!(
+            "{} that you have read their messages.\n{} that you are writing.",
+            who(reading),
+            who(typing)
+        );
+        context.out.result(&text, &json!({ "type": "privacy", "reading": reading, "typing": typing }))
     }
 }

@@ -35,6 +35,9 @@ pub(crate) fn notice_object(notice: &Notice) -> Value {
             json!({ "type": "deviceWaits", "device": waiting.device.id, "name": waiting.name })
         }
         Notice::Read { actor, id } => json!({ "type": "read", "by": actor, "id": id }),
+        Notice::Typing { actor, conversation } => {
+            json!({ "type": "typing", "by": actor, "conversation": conversation })
+        }
         Notice::Request { actor } => json!({ "type": "requested", "from": actor }),
         Notice::Missed { actor, ids } => json!({ "type": "missed", "by": actor, "ids": ids }),
         Notice::NotRead { actor, id } => json!({ "type": "notRead", "by": actor, "id": id }),

@@ -58,6 +58,7 @@ fn envelope(recipient: &str, state: EnvelopeState, reason: Option<&str>) -> Outb
         due_ms: 0,
         silent: false,
         seen: false,
+        expires_ms: None,
     }
 }
 
@@ -143,6 +144,7 @@ fn of_people(client: &HttpMessenger) -> Vec<Notice> {
         waiting(None),
         waiting(Some("tablet")),
         Notice::Read { actor: actor(), id: id() },
+        Notice::Typing { actor: actor(), conversation: actor() },
         Notice::Request { actor: actor() },
         Notice::Missed { actor: actor(), ids: vec![id()] },
         Notice::NotRead { actor: actor(), id: id() },

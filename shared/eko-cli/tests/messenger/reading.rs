@@ -1,13 +1,13 @@
 //! Tests of users who read and do not write, and of what is told of reading.
 
-use eko_client::messenger::Notice;
+use eko_client::messenger::{Notice, TYPING_LIVES_MS, TYPING_PAUSE_MS};
 use eko_protocol::timestamp;
 use eko_testkit::World;
 use serde_json::json;
 
 use crate::forging::ForgingSessions;
 use crate::people::{TestMessenger, befriend, first, hear, say, shown, text};
-use crate::test_network::TestNetwork;
+use crate::test_network::{NetworkFault, TestNetwork};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -134,6 +134,44 @@ async fn in_a_group_the_author_alone_is_told() {
     assert!(!hers.iter().any(|notice| matches!(notice, Notice::Read { .. })), "{hers:?}");
     world.deliver().await;
     alice.receive().await.unwrap();
+}
+
+#[tokio::test]
+async fn writing_is_told_to_contacts_now_or_never() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let typing = async || {
+        alice.send_typing(&bob.me().actor()).await.unwrap();
+        world.deliver().await;
+        let notices = bob.receive().await.unwrap().notices;
+        notices.into_iter().filter(|notice| matches!(notice, Notice::Typing { .. })).collect::<Vec<_>>()
+    };
+    assert_eq!(typing().await, [], "they are no contacts");
+    world.advance(TYPING_PAUSE_MS);
+    befriend(&alice, &bob).await;
+    let actor = alice.me().actor();
+    assert_eq!(typing().await, [Notice::Typing { actor: actor.clone(), conversation: actor }]);
+    let sent = String::from_utf8_lossy(&wire.seen.lock().unwrap().concat()).into_owned();
+    assert!(sent.contains(r#""notify":false"#) && sent.contains(r#""expires""#) && !sent.contains("Typing"));
+    assert_eq!(typing().await, [], "they were told a moment ago");
+    world.advance(TYPING_PAUSE_MS);
+    alice.tell_typing(false).unwrap();
+    assert_eq!(typing().await, [], "it is switched off");
+    alice.tell_typing(true).unwrap();
+    // What cannot be sent is dropped when its time is over.
+    wire.fail(|| Some(NetworkFault::LostRequest));
+    let _ = alice.send_typing(&bob.me().actor()).await;
+    wire.honest();
+    world.advance(TYPING_LIVES_MS);
+    alice.flush().await.unwrap();
+    assert_eq!((alice.next_due_ms().unwrap(), world.deliver().await), (None, 0));
+    // What comes late is not shown.
+    alice.send_typing(&bob.me().actor()).await.unwrap();
+    world.deliver().await;
+    world.advance(TYPING_LIVES_MS);
+    assert_eq!(bob.receive().await.unwrap().notices, []);
+    world.deliver().await;
 }
 
 #[tokio::test]

@@ -140,7 +140,7 @@ async fn theirs_may_say_less_and_more() {
     activity["eko:novelty"] = json!([1]);
     assert_eq!(notices(&alice, &mut bob, &activity, 1).await, []);
     let mut activity = fresh(sent.activity());
-    activity["type"] = json!("Typing");
+    activity["type"] = json!("Wave");
     assert_eq!(notices(&alice, &mut bob, &activity, 0).await, []);
     let mut activity = fresh(sent.activity());
     (activity["type"], activity["object"]) = (json!("Read"), json!(said.id()));

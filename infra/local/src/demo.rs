@@ -7,6 +7,7 @@ mod issuer;
 mod joining;
 mod mailbox;
 mod new_device;
+mod push;
 mod recording;
 mod revocation;
 mod sending;

@@ -7,17 +7,19 @@ use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 
 use super::joining::refused;
-use super::mailbox;
 use super::stage::DemoStage;
 use super::taking::KnownDevices;
+use super::{mailbox, push};
 
-/// Plays scene 3: Alice writes to both of Bob's devices.
+/// Plays scene 3: Alice writes to both of Bob's devices, of which one is woken.
 pub(super) async fn to_all(stage: &DemoStage, known: &KnownDevices) -> anyhow::Result<()> {
     let outgoing = envelope(stage, known)?;
+    let subscription = push::subscribe(stage, &stage.tablet).await?;
     stage.transcript.step("Alice's phone sends one envelope for both");
     accepted(stage.alice.device.send(&outgoing).await?)?;
     stage.transcript.means("Accepted: it covers Bob's device set, and is queued for each device.");
     mailbox::receives(stage, &stage.phone, &outgoing).await?;
+    push::is_woken(stage, &stage.tablet, subscription).await?;
     mailbox::receives(stage, &stage.tablet, &outgoing).await?;
     mailbox::receipt(stage, &outgoing.id).await?;
     to_nobody(stage, known).await

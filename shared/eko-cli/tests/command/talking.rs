@@ -95,7 +95,7 @@ async fn messages_come_on_a_socket_while_there_is_one() {
     stop.send(()).unwrap();
     his.remark("fetching: the server ").await;
     served.await.unwrap().unwrap();
-    his.remark("fetching: cannot connect: ").await;
+    his.remark("fetching: no live connection: cannot connect: ").await;
     his.child.kill().unwrap();
     his.end().await;
 }

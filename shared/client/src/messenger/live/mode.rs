@@ -54,7 +54,7 @@ impl fmt::Display for FetchingReason {
         match self {
             Self::Beginning => f.write_str("not connected yet"),
             Self::NoSockets => f.write_str("the server has no live delivery"),
-            Self::Unopened(why) => write!(f, "cannot connect: {why}"),
+            Self::Unopened(why) => write!(f, "no live connection: {why}"),
             Self::Broken(why) => write!(f, "the connection broke: {why}"),
             Self::Closed => f.write_str("the server closed the connection"),
             Self::Silent => f.write_str("the server does not answer"),

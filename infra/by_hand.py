@@ -33,10 +33,11 @@ Loader.add_multi_constructor("!", tagged)
 class Deployment:
     """The template with the values of its parameters."""
 
-    def __init__(self, stack, account, region, origin, given):
+    def __init__(self, stack, account, region, origin, live_api, given):
         self.template = yaml.load(TEMPLATE.read_text(), Loader)
         self.resources = self.template["Resources"]
         self.stack, self.account, self.region, self.origin = stack, account, region, origin
+        self.live_api = live_api
         known = self.template["Parameters"]
         for name in given:
             if name not in known:
@@ -59,6 +60,8 @@ class Deployment:
                 return self.reference(argument)
             if name == "Fn::GetAtt":
                 return self.attribute(*argument.split("."))
+            if name == "Fn::Sub" and "${LiveApi}" in argument and self.live_api is None:
+                return None
             if name == "Fn::Sub":
                 return re.sub(r"\$\{([^}]+)\}", lambda match: str(self.reference(match[1])), argument)
             if name == "Fn::If":
@@ -78,16 +81,21 @@ class Deployment:
         return self.holds(self.template["Conditions"][argument])
 
     def reference(self, name):
-        """Returns the value of `!Ref NAME`: a parameter, a pseudo parameter, the table's name, or a queue's URL."""
+        """Returns the value of `!Ref NAME`.
+
+        NAME is a parameter, a pseudo parameter, the table, the WebSocket API, or a queue, which stands for its URL.
+        """
         if name in self.parameters:
             if self.parameters[name] is None:
                 sys.exit(f"{name}=… is required")
             return self.parameters[name]
         if name.startswith("AWS::"):
             return {"Partition": "aws", "Region": self.region, "AccountId": self.account, "StackName": self.stack,
-                    "NoValue": None}[name.removeprefix("AWS::")]
+                    "URLSuffix": "amazonaws.com", "NoValue": None}[name.removeprefix("AWS::")]
         if name == "Table":
             return self.stack
+        if name == "LiveApi":
+            return self.live_api
         return f"https://sqs.{self.region}.amazonaws.com/{self.account}/{self.value(self.properties(name)['QueueName'])}"
 
     def attribute(self, name, attribute):
@@ -119,7 +127,10 @@ class Deployment:
 
     def policy(self, name):
         """Returns the policy of a function's role."""
-        return json.dumps(self.value(self.properties(f"{name}Role")["Policies"][0]["PolicyDocument"]), indent=2)
+        policy = self.value(self.properties(f"{name}Role")["Policies"][0]["PolicyDocument"])
+        # Without a WebSocket API there are no connections to manage.
+        policy["Statement"] = [statement for statement in policy["Statement"] if "Resource" in statement]
+        return json.dumps(policy, indent=2)
 
     def environment(self, name):
         """Returns the environment of a function, a NAME=VALUE per line."""
@@ -150,9 +161,10 @@ def main():
     arguments.add_argument("--account", default="123456789012")
     arguments.add_argument("--region", default="eu-central-1")
     arguments.add_argument("--origin", help="the address of the API, if there is no DomainName")
+    arguments.add_argument("--live-api", metavar="ID", help="the id of the WebSocket API, if the server has sockets")
     options = arguments.parse_intermixed_args()
     given = dict(parameter.split("=", 1) for parameter in options.parameters)
-    deployment = Deployment(options.stack, options.account, options.region, options.origin, given)
+    deployment = Deployment(options.stack, options.account, options.region, options.origin, options.live_api, given)
     functions = deployment.functions()
     if options.function not in functions:
         sys.exit(f"the functions are {', '.join(functions)}")

@@ -14,8 +14,8 @@ use crate::tokens::{RefreshRequest, RefreshToken};
 /// answer is 204, also if the token is not valid (RFC 7009, section 2.2).
 ///
 /// The device stays in the device set. Its access token is good until it expires; its sockets end.
-/// It gets no pushes from then on, and its subscription is removed. One GetItem, one UpdateItem, one
-/// transaction, and the call of [`order_hang_up`](eko_messaging::Messaging::order_hang_up).
+/// It gets no pushes from then on, and its subscription is removed. One GetItem, one UpdateItem,
+/// one transaction, and the call of [`order_hang_up`](eko_messaging::Messaging::order_hang_up).
 pub(crate) async fn log_out(
     State(state): State<AppState>,
     JsonBody(body): SmallBody,

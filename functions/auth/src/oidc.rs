@@ -43,8 +43,8 @@ impl VerifiedSubject {
         OidcSubject { issuer: &self.issuer, subject: &self.subject }
     }
 
-    /// Checks that the person has signed in for this device at this server. An ID token that another
-    /// server has got from the person, or that was made for another key, is refused.
+    /// Checks that the person has signed in for this device at this server. An ID token that
+    /// another server has got from the person, or that was made for another key, is refused.
     ///
     /// # Errors
     /// [`Problem::Unauthenticated`] if the nonce is missing or is another one.

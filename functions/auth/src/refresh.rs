@@ -16,7 +16,8 @@ use crate::tokens::{self, RefreshRequest, RefreshToken};
 ///
 /// A token is exchanged once. If it comes a second time within a minute, the answer to the first
 /// exchange may be lost: the next token is given again, unless it was exchanged. Otherwise the
-/// family ends, because one of the two senders may be a thief. The calls are listed at [`rotate`](eko_store::Store::rotate).
+/// family ends, because one of the two senders may be a thief. The calls are listed at
+/// [`rotate`](eko_store::Store::rotate).
 pub(crate) async fn refresh_tokens(
     State(state): State<AppState>,
     JsonBody(body): SmallBody,

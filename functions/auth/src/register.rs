@@ -20,10 +20,10 @@ use crate::{further_device, reset, sign_in};
 /// device in again, or resets the device chain.
 ///
 /// The ID token says who the user is, and its nonce for which device at which server the user has
-/// signed in: it is checked before the store is asked. A subject without an account claims a name, and its device
-/// starts the chain. For a subject with an account, `signIn` makes it a repeated sign-in, `node`
-/// makes it a reset, and otherwise the device waits for approval. All of it is stored in one
-/// transaction, after one GetItem of the account.
+/// signed in: it is checked before the store is asked. A subject without an account claims a name,
+/// and its device starts the chain. For a subject with an account, `signIn` makes it a repeated
+/// sign-in, `node` makes it a reset, and otherwise the device waits for approval. All of it is
+/// stored in one transaction, after one GetItem of the account.
 pub(crate) async fn register_device(
     State(state): State<SignInState>,
     headers: HeaderMap,

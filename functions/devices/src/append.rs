@@ -29,8 +29,8 @@ use crate::turn_away;
 ///
 /// One GetItem of the device set, one BatchGetItem of keys, and the transaction. Before a
 /// revocation also the call of [`order_erasure`](eko_messaging::Messaging::order_erasure), and
-/// afterwards that of [`end_revoked`](eko_messaging::Messaging::end_revoked); after an approval that
-/// of [`tell_approved`](eko_messaging::Messaging::tell_approved).
+/// afterwards that of [`end_revoked`](eko_messaging::Messaging::end_revoked); after an approval
+/// that of [`tell_approved`](eko_messaging::Messaging::tell_approved).
 pub(crate) async fn append_node(
     State(state): State<AppState>,
     Owner(caller): Owner,

@@ -9,8 +9,8 @@ use http::HeaderMap;
 
 /// GET `/user/{name}/devices` (`docs/protocol.md`, section 3): returns the whole chain.
 ///
-/// No cache keeps the answer: to a client that has seen a longer chain, an old copy is a server that
-/// hides something.
+/// No cache keeps the answer: to a client that has seen a longer chain, an old copy is a server
+/// that hides something.
 ///
 /// One Query for each megabyte.
 pub(crate) async fn read_chain(

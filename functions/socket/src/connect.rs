@@ -9,8 +9,8 @@ use http::{HeaderMap, StatusCode, header};
 /// The subprotocol that carries an access token as the next one in the list.
 const SUBPROTOCOL: &str = "eko.v1";
 
-/// Registers a socket for the device of the access token, which is in the header `Authorization` or,
-/// from browsers, behind the subprotocol `eko.v1`. A token in the URL is not looked at.
+/// Registers a socket for the device of the access token, which is in the header `Authorization`
+/// or, from browsers, behind the subprotocol `eko.v1`. A token in the URL is not looked at.
 pub(crate) async fn connect(
     state: &AppState,
     connection: ConnectionId,

@@ -24,8 +24,8 @@ pub const NEEDS: Needs = Needs {
 ///
 /// The calls are listed at [`connect`](eko_messaging::Messaging::connect),
 /// [`disconnect`](eko_messaging::Messaging::disconnect), and for a frame at
-/// [`use_socket`](eko_messaging::Messaging::use_socket) and at the verb that the frame asks for. Each
-/// frame to the device is a post.
+/// [`use_socket`](eko_messaging::Messaging::use_socket) and at the verb that the frame asks for.
+/// Each frame to the device is a post.
 pub async fn handle(state: AppState, event: SocketEvent) -> SocketAnswer {
     let SocketEvent { connection, request, kind } = event;
     match kind {

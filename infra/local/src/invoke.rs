@@ -1,7 +1,8 @@
 //! Invokes functions in other processes by Lambda's `Invoke` API, which `cargo lambda watch`
 //! serves.
 //!
-//! A function gets the event that it gets from an event source mapping or a WebSocket API in Lambda.
+//! A function gets the event that it gets from an event source mapping or a WebSocket API in
+//! Lambda.
 
 #[cfg(test)]
 mod tests;

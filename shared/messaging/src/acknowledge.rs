@@ -32,12 +32,12 @@ enum Receipt {
 impl Messaging {
     /// Deletes entries of a device's mailbox and sends the receipts for their envelopes.
     ///
-    /// The first device that acknowledges an envelope sends its receipt. One BatchGetItem reads the
-    /// entries and the device's record; one UpdateItem per envelope, all at once, records the
+    /// The first device that acknowledges an envelope sends its receipt. One BatchGetItem reads
+    /// the entries and the device's record; one UpdateItem per envelope, all at once, records the
     /// acknowledgement; one SendMessageBatch queues the receipts to users here, and one those to
-    /// other servers; one BatchWriteItem for each 25 entries deletes them. The first acknowledgement
-    /// after a push costs one SendMessageBatch and one transaction more. A server that does not
-    /// federate (`federates`) sends no receipts to others.
+    /// other servers; one BatchWriteItem for each 25 entries deletes them. The first
+    /// acknowledgement after a push costs one SendMessageBatch and one transaction more. A server
+    /// that does not federate (`federates`) sends no receipts to others.
     ///
     /// A receipt may be queued twice if a call fails after it. For a user here both copies become
     /// the same entry; another server passes on the first one. A device that is revoked after a

@@ -23,7 +23,8 @@ impl Messaging {
     /// Now and then a SendMessageBatch orders the count of a mailbox ([`crate::fill`]). Then the
     /// calls of `notify`: one BatchGetItem on a server with sockets or pushes, and a post for each
     /// entry of a device that has a socket; and those of [`order_pushes`](Self::order_pushes).
-    /// Erasures, counts and orders about sockets follow the entries, side by side, one step of each.
+    /// Erasures, counts and orders about sockets follow the entries, side by side, one step of
+    /// each.
     pub async fn deliver(&self, batch: &[QueueMessage]) -> Vec<String> {
         let mut failed: BTreeSet<&str> = BTreeSet::new();
         let mut entries: Vec<AddressedEntry> = Vec::new();

@@ -52,13 +52,15 @@ impl Messaging {
 
     /// Does the next step of an erasure and queues the one after it.
     ///
-    /// The first step finds out by [`revoked_among`](eko_store::Store::revoked_among) which devices
-    /// were revoked, and drops the others: a revocation stays for ever, so no later step asks again.
-    /// It ends the sockets of those that were revoked ([`hang_up`](Self::hang_up)).
+    /// The first step finds out by [`revoked_among`](eko_store::Store::revoked_among) which
+    /// devices were revoked, and drops the others: a revocation stays for ever, so no later step
+    /// asks again. It ends the sockets of those that were revoked ([`hang_up`](Self::hang_up)).
     /// Each step makes the calls of [`erase_some`](eko_store::Store::erase_some), if a device is
     /// left, and the last one of a device that of
-    /// [`forget_push_state`](eko_store::Store::forget_push_state). Then one SendMessageBatch, unless the erasure is complete. A step that fails is queued again as well, so that the dead-letter queue gets
-    /// no erasure that only needs time. A step that is done twice does the same again.
+    /// [`forget_push_state`](eko_store::Store::forget_push_state). Then one SendMessageBatch,
+    /// unless the erasure is complete. A step that fails is queued again as well, so that the
+    /// dead-letter queue gets no erasure that only needs time. A step that is done twice does the
+    /// same again.
     ///
     /// # Errors
     /// The next step could not be queued, or too many steps have failed.

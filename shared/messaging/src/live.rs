@@ -5,8 +5,8 @@
 //! reads the sockets then. So an entry is found by the fetch, or its delivery finds the socket.
 //!
 //! The mailbox decides. A frame that is posted may never arrive, and one that could not be posted
-//! is announced later. A socket whose token has expired, or whose device waits for approval, gets no
-//! entry.
+//! is announced later. A socket whose token has expired, or whose device waits for approval, gets
+//! no entry.
 
 mod backlog;
 mod connect;
@@ -29,25 +29,25 @@ pub(crate) use notify::Notified;
 /// four times as long after each failure.
 const ANNOUNCE_SECONDS: i32 = 5;
 
-/// The time after which a connection is established, in milliseconds, if it ever is. Lambda ends the
-/// function sooner.
+/// The time after which a connection is established, in milliseconds, if it ever is. Lambda ends
+/// the function sooner.
 const ESTABLISHED_MS: i64 = 15_000;
 
 impl Messaging {
     /// Posts frames to a socket, one after another. Returns the number of those that were taken.
     ///
     /// One PostToConnection for each. After the first one that fails, no other is posted. A socket
-    /// that is gone is removed, unless it is new: one UpdateItem and one BatchWriteItem. Otherwise one
-    /// SendMessageBatch orders that the device is told to fetch. Failures of these are only logged,
-    /// because the mailbox has everything.
+    /// that is gone is removed, unless it is new: one UpdateItem and one BatchWriteItem. Otherwise
+    /// one SendMessageBatch orders that the device is told to fetch. Failures of these are only
+    /// logged, because the mailbox has everything.
     pub async fn post(&self, socket: &Socket, frames: &[String]) -> usize {
         let Some(sockets) = self.store().sockets() else { return 0 };
         for (taken, frame) in frames.iter().enumerate() {
             match sockets.post(&socket.connection, frame).await {
                 PostOutcome::Sent => {}
                 PostOutcome::Gone => {
-                    // A connection that is being established answers as one that is gone. Its device
-                    // fetches then, and finds what is in the mailbox by now.
+                    // A connection that is being established answers as one that is gone. Its
+                    // device fetches then, and finds what is in the mailbox by now.
                     if self.now_ms().saturating_sub(socket.opened_ms) >= ESTABLISHED_MS {
                         self.forget(std::slice::from_ref(socket)).await;
                     }

@@ -141,8 +141,8 @@ pub struct Needs {
     pub live: bool,
     /// The key by which push services know this server, if it sends pushes.
     pub vapid_key: bool,
-    /// The queue `pushes`, to send messages to it or to change their visibility, if the server sends
-    /// pushes.
+    /// The queue `pushes`, to send messages to it or to change their visibility, if the server
+    /// sends pushes.
     pub pushes: bool,
     /// The queue `federation`, to send messages to it or to change their visibility, if the server
     /// federates.

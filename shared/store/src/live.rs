@@ -1,8 +1,8 @@
 //! Live delivery: the open sockets of a user's devices, and the state of their pushes.
 //!
 //! Every delivery reads one item of each recipient, strongly consistent, after it has written the
-//! entries. A device connects first and fetches afterwards: an entry that its fetch did not find was
-//! written later, and whoever wrote it saw the socket.
+//! entries. A device connects first and fetches afterwards: an entry that its fetch did not find
+//! was written later, and whoever wrote it saw the socket.
 //!
 //! # Item `U#{user}` / `LIVE`
 //!
@@ -119,9 +119,9 @@ impl Store {
     /// Registers a socket whose connection is being established. Returns what its user has open
     /// then, this socket included.
     ///
-    /// One PutItem and one UpdateItem, one after the other: the socket's own item, so that frames can be answered,
-    /// and then the user's, from which on entries are posted to the socket. 1 write unit, and 1 for
-    /// each KB of the user's item. Both may be repeated.
+    /// One PutItem and one UpdateItem, one after the other: the socket's own item, so that frames
+    /// can be answered, and then the user's, from which on entries are posted to the socket. 1
+    /// write unit, and 1 for each KB of the user's item. Both may be repeated.
     ///
     /// # Errors
     /// The table is out of reach, or the user's item is corrupt. The socket may be registered then;
@@ -170,8 +170,8 @@ impl Store {
         Ok(())
     }
 
-    /// Changes the state of the pushes to a device from one value to another. Returns false if it has
-    /// neither value: somebody else has changed it.
+    /// Changes the state of the pushes to a device from one value to another. Returns false if it
+    /// has neither value: somebody else has changed it.
     ///
     /// One UpdateItem: 1 write unit for each KB of the user's item. It may be repeated.
     ///

@@ -78,7 +78,8 @@ impl SocketServer {
         Router::new().route(LIVE_PATH, any(upgrade)).with_state(self.clone())
     }
 
-    /// Ends all connections, by the status that tells that the server goes away, and waits for them.
+    /// Ends all connections, by the status that tells that the server goes away, and waits for
+    /// them.
     pub async fn end(&self) {
         self.stop.send_replace(true);
         // Each connection holds a receiver until it has ended.

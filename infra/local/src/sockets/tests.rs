@@ -18,8 +18,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::*;
 
-/// A listener whose function posts each text back, with `echo: ` before it, and refuses who asks for
-/// it.
+/// A listener whose function posts each text back, with `echo: ` before it, and refuses who asks
+/// for it.
 struct TestListener {
     engines: Engines,
     server: SocketServer,

@@ -12,12 +12,14 @@ impl Messaging {
     /// Returns the frames that a `Fetch` of this id is answered with: the entries of the mailbox and
     /// `QueueEmpty`, or `Announce` alone, if there are many entries or long ones.
     ///
-    /// The calls of [`fetch_page`](Self::fetch_page), as for the first page over HTTP. If the device was approved since it has connected: two
-    /// UpdateItem from which on entries are posted, and the Query again.
+    /// The calls of [`fetch_page`](Self::fetch_page), as for the first page over HTTP. If the
+    /// device was approved since it has connected: two UpdateItem from which on entries are
+    /// posted, and the Query again.
     ///
     /// # Errors
     /// [`Refusal::DevicePending`](crate::Refusal::DevicePending),
-    /// [`Refusal::DeviceRevoked`](crate::Refusal::DeviceRevoked); the store is broken or out of reach.
+    /// [`Refusal::DeviceRevoked`](crate::Refusal::DeviceRevoked); the store is broken or out of
+    /// reach.
     pub async fn backlog(&self, socket: &Socket, id: Option<&str>) -> Result<Vec<String>> {
         let mut page = self.fetch_page(socket.address(), None).await?;
         if socket.is_pending {

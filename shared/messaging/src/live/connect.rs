@@ -24,9 +24,9 @@ impl Messaging {
     /// Registers the socket of a device, whose access token expires at `expires_s` (epoch seconds).
     /// The device may wait for approval.
     ///
-    /// GetItem of the device's record beside the UpdateItem of the account's budget; one PutItem and
-    /// one UpdateItem that register the socket. If the device has too many sockets, the oldest are
-    /// ended ([`end_sockets`](Self::end_sockets)); sockets whose time is over are removed.
+    /// GetItem of the device's record beside the UpdateItem of the account's budget; one PutItem
+    /// and one UpdateItem that register the socket. If the device has too many sockets, the oldest
+    /// are ended ([`end_sockets`](Self::end_sockets)); sockets whose time is over are removed.
     ///
     /// # Errors
     /// [`Refusal::DeviceRevoked`], [`Refusal::OverBudget`]; the store is broken or out of reach.
@@ -101,8 +101,8 @@ impl Messaging {
         })
     }
 
-    /// Continues a socket until another token of its device expires, at `expires_s` (epoch seconds).
-    /// A token that expires sooner than the present one changes nothing.
+    /// Continues a socket until another token of its device expires, at `expires_s` (epoch
+    /// seconds). A token that expires sooner than the present one changes nothing.
     ///
     /// GetItem of the device's record, and two UpdateItem.
     ///
@@ -125,8 +125,8 @@ impl Messaging {
     /// BatchWriteItem, if the socket is still registered.
     ///
     /// # Errors
-    /// The store is broken or out of reach. A connection that has ended is removed by the first post
-    /// to it.
+    /// The store is broken or out of reach. A connection that has ended is removed by the first
+    /// post to it.
     pub async fn disconnect(&self, connection: &ConnectionId) -> Result<()> {
         if let Some(socket) = self.store().socket(connection, self.now_ms()).await? {
             self.store().remove_sockets(&socket.user, std::slice::from_ref(connection)).await?;

@@ -31,9 +31,9 @@ impl Messaging {
     /// Posts entries to the open sockets of their devices. Call it after the entries were written.
     ///
     /// One BatchGetItem for the users of all entries; none without entries, and none on a server
-    /// without sockets and pushes. Then the calls of [`post`](Self::post), for all sockets at once. A socket
-    /// gets its entries in the order of their keys. Instead of an entry that is longer than a frame
-    /// it gets `Announce`.
+    /// without sockets and pushes. Then the calls of [`post`](Self::post), for all sockets at
+    /// once. A socket gets its entries in the order of their keys. Instead of an entry that is
+    /// longer than a frame it gets `Announce`.
     ///
     /// # Errors
     /// The sockets cannot be read. The messages have to come again, because nobody would tell the

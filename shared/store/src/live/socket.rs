@@ -139,11 +139,11 @@ impl Store {
         Ok(Some(used).filter(|used| !used.socket.is_over(now_ms)))
     }
 
-    /// Continues a socket with the expiry and the status that `socket` has now. Returns false if the
-    /// socket was removed meanwhile.
+    /// Continues a socket with the expiry and the status that `socket` has now. Returns false if
+    /// the socket was removed meanwhile.
     ///
-    /// Two UpdateItem, one after the other: the socket's own item, and the user's. 1 write unit, and
-    /// 1 for each KB of the user's item. Both may be repeated.
+    /// Two UpdateItem, one after the other: the socket's own item, and the user's. 1 write unit,
+    /// and 1 for each KB of the user's item. Both may be repeated.
     ///
     /// # Errors
     /// The table is out of reach.

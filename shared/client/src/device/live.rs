@@ -2,7 +2,7 @@
 
 use eko_protocol::Invalid;
 use eko_protocol::frame::TerminationReason;
-use eko_protocol::json::{self, has_type, optional_text, shape, text};
+use eko_protocol::json::{self, has_type, optional, optional_text, shape, text};
 use eko_protocol::limits::MAX_FRAME_BYTES;
 use serde_json::Value;
 
@@ -47,7 +47,7 @@ impl<T: Transport> Device<T> {
         if !frame.is_object() {
             return Err(Invalid::whole("must be an object"));
         }
-        if frame.get("eko:entry").is_some() {
+        if optional(&frame, "eko:entry")?.is_some() {
             return self.entry(&frame).map(|entry| ServerFrame::Entry(Box::new(entry)));
         }
         let id = |frame: &Value| Ok::<_, Invalid>(optional_text(frame, "object")?.map(str::to_owned));

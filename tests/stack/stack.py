@@ -143,12 +143,13 @@ def deploy(aws, bootstraps, issuer):
         s3.put_object(Bucket="code", Key=f"{name}.zip", Body=zipped(bootstraps, name))
         return f"CodeUri: s3://code/{name}.zip"
 
-    # The template is changed in two places: here, and by leaving out alarms on expressions, which
-    # ministack lacks.
+    # The template is changed in two places: here, and by leaving out alarms on expressions and metric
+    # filters, which ministack lacks.
     template, functions = re.subn(r"CodeUri: \.\./functions/(\S+)", packaged, TEMPLATE.read_text())
     expect("functions in the template", functions, len(list((REPOSITORY / "functions").iterdir())))
     on_expression = lambda block: "AWS::CloudWatch::Alarm" in block and "\n      Metrics:\n" in block
-    template = "\n\n".join(block for block in template.split("\n\n") if not on_expression(block))
+    is_lacking = lambda block: on_expression(block) or "AWS::Logs::MetricFilter" in block
+    template = "\n\n".join(block for block in template.split("\n\n") if not is_lacking(block))
     s3.put_object(Bucket="code", Key="template.yaml", Body=template)
     parameters = {"OidcIssuer": issuer, "OidcAudience": "eko-local", "AlarmEmail": "operator@example.com"}
     cloudformation = aws.client("cloudformation")

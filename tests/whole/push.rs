@@ -88,14 +88,20 @@ async fn one_push_for_ten_messages_and_one_again_after_a_fetch() {
 }
 
 #[tokio::test]
-async fn a_message_that_expires_is_not_kept_longer_by_the_service() {
+async fn a_message_that_expires_soon_wakes_for_those_after_it() {
     let scene = PushScene::new().await;
     let mut outgoing = envelope(&scene.alice, &[&scene.bob, &scene.absent]);
     outgoing.expires_ms = Some(scene.world.now_ms() + 60_000);
     accepted(scene.alice.send(&outgoing).await.unwrap());
+    // The message is gone when the push service is there again. Another one has come.
+    scene.site.answer([PushAnswer::Status(503)]);
+    scene.settle().await;
+    assert_eq!(scene.site.requests(), 1);
+    scene.send().await;
+    scene.world.advance(61_000);
     scene.settle().await;
     let [message] = <[_; 1]>::try_from(scene.site.taken()).unwrap();
-    assert_eq!(message.ttl_seconds, 60);
+    assert_eq!(message.ttl_seconds, 2_419_200);
 }
 
 #[tokio::test]

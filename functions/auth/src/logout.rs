@@ -22,8 +22,10 @@ pub(crate) async fn log_out(
 ) -> Result<Response, Problem> {
     let request: RefreshRequest = respond::shape(&body)?;
     let hash = RefreshToken::hash(&request.refresh_token);
-    if let Some(session) = state.store().session(&hash, state.now_ms()).await? {
-        state.store().end_family(&session).await?;
+    // An old token says nothing of a sign-in that came after it.
+    if let Some(session) = state.store().session(&hash, state.now_ms()).await?
+        && state.store().end_family(&session).await?
+    {
         state.store().unsubscribe(DeviceAddress::new(&session.user, &session.device)).await?;
         let reason = TerminationReason::TokenExpired;
         state.messaging().order_hang_up(&session.user, vec![session.device], reason).await?;

@@ -234,8 +234,10 @@ impl Store {
                 false => RotationOutcome::Ended,
             });
         }
-        self.end_family(&session).await?;
-        Ok(RotationOutcome::Reused(session))
+        Ok(match self.end_family(&session).await? {
+            true => RotationOutcome::Reused(session),
+            false => RotationOutcome::Ended,
+        })
     }
 
     /// Starts a new family for a registered device and ends its former one. Returns true if it is
@@ -263,8 +265,8 @@ impl Store {
         Ok(self.transact(vec![name, put]).await?.is_done())
     }
 
-    /// Ends the family of a token: none of its tokens can be exchanged again. Does nothing if the
-    /// device has another family meanwhile.
+    /// Ends the family of a token: none of its tokens can be exchanged again. Returns false, and does
+    /// nothing, if the device has another family meanwhile.
     ///
     /// One UpdateItem: the write units of the device record. The verb may be repeated; a lost
     /// answer does no harm.
@@ -272,19 +274,18 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
-    pub async fn end_family(&self, session: &Session) -> Result<()> {
+    pub async fn end_family(&self, session: &Session) -> Result<bool> {
         let ended = self
             .dynamodb()
             .update_item()
             .table_name(self.table())
             .set_key(Some(key::device(session.address()).item()))
             .update_expression("REMOVE #fam")
-            .condition_expression("#fam = :fam")
+            .condition_expression("attribute_exists(pk) AND (#fam = :fam OR attribute_not_exists(#fam))")
             .expression_attribute_names("#fam", device::attr::FAMILY)
             .expression_attribute_values(":fam", s(&session.family))
             .send()
             .await;
-        conditional(ended)?;
-        Ok(())
+        Ok(conditional(ended)?.is_done())
     }
 }

@@ -19,9 +19,9 @@ pub const MESSAGE: &[u8] = br#"{"type":"Wake"}"#;
 /// The topic of every message. A service keeps one message of a topic for each subscription.
 const TOPIC: &str = "eko-wake";
 
-/// The longest time for which a service is asked to keep a message, in seconds: 28 days. Services
+/// The time for which a service is asked to keep a message, in seconds: 28 days. Services
 /// refuse or shorten more.
-const MAX_TTL_SECONDS: u32 = 28 * 24 * 3600;
+const TTL_SECONDS: u32 = 28 * 24 * 3600;
 
 /// The limits of an exchange with a push service. The body of an answer is never read.
 const LIMITS: ExchangeLimits = ExchangeLimits { time: Duration::from_secs(5), body_bytes: 0 };
@@ -69,11 +69,12 @@ impl PushService {
         Self { client, contact, key_pem, key: OnceLock::new() }
     }
 
-    /// Sends [`MESSAGE`] to the browser of a subscription. The service keeps it for `ttl_seconds`
-    /// if the device cannot be reached. One request, which is not redirected.
-    pub async fn push(&self, subscription: &PushSubscription, ttl_seconds: u32, now_ms: i64) -> PushOutcome {
+    /// Sends [`MESSAGE`] to the browser of a subscription. The service keeps it for 28 days if the
+    /// device cannot be reached: the message stands for all that is in the mailbox, and no other one
+    /// follows it. One request, which is not redirected.
+    pub async fn push(&self, subscription: &PushSubscription, now_ms: i64) -> PushOutcome {
         let Ok(sealed) = encrypt(subscription, MESSAGE) else { return PushOutcome::Gone };
-        let request = match self.request(&subscription.endpoint, sealed, ttl_seconds, now_ms) {
+        let request = match self.request(&subscription.endpoint, sealed, now_ms) {
             Ok(request) => request,
             Err(outcome) => return outcome,
         };
@@ -90,13 +91,7 @@ impl PushService {
     }
 
     /// Builds the request.
-    fn request(
-        &self,
-        endpoint: &str,
-        sealed: Vec<u8>,
-        ttl_seconds: u32,
-        now_ms: i64,
-    ) -> Result<Request<Bytes>, PushOutcome> {
+    fn request(&self, endpoint: &str, sealed: Vec<u8>, now_ms: i64) -> Result<Request<Bytes>, PushOutcome> {
         let refused = |refusal: GuardRefusal| PushOutcome::Refused(FetchError::from(refusal).to_string());
         let url = self.client.check_url(endpoint).map_err(refused)?;
         let unusable = |error: KeyError| PushOutcome::Misconfigured(format!("the VAPID key {error}"));
@@ -107,7 +102,7 @@ impl PushService {
             .header(header::AUTHORIZATION, authorization)
             .header(header::CONTENT_ENCODING, "aes128gcm")
             .header(header::CONTENT_TYPE, "application/octet-stream")
-            .header("TTL", ttl_seconds.min(MAX_TTL_SECONDS))
+            .header("TTL", TTL_SECONDS)
             .header("Topic", TOPIC)
             // RFC 8030, section 5.3, has chat messages as its example of this urgency.
             .header("Urgency", "normal")

@@ -84,6 +84,27 @@ async fn a_logout_ends_the_sockets_that_are_open() {
     }
 }
 
+/// A refresh token of a sign-in that was followed by another one ends no sockets of that one, whether
+/// it comes to log out or a second time.
+#[tokio::test]
+async fn an_old_refresh_token_ends_no_sockets_of_a_later_sign_in() {
+    let (world, _alice, bob) = alice_and_bob().await;
+    let used = bob.tokens();
+    bob.refresh().await.unwrap();
+    let last = bob.tokens();
+    bob.sign_in_again(&world.id_token(&bob).await).await.unwrap();
+    let new = bob.tokens();
+    let mut socket = world.connect(&bob).await.unwrap();
+    world.advance(60_000);
+    bob.set_tokens(used);
+    assert_eq!(refused(bob.refresh().await), "401 unauthenticated");
+    bob.set_tokens(last);
+    bob.logout().await.unwrap();
+    bob.set_tokens(new);
+    world.deliver().await;
+    assert_eq!(kinds(&socket.fetch().await), ["QueueEmpty"]);
+}
+
 /// A refresh token that comes twice may be a thief's, and so may be the sockets.
 #[tokio::test]
 async fn a_refresh_token_that_comes_twice_ends_the_sockets() {

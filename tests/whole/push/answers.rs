@@ -61,7 +61,7 @@ async fn a_failure_is_tried_again_later_and_as_late_as_the_service_asks() {
 #[tokio::test]
 async fn a_service_that_keeps_failing_is_given_up() {
     let scene = PushScene::new().await;
-    scene.site.answer(vec![PushAnswer::Status(500); 100]);
+    scene.site.answer(vec![PushAnswer::Status(500); 20]);
     scene.send().await;
     let mut tries = scene.site.requests();
     while scene.world.pushes().await != (0, 0) {
@@ -70,6 +70,10 @@ async fn a_service_that_keeps_failing_is_given_up() {
         tries += scene.site.requests();
     }
     assert_eq!(tries, 20);
+    // The next message is a reason for another push, and the service is there again.
+    scene.alice.refresh().await.unwrap();
+    scene.send().await;
+    assert_eq!(scene.site.taken().len(), 1);
 }
 
 #[tokio::test]

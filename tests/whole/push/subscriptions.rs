@@ -212,3 +212,17 @@ async fn each_answer_is_lost_once_while_a_device_fetches_after_a_push() {
     )
     .await;
 }
+
+/// A refresh token of a sign-in that was followed by another one says nothing of that one.
+#[tokio::test]
+async fn an_old_refresh_token_ends_no_pushes_of_a_later_sign_in() {
+    let scene = PushScene::new().await;
+    let old = scene.absent.tokens();
+    scene.absent.sign_in_again(&scene.world.id_token(&scene.absent).await).await.unwrap();
+    let new = scene.absent.tokens();
+    scene.absent.set_tokens(old);
+    scene.absent.logout().await.unwrap();
+    scene.absent.set_tokens(new);
+    scene.send().await;
+    assert_eq!(scene.site.taken().len(), 1);
+}

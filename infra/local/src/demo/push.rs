@@ -31,11 +31,12 @@ pub(super) struct DemoSubscription {
     taken: mpsc::UnboundedReceiver<Vec<u8>>,
 }
 
-/// Lets a device subscribe, and leave.
+/// Lets a device subscribe, and leave. Returns `None` if the server sends no pushes, or none to a push
+/// service on this machine.
 ///
 /// # Errors
-/// No port is free, or the server refuses the subscription.
-pub(super) async fn subscribe(stage: &DemoStage, party: &Party) -> anyhow::Result<DemoSubscription> {
+/// No port is free, or the server answers anything else.
+pub(super) async fn subscribe(stage: &DemoStage, party: &Party) -> anyhow::Result<Option<DemoSubscription>> {
     stage.transcript.step(&format!("{} subscribes at a push service, and is away", party.label));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let endpoint = format!("http://{}/push/1", listener.local_addr()?);
@@ -54,9 +55,13 @@ pub(super) async fn subscribe(stage: &DemoStage, party: &Party) -> anyhow::Resul
     let body = json!({ "endpoint": endpoint, "keys": { "p256dh": point, "auth": secret } });
     let path = format!("/user/{}/push", party.device.user());
     let answer = party.device.call(Method::POST, &path, Body::Json(&body), Auth::Device).await?;
+    if matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY) {
+        stage.transcript.means("This server sends no pushes to a push service on this machine.");
+        return Ok(None);
+    }
     ensure!(answer.status == StatusCode::NO_CONTENT, "expected 204, got {}", answer.status);
     stage.transcript.means("The server keeps the address of the push service, and the keys of the device.");
-    Ok(DemoSubscription { keys, auth, taken })
+    Ok(Some(DemoSubscription { keys, auth, taken }))
 }
 
 /// Waits for the push that wakes a device, and ends its subscription.

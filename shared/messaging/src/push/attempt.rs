@@ -29,6 +29,8 @@ const CLAIMS: usize = 3;
 enum OrderFate {
     /// The order is carried out, or there is nothing to do.
     Done,
+    /// The order has failed too often. There is nothing more to do.
+    GivenUp,
     /// The order comes back in so many seconds.
     Wait(i32),
 }
@@ -52,7 +54,8 @@ impl Messaging {
     /// and one UpdateItem if what is left is young, or a push. Orders that wait are hidden by one
     /// ChangeMessageVisibilityBatch.
     ///
-    /// A push service that fails is tried again up to 20 times. If the process dies between a push
+    /// A push service that fails is tried again up to 20 times. Then one UpdateItem lets the next entry
+    /// try anew. If the process dies between a push
     /// and the end of the batch, the order comes back and sends the push again; the push service
     /// then replaces the first message, which has the same topic.
     pub async fn push(&self, service: &PushService, batch: &[QueueMessage]) -> Vec<String> {
@@ -61,7 +64,7 @@ impl Messaging {
         let mut hidden = Vec::new();
         for (message, fate) in batch.iter().zip(fates) {
             match fate {
-                Ok(OrderFate::Done) => {}
+                Ok(OrderFate::Done | OrderFate::GivenUp) => {}
                 Ok(OrderFate::Wait(seconds)) => {
                     hidden.push((message.receipt_handle.clone(), seconds));
                     stay.push(message.id.clone());
@@ -133,10 +136,6 @@ impl Messaging {
         receives: u32,
     ) -> Result<OrderFate, StoreError> {
         let (store, now_ms) = (self.store(), self.now_ms());
-        let ttl_seconds = cause.ttl.saturating_sub(now_ms.div_euclid(1000));
-        if ttl_seconds <= 0 {
-            return Ok(OrderFate::Done);
-        }
         for _ in 0..CLAIMS {
             let Some(PushTarget { subscription, state }) = store.push_target(device).await? else {
                 return Ok(OrderFate::Done);
@@ -145,10 +144,19 @@ impl Messaging {
                 PushState::Idle { fetched_ms } if fetched_ms > cause.at_ms.saturating_add(CLOCKS_MS) => {
                     return Ok(OrderFate::Done);
                 }
-                PushState::Sent { sent_ms } => receives > 1 && sent_ms >= cause.at_ms,
+                PushState::Sent { sent_ms } => {
+                    receives > 1 && sent_ms >= cause.at_ms.saturating_sub(CLOCKS_MS)
+                }
                 PushState::Idle { .. } | PushState::Watched { .. } => false,
             };
-            if !is_own_retry {
+            let mut sent_ms = now_ms;
+            if let (true, PushState::Sent { sent_ms: noted_ms }) = (is_own_retry, state) {
+                // It stands for the entries that came since, too, whatever became of the first one.
+                sent_ms = noted_ms;
+            } else {
+                if cause.ttl <= now_ms.div_euclid(1000) {
+                    return Ok(OrderFate::Done);
+                }
                 if PushDuty::of(state, false, now_ms) != PushDuty::Push {
                     return Ok(OrderFate::Done);
                 }
@@ -161,12 +169,17 @@ impl Messaging {
                     }
                 }
             }
-            let ttl_seconds = u32::try_from(ttl_seconds).unwrap_or(u32::MAX);
-            let outcome = service.push(&subscription, ttl_seconds, now_ms).await;
+            let outcome = service.push(&subscription, now_ms).await;
             if outcome == PushOutcome::Gone {
                 store.drop_subscription(device, &subscription.endpoint).await?;
             }
-            return Ok(fate(&outcome, receives));
+            let fate = fate(&outcome, receives);
+            if matches!(fate, OrderFate::GivenUp) {
+                // The next entry is tried anew.
+                let (from, to) = (PushState::Sent { sent_ms }, PushState::Idle { fetched_ms: 0 });
+                store.change_push(device, from, to).await?;
+            }
+            return Ok(fate);
         }
         Err(StoreError::GaveUp {
             operation: "TransactWriteItems",
@@ -192,7 +205,7 @@ fn fate(outcome: &PushOutcome, receives: u32) -> OrderFate {
     };
     if receives >= MOST_RECEIVES {
         tracing::warn!(why, "a push is given up");
-        return OrderFate::Done;
+        return OrderFate::GivenUp;
     }
     let doubled = FIRST_WAIT_SECONDS.saturating_mul(1 << receives.saturating_sub(1).min(8));
     let asked = asked.map_or(0, |seconds| i32::try_from(seconds).unwrap_or(i32::MAX));

@@ -273,7 +273,8 @@ def check_queues(aws, stack):
     # A report for a user who does not exist is handled. A message that is no delivery fails, and
     # stays in the queue.
     now = int(time.time())
-    report = {"kind": "report", "to": "nobody", "entry": "0" * 12 + "-" + "0" * 32, "ttl": now + 60, "activity": {}}
+    report = {"kind": "report", "to": "nobody", "entry": "0" * 12 + "-" + "0" * 32, "ttl": now + 60,
+              "charged_to": "https://eko.example/user/somebody", "activity": {}}
     sqs.send_message_batch(QueueUrl=stack["Deliveries"], Entries=[
         {"Id": "good", "MessageBody": json.dumps(report)}, {"Id": "bad", "MessageBody": "no delivery"}])
     wait("deliver did not take one of two", lambda: left("Deliveries") == 1, 30)

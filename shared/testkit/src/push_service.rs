@@ -49,7 +49,7 @@ pub enum PushAnswer {
 pub struct TakenMessage {
     /// The path of the subscription.
     pub id: String,
-    /// What the browser decrypted.
+    /// The content that the browser decrypted.
     pub content: String,
     /// The header `TTL`, in seconds.
     pub ttl_seconds: u64,

@@ -1,4 +1,4 @@
-//! What the answers of a push service lead to.
+//! Tests of the answers of a push service and their consequences.
 
 use eko_testkit::{PushAnswer, World};
 

@@ -24,7 +24,7 @@ pub enum ServerFrame {
         /// The one-time keys of this device that the server has left.
         keys_left: PoolCount,
     },
-    /// What the frame of this id asked for is done: `Pong` or `Accept`.
+    /// The answer that the frame of this id is done: `Pong` or `Accept`.
     Done(Option<String>),
     /// The frame of this id is refused.
     Problem(Option<String>),

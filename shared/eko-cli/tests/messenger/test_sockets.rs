@@ -15,13 +15,13 @@ use crate::test_network::TestNetwork;
 /// The fate of a frame on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FrameFate {
-    /// It arrives.
+    /// The frame arrives.
     Arrives,
-    /// It arrives twice.
+    /// The frame arrives twice.
     ArrivesTwice,
-    /// It arrives after the next one.
+    /// The frame arrives after the next one.
     IsLate,
-    /// It is lost, and nobody is told.
+    /// The frame is lost, and nobody is told.
     IsLost,
     /// The connection breaks before it arrives.
     Breaks,

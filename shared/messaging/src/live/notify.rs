@@ -18,7 +18,7 @@ use crate::Messaging;
 /// the time of the function `deliver` to the mailboxes.
 const NOTIFY_TIME: Duration = Duration::from_secs(2);
 
-/// What became of entries that were written into mailboxes.
+/// The fate of entries that were written into mailboxes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Notified {
     /// The sockets and pushes of the users, as they were after the entries were written.

@@ -20,6 +20,9 @@ const OLD_MS: i64 = CHECK_MS - 5_000;
 const MOST_RECEIVES: u32 = 20;
 /// The shortest time before another attempt, in seconds. It doubles with each further one.
 const FIRST_WAIT_SECONDS: i32 = 30;
+/// The time after a push in which no other attempt of it begins, in milliseconds. An order that comes
+/// sooner, and not for the first time, was sent twice.
+const NO_RETRY_MS: i64 = 20_000;
 /// The longest time before another attempt, in seconds. A push service may ask for as much.
 const LONGEST_WAIT_SECONDS: i32 = 900;
 /// The number of times that a claim is tried while the state changes.
@@ -145,7 +148,9 @@ impl Messaging {
                     return Ok(OrderFate::Done);
                 }
                 PushState::Sent { sent_ms } => {
-                    receives > 1 && sent_ms >= cause.at_ms.saturating_sub(CLOCKS_MS)
+                    receives > 1
+                        && sent_ms >= cause.at_ms.saturating_sub(CLOCKS_MS)
+                        && now_ms.saturating_sub(sent_ms) >= NO_RETRY_MS
                 }
                 PushState::Idle { .. } | PushState::Watched { .. } => false,
             };

@@ -60,8 +60,6 @@ class Deployment:
                 return self.reference(argument)
             if name == "Fn::GetAtt":
                 return self.attribute(*argument.split("."))
-            if name == "Fn::Sub" and "${LiveApi}" in argument and self.live_api is None:
-                return None
             if name == "Fn::Sub":
                 return re.sub(r"\$\{([^}]+)\}", lambda match: str(self.reference(match[1])), argument)
             if name == "Fn::If":
@@ -95,7 +93,7 @@ class Deployment:
         if name == "Table":
             return self.stack
         if name == "LiveApi":
-            return self.live_api
+            return self.live_api or sys.exit("--live-api is required")
         return f"https://sqs.{self.region}.amazonaws.com/{self.account}/{self.value(self.properties(name)['QueueName'])}"
 
     def attribute(self, name, attribute):
@@ -127,10 +125,7 @@ class Deployment:
 
     def policy(self, name):
         """Returns the policy of a function's role."""
-        policy = self.value(self.properties(f"{name}Role")["Policies"][0]["PolicyDocument"])
-        # Without a WebSocket API there are no connections to manage.
-        policy["Statement"] = [statement for statement in policy["Statement"] if "Resource" in statement]
-        return json.dumps(policy, indent=2)
+        return json.dumps(self.value(self.properties(f"{name}Role")["Policies"][0]["PolicyDocument"]), indent=2)
 
     def environment(self, name):
         """Returns the environment of a function, a NAME=VALUE per line."""
@@ -161,7 +156,7 @@ def main():
     arguments.add_argument("--account", default="123456789012")
     arguments.add_argument("--region", default="eu-central-1")
     arguments.add_argument("--origin", help="the address of the API, if there is no DomainName")
-    arguments.add_argument("--live-api", metavar="ID", help="the id of the WebSocket API, if the server has sockets")
+    arguments.add_argument("--live-api", metavar="ID", help="the id of the WebSocket API")
     options = arguments.parse_intermixed_args()
     given = dict(parameter.split("=", 1) for parameter in options.parameters)
     deployment = Deployment(options.stack, options.account, options.region, options.origin, options.live_api, given)

@@ -5,6 +5,8 @@
 
 mod code;
 mod deployed;
+mod live;
+mod observed;
 mod policies;
 mod readers;
 mod routes;

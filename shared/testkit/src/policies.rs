@@ -18,7 +18,7 @@ pub struct Action {
     /// The name of the action in IAM: `dynamodb:PutItem`, `sqs:SendMessage`.
     pub action: String,
     /// The name of a resource or a parameter in the template: `Table`, `Deliveries`,
-    /// `TokenKeysParameter`.
+    /// `TokenKeysParameter`. For connections of the WebSocket API, the method too: `LiveApi POST`.
     pub resource: String,
     /// The partition keys of the items, as the template's conditions have them: `U#*` for a kind of
     /// item, `-` for one partition. `None` for actions that are about no item.
@@ -85,11 +85,12 @@ impl Policies {
         let is_known = is_conditional || members == ["Action", "Effect", "Resource"];
         assert!(is_known, "{function} has a statement of another kind: {members:?}");
         assert_eq!(statement["Effect"], "Allow", "{function}");
-        let resources: BTreeSet<&str> =
+        let resources: BTreeSet<String> =
             branches(&statement["Resource"]).into_iter().map(|one| self.resource(one)).collect();
-        let [resource] = Vec::from_iter(resources)[..] else { panic!("{function} has more than a resource") };
-        let resource = resource.to_owned();
-        assert_eq!(is_conditional, resource == self.table, "{function}: a condition on {resource}");
+        let [resource] = &Vec::from_iter(resources)[..] else {
+            panic!("{function} has more than a resource")
+        };
+        assert_eq!(is_conditional, *resource == self.table, "{function}: a condition on {resource}");
         let items = if is_conditional { leading_keys(function, statement) } else { vec![None] };
         for action in list(&statement["Action"]) {
             let action = action.as_str().expect("an action");
@@ -107,19 +108,28 @@ impl Policies {
         }
     }
 
-    /// Returns the resource of an ARN: the one whose attribute it is, or the parameter at its end.
-    fn resource<'a>(&'a self, arn: &'a Value) -> &'a str {
+    /// Returns the resource of an ARN: the one whose attribute it is, the parameter at its end, or
+    /// the connections.
+    fn resource(&self, arn: &Value) -> String {
         if arn.get("Fn::GetAtt").is_some() {
-            return arn_of(arn);
+            return arn_of(arn).to_owned();
         }
         let end = pattern(arn).rsplit_once("${AWS::AccountId}:").expect("an ARN of this account").1;
-        match end {
-            "table/${UseTable}" => &self.table,
-            end if end == format!("${{{}}}/live/*/@connections/*", self.live_api) => &self.live_api,
-            end => {
-                end.strip_prefix("parameter${").and_then(|end| end.strip_suffix('}')).expect("a parameter")
+        let stage = format!("${{{}}}/live/", self.live_api);
+        let method = end.strip_prefix(&stage).and_then(|end| end.strip_suffix("/@connections/*"));
+        match (end, method) {
+            (_, Some(method)) => self.connections(method),
+            ("table/${UseTable}", None) => self.table.clone(),
+            (end, None) => {
+                let parameter = end.strip_prefix("parameter${").and_then(|end| end.strip_suffix('}'));
+                parameter.expect("a parameter").to_owned()
             }
         }
+    }
+
+    /// Returns the resource of the calls to connections by one method.
+    fn connections(&self, method: &str) -> String {
+        format!("{} {method}", self.live_api)
     }
 
     /// Returns all actions that are allowed.
@@ -150,8 +160,10 @@ impl Policies {
                 let operation = operation.strip_suffix("Batch").unwrap_or(operation);
                 BTreeSet::from([action(format!("sqs:{operation}"), queue, None)])
             }
-            Some(("ApiGatewayManagement", _)) => {
-                BTreeSet::from([action("execute-api:ManageConnections".to_owned(), &self.live_api, None)])
+            Some(("ApiGatewayManagement", operation)) => {
+                let method = if operation == "DeleteConnection" { "DELETE" } else { "POST" };
+                let resource = self.connections(method);
+                BTreeSet::from([action("execute-api:ManageConnections".to_owned(), &resource, None)])
             }
             _ => BTreeSet::from([action(target.to_owned(), "?", None)]),
         }

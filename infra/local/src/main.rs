@@ -8,7 +8,7 @@ use eko_federation::client::PrivateHosts;
 use eko_federation::policy::FederationPolicy;
 use eko_local::demo;
 use eko_local::engines::{EngineOptions, EngineServer};
-use eko_local::server::{BoundServer, ISSUER_PATH, ServerOptions};
+use eko_local::server::{BoundServer, ISSUER_PATH, ServerOptions, live_url};
 use eko_messaging::Limits;
 
 /// Eko Messages on one machine: the whole server, with DynamoDB and SQS embedded.
@@ -38,8 +38,8 @@ enum Command {
     /// Serve DynamoDB, SQS and SSM over HTTP, for functions under `cargo lambda watch`
     ///
     /// Creates the table, the queues and the secrets, and serves a development issuer too. Passes
-    /// messages of the queues to the functions `deliver`, `federate` and `push`. CONTRIBUTING.md has the
-    /// commands to go with it.
+    /// messages of the queues to the functions `deliver`, `federate` and `push`, and what happens on
+    /// WebSockets to `socket`. CONTRIBUTING.md has the commands to go with it.
     Engines(EnginesArguments),
 }
 
@@ -173,6 +173,7 @@ async fn serve_engines(options: EnginesArguments) -> anyhow::Result<()> {
     println!("DynamoDB, SQS and SSM listen on {url}");
     println!("  state      {state}");
     println!("  issuer     {url}{ISSUER_PATH} (for development: any name, no password)");
+    println!("  sockets    {} to the function at {invoke}", live_url(&url));
     println!("  queues     to the functions at {invoke}");
     println!("  next       cargo lambda watch --invoke-address 127.0.0.1 --env-file infra/local/watch.env");
     println!("             cargo run -- demo --url http://localhost:9000");

@@ -196,6 +196,6 @@ impl BoundServer {
 }
 
 /// Returns the address of the sockets of a server at this URL.
-pub(crate) fn live_url(base: &str) -> String {
+pub fn live_url(base: &str) -> String {
     format!("ws{}{LIVE_PATH}", base.strip_prefix("http").unwrap_or(base))
 }

@@ -9,9 +9,11 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
+use eko_protocol::frame::{self, TerminationReason};
 use http::HeaderMap;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite;
 
 use super::{Gateway, GatewaySocket, LIVE_PATH};
 
@@ -35,12 +37,15 @@ const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// The limits of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GatewayLimits {
-    /// The most bytes of a frame of the WebSocket protocol. A larger one ends the connection.
+    /// The most bytes of a frame of the WebSocket protocol. A larger one ends the connection with
+    /// status 1009.
     pub frame_bytes: usize,
-    /// The most bytes of a message. A larger one ends the connection.
+    /// The most bytes of a message. A larger one ends the connection with status 1009.
     pub message_bytes: usize,
-    /// The longest time without a message in either direction. Frames of control do not count.
-    pub idle: Option<Duration>,
+    /// The longest time without a message in either direction.
+    pub idle: Duration,
+    /// True if pings and pongs of the WebSocket protocol count as messages here.
+    pub control_counts: bool,
     /// The longest time for which a connection is open.
     pub whole: Option<Duration>,
 }
@@ -50,13 +55,24 @@ impl GatewayLimits {
     pub const API_GATEWAY: Self = Self {
         frame_bytes: 32 * 1024,
         message_bytes: 128 * 1024,
-        idle: Some(Duration::from_secs(600)),
+        idle: Duration::from_secs(600),
+        control_counts: false,
         whole: Some(Duration::from_secs(7_200)),
     };
 
-    /// The limits of a local server: those of API Gateway for a message, and none of time.
+    /// The limits of a local server: a message may be one frame, a client may keep the connection
+    /// by pings of the WebSocket protocol, and it may do so forever.
     pub const LOCAL: Self =
-        Self { frame_bytes: 128 * 1024, message_bytes: 128 * 1024, idle: None, whole: None };
+        Self { frame_bytes: 128 * 1024, control_counts: true, whole: None, ..Self::API_GATEWAY };
+
+    /// True if a message of the client keeps its connection.
+    pub(super) fn is_activity(&self, message: &Message) -> bool {
+        match message {
+            Message::Text(_) | Message::Binary(_) => true,
+            Message::Ping(_) | Message::Pong(_) => self.control_counts,
+            Message::Close(_) => false,
+        }
+    }
 }
 
 /// The listener of a WebSocket API, at [`LIVE_PATH`]. Cheap to clone.
@@ -78,8 +94,8 @@ impl SocketServer {
         Router::new().route(LIVE_PATH, any(upgrade)).with_state(self.clone())
     }
 
-    /// Ends all connections, by the status that tells that the server goes away, and waits for
-    /// them.
+    /// Ends all connections, each with a `Terminated` and the status that tells that the server goes
+    /// away, and waits for them.
     pub async fn end(&self) {
         self.stop.send_replace(true);
         // Each connection holds a receiver until it has ended.
@@ -124,6 +140,8 @@ enum End {
     GoingAway,
     /// A limit of time is reached.
     TimeIsOver,
+    /// The client has sent a frame or a message that is too large.
+    TooLarge,
     /// The client has closed the connection, or broken it off.
     Client(u16),
 }
@@ -142,14 +160,24 @@ async fn run(
     let code = match end {
         End::Deleted => 1000,
         End::GoingAway | End::TimeIsOver => 1001,
+        End::TooLarge => 1009,
         End::Client(code) => code,
     };
     if !matches!(end, End::Client(_)) {
         let close = Message::Close(Some(CloseFrame { code, reason: "".into() }));
         let closed = async {
-            if open.send(close).await.is_ok() {
-                while let Some(Ok(_)) = open.recv().await {}
+            if matches!(end, End::GoingAway) {
+                let terminated = frame::terminated(TerminationReason::GoingAway).to_string();
+                open.send(Message::Text(terminated.into())).await?;
             }
+            open.send(close).await?;
+            while let Some(Ok(_)) = open.recv().await {}
+            if matches!(end, End::TooLarge) {
+                // The rest of the message cannot be read. A connection that is closed with unread bytes
+                // breaks, so the client gets time to take the status.
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, axum::Error>(())
         };
         let _ = timeout(CLOSE_TIME, closed).await;
     }
@@ -165,34 +193,39 @@ async fn pass(
 ) -> End {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let over = Instant::now() + limits.whole.unwrap_or(FOREVER);
-    let idle = limits.idle.unwrap_or(FOREVER);
-    let mut silent = Instant::now() + idle;
+    let mut silent = Instant::now() + limits.idle;
     loop {
         tokio::select! {
             posted = socket.connection.receive() => {
                 let Some(message) = posted else { return End::Deleted };
                 let text = String::from_utf8_lossy(&message).into_owned();
                 match timeout(SEND_TIME, open.send(Message::Text(text.into()))).await {
-                    Ok(Ok(())) => silent = Instant::now() + idle,
+                    Ok(Ok(())) => silent = Instant::now() + limits.idle,
                     _ => return End::Client(1006),
                 }
             }
             message = open.recv() => {
+                let message = match message {
+                    Some(Ok(message)) => message,
+                    Some(Err(error)) if is_too_large(&error) => return End::TooLarge,
+                    Some(Err(_)) | None => return End::Client(1006),
+                };
+                if limits.is_activity(&message) {
+                    silent = Instant::now() + limits.idle;
+                }
                 let (place, incoming) = (Arc::clone(&places).acquire_owned().await, socket.incoming.clone());
                 match message {
-                    Some(Ok(Message::Text(text))) => tokio::spawn(async move {
+                    Message::Text(text) => tokio::spawn(async move {
                         incoming.text(&text).await;
                         drop(place);
                     }),
-                    Some(Ok(Message::Binary(bytes))) => tokio::spawn(async move {
+                    Message::Binary(bytes) => tokio::spawn(async move {
                         incoming.binary(&bytes).await;
                         drop(place);
                     }),
-                    Some(Ok(Message::Close(frame))) => return End::Client(frame.map_or(1005, |it| it.code)),
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-                    Some(Err(_)) | None => return End::Client(1006),
+                    Message::Close(frame) => return End::Client(frame.map_or(1005, |it| it.code)),
+                    Message::Ping(_) | Message::Pong(_) => continue,
                 };
-                silent = Instant::now() + idle;
             }
             () = sleep_until(silent.min(over)) => return End::TimeIsOver,
             () = stopped(stop) => return End::GoingAway,
@@ -203,4 +236,12 @@ async fn pass(
 /// Waits until the server ends.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// True if a frame or a message is refused because of its size.
+fn is_too_large(error: &axum::Error) -> bool {
+    let source = std::error::Error::source(error);
+    source
+        .and_then(|error| error.downcast_ref())
+        .is_some_and(|error| matches!(error, tungstenite::Error::Capacity(_)))
 }

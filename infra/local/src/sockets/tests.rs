@@ -153,8 +153,9 @@ async fn a_connection_ends_when_it_is_deleted_or_the_server_ends() {
     deleted.say("bye").await;
     assert_eq!(deleted.hear().await, "1000");
     let mut open = listener.connect(&[]).await.unwrap();
-    let (heard, ()) = tokio::join!(open.hear(), listener.server.end());
-    assert_eq!(heard, "1001");
+    let told = async { [open.hear().await, open.hear().await] };
+    let (heard, ()) = tokio::join!(told, listener.server.end());
+    assert_eq!(heard, [r#"{"reason":"going-away","type":"Terminated"}"#, "1001"]);
     assert_eq!(listener.engines.connections().count(), 0);
     let mut ended = 0;
     while ended < 2 {
@@ -164,7 +165,7 @@ async fn a_connection_ends_when_it_is_deleted_or_the_server_ends() {
 
 #[tokio::test]
 async fn the_limits_of_api_gateway() {
-    let limits = GatewayLimits { idle: Some(Duration::from_millis(200)), ..GatewayLimits::API_GATEWAY };
+    let limits = GatewayLimits { idle: Duration::from_millis(200), ..GatewayLimits::API_GATEWAY };
     let listener = TestListener::start(limits).await;
     let mut client = listener.connect(&[]).await.unwrap();
     client.say(&"x".repeat(32 * 1024)).await;
@@ -182,14 +183,30 @@ async fn the_limits_of_api_gateway() {
             // The server may have closed already.
             let _ = client.stream.send(Message::Frame(frame)).await;
         }
-        let heard = client.hear().await;
-        assert!(!heard.starts_with("echo"), "{heard}");
+        assert_eq!(client.hear().await, "1009");
     }
     let mut client = listener.connect(&[]).await.unwrap();
     for frame in frames(&[32 * 1024; 4]) {
         client.stream.send(Message::Frame(frame)).await.unwrap();
     }
     assert_eq!(client.hear().await, format!("echo: {}", "x".repeat(9)));
+}
+
+/// A local server takes a message of 128 KB in one frame, and counts the pings of the protocol.
+#[tokio::test]
+async fn the_limits_of_a_local_server() {
+    let listener = TestListener::start(GatewayLimits::LOCAL).await;
+    let mut client = listener.connect(&[]).await.unwrap();
+    client.say(&"x".repeat(128 * 1024)).await;
+    assert_eq!(client.hear().await, format!("echo: {}", "x".repeat(9)));
+    client.say(&"x".repeat(128 * 1024 + 1)).await;
+    assert_eq!(client.hear().await, "1009");
+
+    let kept_by =
+        |message| [GatewayLimits::LOCAL, GatewayLimits::API_GATEWAY].map(|it| it.is_activity(&message));
+    assert_eq!(kept_by(axum::extract::ws::Message::Ping(Vec::new().into())), [true, false]);
+    assert_eq!(kept_by(axum::extract::ws::Message::Pong(Vec::new().into())), [true, false]);
+    assert_eq!(kept_by(axum::extract::ws::Message::Text("".into())), [true, true]);
 }
 
 /// Returns the frames of one text message, of these sizes.

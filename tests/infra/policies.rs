@@ -126,7 +126,7 @@ async fn pushes(world: &World, alice: &Device<DirectTransport>, bobs: [&Device<D
     subscribe().await;
     let (store, check_ms) = (world.state.store(), world.now_ms() + 10_000);
     let check = PushOrder::Check { user: bob.user().clone(), device: bob.id().clone(), check_ms };
-    store.watch(check.address(), check_ms, 0).await.unwrap();
+    store.watch(check.address(), check_ms, 0, 0).await.unwrap();
     store.queue_pushes(&[check], world.now_ms()).await.unwrap();
     world.advance(10_000);
     world.push().await;

@@ -9,11 +9,13 @@
 //!    │                                      ▲
 //!    │ a socket took an entry               │ an entry is there for a minute
 //!    ▼                                      │
-//! Watched ──────────────────────────────────┘
-//!    │ nothing is left at the check
-//!    ▼
-//!   Idle
+//! Watched ───────▶ Checked ─────────────────┘
+//!         the check        nothing is left: as Idle
 //! ```
+//!
+//! A check begins by a write that ends the watch, and reads the mailbox then. So an entry that is
+//! delivered meanwhile is either seen by it, or finds the device not watched and has a check of its
+//! own. Entries that led to a push lead to no other one: a check begins after them.
 //!
 //! [`Messaging::deliver`] writes an entry first, reads the state afterwards, and orders a push or a
 //! check by the queue `pushes`. The function `push` carries the orders out.
@@ -23,7 +25,7 @@ mod attempt;
 use std::collections::{BTreeMap, BTreeSet};
 
 use eko_protocol::address::UserName;
-use eko_protocol::id::DeviceId;
+use eko_protocol::id::{DeviceId, EntryKey};
 use eko_store::StoreError;
 use eko_store::device::DeviceAddress;
 use eko_store::live::{Live, PushState};
@@ -36,9 +38,21 @@ use crate::Messaging;
 /// The time after which a push that the device did not react to is forgotten, in milliseconds: a
 /// day. The push service may have lost it.
 const FORGOTTEN_MS: i64 = 24 * 3_600_000;
-/// The time to a check until which its mark is relied on, in milliseconds. An entry that is in the
-/// mailbox by then is seen by the check.
-const CHECK_MARGIN_MS: i64 = 5_000;
+/// The time after which a check that was due has been lost, in milliseconds: an hour. Its order is in
+/// the dead-letter queue by then.
+const LOST_MS: i64 = 3_600_000;
+
+/// The entries that came for one device in a batch and want a notification.
+struct LoudArrival<'a> {
+    /// The state of the device's pushes.
+    state: PushState,
+    /// The time after which the last one is gone, in epoch seconds.
+    ttl: i64,
+    /// The key of the newest one.
+    newest: &'a EntryKey,
+    /// True if a socket took all of them.
+    is_taken: bool,
+}
 
 /// The order that an entry leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +69,9 @@ impl PushDuty {
     /// Decides on an entry that is in the mailbox.
     fn of(state: PushState, was_taken: bool, now_ms: i64) -> Self {
         let is_forgotten = match state {
-            PushState::Idle { .. } => true,
+            PushState::Idle { .. } | PushState::Checked { .. } => true,
             PushState::Sent { sent_ms } => now_ms.saturating_sub(sent_ms) > FORGOTTEN_MS,
-            PushState::Watched { check_ms } if was_taken => {
-                check_ms <= now_ms.saturating_add(CHECK_MARGIN_MS)
-            }
+            PushState::Watched { check_ms } if was_taken => now_ms.saturating_sub(check_ms) > LOST_MS,
             PushState::Watched { .. } => true,
         };
         match (is_forgotten, was_taken) {
@@ -76,8 +88,8 @@ impl Messaging {
     /// gets one order at most. A report wakes nobody.
     ///
     /// One SendMessageBatch for each ten orders, then one UpdateItem for each check, all at once.
-    /// No call if nothing is due, and on a server without pushes. A check is ordered before it is marked, so that every mark has
-    /// its check.
+    /// No call if nothing is due, and on a server without pushes. A check is ordered before it is
+    /// marked, so that every mark has its check.
     ///
     /// # Errors
     /// The queue is out of reach. The entries have to be delivered again then.
@@ -96,20 +108,25 @@ impl Messaging {
             let mut posted = taken.iter().filter_map(|index| written.get(*index));
             posted.any(|other| other.address() == entry.address() && other.entry.key == entry.entry.key)
         };
-        // The latest end of a device's entries, and whether a socket took all of them.
-        let mut due: BTreeMap<(&UserName, &DeviceId), (PushState, i64, bool)> = BTreeMap::new();
+        let mut due: BTreeMap<(&UserName, &DeviceId), LoudArrival> = BTreeMap::new();
         for entry in written.iter().filter(|entry| wants_notification(&entry.entry.content)) {
             let states = live.get(&entry.user).map(|live| &live.pushes);
             let Some(state) = states.and_then(|states| states.get(&entry.device)) else { continue };
-            let known = due.entry((&entry.user, &entry.device)).or_insert((*state, 0, true));
-            known.1 = known.1.max(entry.entry.ttl);
-            known.2 &= was_taken(entry);
+            let key = &entry.entry.key;
+            let arrival = LoudArrival { state: *state, ttl: 0, newest: key, is_taken: true };
+            let arrival = due.entry((&entry.user, &entry.device)).or_insert(arrival);
+            arrival.ttl = arrival.ttl.max(entry.entry.ttl);
+            arrival.newest = arrival.newest.max(key);
+            arrival.is_taken &= was_taken(entry);
         }
         let mut orders = Vec::new();
-        for ((user, device), (state, ttl, was_taken)) in due {
+        for ((user, device), arrival) in due {
             let (user, device) = (user.clone(), device.clone());
-            match PushDuty::of(state, was_taken, now_ms) {
-                PushDuty::Push => orders.push(PushOrder::Now { user, device, at_ms: now_ms, ttl }),
+            match PushDuty::of(arrival.state, arrival.is_taken, now_ms) {
+                PushDuty::Push => {
+                    let (ttl, newest) = (arrival.ttl, arrival.newest.clone());
+                    orders.push(PushOrder::Now { user, device, at_ms: now_ms, ttl, newest });
+                }
                 PushDuty::Check => {
                     let check_ms = now_ms.saturating_add(CHECK_MS);
                     orders.push(PushOrder::Check { user, device, check_ms });
@@ -128,7 +145,8 @@ impl Messaging {
 
     /// Marks a device as watched until a check that is ordered. One UpdateItem.
     async fn watch(&self, device: DeviceAddress<'_>, check_ms: i64) -> Result<(), StoreError> {
-        self.store().watch(device, check_ms, self.now_ms().saturating_sub(FORGOTTEN_MS)).await
+        let before = |ms| self.now_ms().saturating_sub(ms);
+        self.store().watch(device, check_ms, before(LOST_MS), before(FORGOTTEN_MS)).await
     }
 
     /// Ends the push of a device that has acknowledged entries. There may be more entries, so that
@@ -171,9 +189,10 @@ mod tests {
             (PushState::Idle { fetched_ms: now_ms }, PushDuty::Push, PushDuty::Check),
             (ago(FORGOTTEN_MS), PushDuty::None, PushDuty::None),
             (ago(FORGOTTEN_MS + 1), PushDuty::Push, PushDuty::Check),
-            (ahead(CHECK_MARGIN_MS + 1), PushDuty::Push, PushDuty::None),
-            (ahead(CHECK_MARGIN_MS), PushDuty::Push, PushDuty::Check),
-            (ahead(-1), PushDuty::Push, PushDuty::Check),
+            (ahead(1), PushDuty::Push, PushDuty::None),
+            (ahead(-LOST_MS), PushDuty::Push, PushDuty::None),
+            (ahead(-LOST_MS - 1), PushDuty::Push, PushDuty::Check),
+            (PushState::Checked { check_ms: now_ms }, PushDuty::Push, PushDuty::Check),
         ] {
             assert_eq!(PushDuty::of(state, false, now_ms), not_taken, "{state:?}");
             assert_eq!(PushDuty::of(state, true, now_ms), taken, "{state:?}");

@@ -12,6 +12,7 @@
 //! |---|---|---|
 //! | `C{connection id}` | M | an open socket: the map of the next table |
 //! | `P{device}` | M | the state of the pushes to a device that has a subscription ([`PushState`]) |
+//! | `A{device}` | S | the key of the newest entry that led to a push to that device; missing before the first push |
 //!
 //! | In `C…` | Type | Unit | Meaning |
 //! |---|---|---|---|
@@ -22,8 +23,8 @@
 //!
 //! | In `P…` | Type | Unit | Meaning |
 //! |---|---|---|---|
-//! | `s` | S | | `I` idle, `W` watched, `S` sent |
-//! | `t` | N | epoch ms | the time of the fetch after the last push, of the check, or of the push |
+//! | `s` | S | | `I` idle, `W` watched, `C` checked, `S` sent |
+//! | `t` | N | epoch ms | the time of the fetch after the last push, of the check (`W`, `C`), or of the push |
 //!
 //! # Item `K#{connection id}` / `SOCKET`
 //!
@@ -45,7 +46,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValue;
 use eko_protocol::address::UserName;
-use eko_protocol::id::DeviceId;
+use eko_protocol::id::{DeviceId, EntryKey};
 
 pub use order::LiveOrder;
 pub use socket::{ConnectionId, Socket, UsedSocket};
@@ -68,6 +69,8 @@ pub struct Live {
     pub sockets: Vec<Socket>,
     /// The state of the pushes, of each device that has a subscription.
     pub pushes: BTreeMap<DeviceId, PushState>,
+    /// The newest entry that led to a push, of each device that was woken for one.
+    pub pushed_for: BTreeMap<DeviceId, EntryKey>,
 }
 
 impl Live {
@@ -87,6 +90,12 @@ pub enum PushState {
     },
     /// A socket took an entry. Whether the device has acknowledged it is checked later.
     Watched {
+        /// The time of the check, in epoch milliseconds.
+        check_ms: i64,
+    },
+    /// The check has begun. It sees every entry that was in the mailbox before this state, so that
+    /// an entry that comes later is treated as if the device were idle.
+    Checked {
         /// The time of the check, in epoch milliseconds.
         check_ms: i64,
     },

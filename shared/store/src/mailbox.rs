@@ -346,7 +346,7 @@ impl Entry {
 }
 
 /// Reads the key of an entry.
-fn read_key(item: &Item) -> Result<EntryKey> {
+pub(crate) fn read_key(item: &Item) -> Result<EntryKey> {
     let sk = item.need_s("sk")?;
     EntryKey::parse(sk.strip_prefix(key::ENTRY_PREFIX).unwrap_or(sk)).map_err(corrupt)
 }

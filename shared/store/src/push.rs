@@ -16,6 +16,7 @@
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use eko_protocol::id::EntryKey;
 use eko_protocol::push::PushSubscription;
 
 use crate::attribute::{Item, ReadItem, WriteItem, b, corrupt, n, s};
@@ -23,9 +24,9 @@ use crate::condition::conditional;
 use crate::device::{self, DeviceAddress, DeviceStatus};
 use crate::error::call;
 use crate::key::{ENTRY_END, ENTRY_PREFIX};
-use crate::live::item::{push_attr, push_name};
+use crate::live::item::{push_attr, push_name, pushed_for_name};
 use crate::live::{Live, PushState};
-use crate::mailbox::{EntryTime, QUIET, REPORT, TTL};
+use crate::mailbox::{EntryTime, QUIET, REPORT, TTL, read_key};
 use crate::transaction::TransactionOutcome;
 use crate::{Result, Store, key};
 
@@ -37,7 +38,7 @@ mod attr {
     pub(super) const CREATED_MS: &str = "c";
 }
 
-/// The most pages that [`Store::oldest_loud_entry`] reads.
+/// The most pages that [`Store::loud_entries`] reads.
 const PAGES: usize = 8;
 /// The condition that the device is signed in and active.
 const SIGNED_IN: &str = "#st = :active AND attribute_exists(#fam)";
@@ -49,6 +50,17 @@ pub struct PushTarget {
     pub subscription: PushSubscription,
     /// The state.
     pub state: PushState,
+    /// The newest entry that led to a push to the device.
+    pub pushed_for: Option<EntryKey>,
+}
+
+/// The entries of a mailbox that want a notification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoudEntries {
+    /// The times of the oldest one.
+    pub oldest: EntryTime,
+    /// The key of the newest one among those that were read.
+    pub newest: EntryKey,
 }
 
 /// The outcome of [`Store::claim_push`].
@@ -136,9 +148,10 @@ impl Store {
         })?;
         let state = self.update(&key::live(device.user), |update| {
             update
-                .update_expression("REMOVE #p")
+                .update_expression("REMOVE #p, #a")
                 .condition_expression("attribute_exists(#p)")
                 .expression_attribute_names("#p", push_name(device.device))
+                .expression_attribute_names("#a", pushed_for_name(device.device))
         })?;
         Ok(vec![removal, record, state])
     }
@@ -151,9 +164,13 @@ impl Store {
     /// # Errors
     /// The table is out of reach.
     pub async fn forget_push_state(&self, device: DeviceAddress<'_>) -> Result<()> {
-        let update = self.update_live(device.user).update_expression("REMOVE #p");
-        let update = update.condition_expression("attribute_exists(#p)");
-        conditional(update.expression_attribute_names("#p", push_name(device.device)).send().await)?;
+        let update = self
+            .update_live(device.user)
+            .update_expression("REMOVE #p, #a")
+            .condition_expression("attribute_exists(#p)")
+            .expression_attribute_names("#p", push_name(device.device))
+            .expression_attribute_names("#a", pushed_for_name(device.device));
+        conditional(update.send().await)?;
         Ok(())
     }
 
@@ -168,15 +185,15 @@ impl Store {
         let (push, live) = (key::push(device), key::live(device.user));
         let items = self.batch_get(vec![push.clone(), live.clone()]).await?;
         let (Some(push), Some(live)) = (push.find_in(&items), live.find_in(&items)) else { return Ok(None) };
-        let Some(state) = Live::from_item(device.user, live)?.pushes.remove(device.device) else {
-            return Ok(None);
-        };
-        Ok(Some(PushTarget { subscription: read_subscription(push)?, state }))
+        let mut live = Live::from_item(device.user, live)?;
+        let Some(state) = live.pushes.remove(device.device) else { return Ok(None) };
+        let pushed_for = live.pushed_for.remove(device.device);
+        Ok(Some(PushTarget { subscription: read_subscription(push)?, state, pushed_for }))
     }
 
-    /// Notes that a push is sent now, on condition that the state is as it was seen and that the
-    /// device is active and signed in. Call it before the push: a process that dies in between
-    /// leaves a message of the queue, and the note.
+    /// Notes that a push is sent now, for the entries up to `newest`, on condition that the state is
+    /// as it was seen and that the device is active and signed in. Call it before the push: a
+    /// process that dies in between leaves a message of the queue, and the note.
     ///
     /// One transaction of two writes: twice the write units of device record and the user's item.
     ///
@@ -186,6 +203,7 @@ impl Store {
         &self,
         device: DeviceAddress<'_>,
         seen: PushState,
+        newest: &EntryKey,
         now_ms: i64,
     ) -> Result<PushClaim> {
         const RECORD: usize = 0;
@@ -196,8 +214,13 @@ impl Store {
                 .expression_attribute_values(":now", n(now_ms))
         })?;
         let state = self.update(&key::live(device.user), |update| {
-            set_state(update, device, PushState::Sent { sent_ms: now_ms })
+            update
+                .update_expression("SET #p = :p, #a = :a")
                 .condition_expression("#p = :seen")
+                .expression_attribute_names("#p", push_name(device.device))
+                .expression_attribute_names("#a", pushed_for_name(device.device))
+                .expression_attribute_values(":p", PushState::Sent { sent_ms: now_ms }.attribute())
+                .expression_attribute_values(":a", s(newest.as_str()))
                 .expression_attribute_values(":seen", seen.attribute())
         })?;
         Ok(match self.transact(vec![record, state]).await? {
@@ -230,67 +253,65 @@ impl Store {
         Ok(())
     }
 
-    /// Marks a device as watched until the check at `check_ms`. Does nothing if a later check
-    /// is marked, if a push was sent after `forgotten_ms`, or if the device has no subscription.
+    /// Marks a device as watched until the check at `check_ms`, and no longer if it is watched: the
+    /// earliest check sees all entries. Does nothing if a push was sent after `forgotten_ms`, or if
+    /// the device has no subscription. A mark whose check is due since `lost_ms` is replaced.
     ///
     /// One UpdateItem: 1 write unit for each KB of the user's item. It may be repeated.
     ///
     /// # Errors
     /// The table is out of reach.
-    pub async fn watch(&self, device: DeviceAddress<'_>, check_ms: i64, forgotten_ms: i64) -> Result<()> {
-        let older = "(#p.#s = :watched AND #p.#t < :t) OR (#p.#s = :sent AND #p.#t < :forgotten)";
+    pub async fn watch(
+        &self,
+        device: DeviceAddress<'_>,
+        check_ms: i64,
+        lost_ms: i64,
+        forgotten_ms: i64,
+    ) -> Result<()> {
+        let idle = "#p.#s = :idle OR #p.#s = :checked";
+        let other = "(#p.#s = :watched AND (#p.#t > :t OR #p.#t < :lost))";
+        let forgotten = "(#p.#s = :sent AND #p.#t < :forgotten)";
         let watched = PushState::Watched { check_ms };
         let update = self
             .update_live(device.user)
             .update_expression("SET #p = :p")
-            .condition_expression(format!("#p.#s = :idle OR {older}"))
+            .condition_expression(format!("{idle} OR {other} OR {forgotten}"))
             .expression_attribute_names("#p", push_name(device.device))
             .expression_attribute_names("#s", push_attr::STATE)
             .expression_attribute_names("#t", push_attr::TIME_MS)
             .expression_attribute_values(":p", watched.attribute())
             .expression_attribute_values(":idle", s(PushState::Idle { fetched_ms: 0 }.code()))
+            .expression_attribute_values(":checked", s(PushState::Checked { check_ms }.code()))
             .expression_attribute_values(":watched", s(watched.code()))
             .expression_attribute_values(":sent", s(PushState::Sent { sent_ms: 0 }.code()))
             .expression_attribute_values(":t", n(check_ms))
+            .expression_attribute_values(":lost", n(lost_ms))
             .expression_attribute_values(":forgotten", n(forgotten_ms));
         conditional(update.send().await)?;
         Ok(())
     }
 
-    /// Ends the watch of a device whose check has found nothing, on condition that no later check
-    /// is marked.
+    /// Returns the entries of a mailbox that want a notification and are newer than `after`. `None`
+    /// means that there is none among the first eight megabytes. Of many entries, only the first
+    /// ones are read.
     ///
-    /// One UpdateItem: 1 write unit for each KB of the user's item. It may be repeated.
-    ///
-    /// # Errors
-    /// The table is out of reach.
-    pub async fn end_watch(&self, device: DeviceAddress<'_>, check_ms: i64) -> Result<()> {
-        let update = self
-            .update_live(device.user)
-            .update_expression("SET #p = :p")
-            .condition_expression("#p = :seen")
-            .expression_attribute_names("#p", push_name(device.device))
-            .expression_attribute_values(":p", PushState::Idle { fetched_ms: 0 }.attribute())
-            .expression_attribute_values(":seen", PushState::Watched { check_ms }.attribute());
-        conditional(update.send().await)?;
-        Ok(())
-    }
-
-    /// Returns the times of the oldest entry of a mailbox that wants a notification. `None` means
-    /// that there is none among the first eight megabytes.
-    ///
-    /// Up to eight Query, strongly consistent: 1 read unit for each 4 KB of the entries up to the
-    /// one that is found.
+    /// Up to eight Query, strongly consistent: 1 read unit for each 4 KB of the entries up to those
+    /// that are found.
     ///
     /// # Errors
     /// The table is out of reach, or an entry is corrupt.
-    pub async fn oldest_loud_entry(
+    pub async fn loud_entries(
         &self,
         device: DeviceAddress<'_>,
+        after: Option<&EntryKey>,
         now_ms: i64,
-    ) -> Result<Option<EntryTime>> {
+    ) -> Result<Option<LoudEntries>> {
         /// The entries of one page. Most mailboxes have fewer.
         const LIMIT: i32 = 25;
+        let from = match after {
+            None => ENTRY_PREFIX.to_owned(),
+            Some(entry) => format!("{ENTRY_PREFIX}{}!", entry.as_str()),
+        };
         let mut start = None;
         for page in 0..PAGES {
             let query = self
@@ -304,15 +325,17 @@ impl Store {
                 .expression_attribute_names("#q", QUIET)
                 .expression_attribute_names("#j", REPORT)
                 .expression_attribute_values(":pk", s(key::device_partition(device)))
-                .expression_attribute_values(":from", s(ENTRY_PREFIX))
+                .expression_attribute_values(":from", s(&from))
                 .expression_attribute_values(":to", s(ENTRY_END))
                 .expression_attribute_values(":now", n(now_ms.div_euclid(1000)))
                 .consistent_read(true)
                 .set_limit((page == 0).then_some(LIMIT))
                 .set_exclusive_start_key(start);
             let answer = query.send().await.map_err(call("Query"))?;
-            if let Some(item) = answer.items.unwrap_or_default().first() {
-                return EntryTime::from_item(item).map(Some);
+            let items = answer.items.unwrap_or_default();
+            if let (Some(oldest), Some(newest)) = (items.first(), items.last()) {
+                let oldest = EntryTime::from_item(oldest)?;
+                return Ok(Some(LoudEntries { oldest, newest: read_key(newest)? }));
             }
             start = answer.last_evaluated_key;
             if start.is_none() {

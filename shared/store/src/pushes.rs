@@ -3,12 +3,12 @@
 //! A message is the JSON form of [`PushOrder`]:
 //!
 //! ```text
-//! {"kind": "now", "user": "bob", "device": "0f3…", "at_ms": …, "ttl": …}
+//! {"kind": "now", "user": "bob", "device": "0f3…", "at_ms": …, "ttl": …, "newest": "019…"}
 //! {"kind": "check", "user": "bob", "device": "0f3…", "check_ms": …}
 //! ```
 
 use eko_protocol::address::UserName;
-use eko_protocol::id::DeviceId;
+use eko_protocol::id::{DeviceId, EntryKey};
 use serde::{Deserialize, Serialize};
 
 use crate::attribute::corrupt;
@@ -33,6 +33,8 @@ pub enum PushOrder {
         at_ms: i64,
         /// The time after which the entry is gone, in epoch seconds.
         ttl: i64,
+        /// The key of the entry; of several, of the newest.
+        newest: EntryKey,
     },
     /// A socket took an entry. The order is to look whether the device has acknowledged it.
     Check {
@@ -107,7 +109,8 @@ mod tests {
     fn orders_are_read_as_they_were_written() {
         let user = UserName::parse("bob").unwrap();
         let device = DeviceId::parse("0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11").unwrap();
-        let now = PushOrder::Now { user: user.clone(), device: device.clone(), at_ms: 1, ttl: 2 };
+        let newest = EntryKey::new(1, "https://a.example/user/alice", "urn:uuid:x");
+        let now = PushOrder::Now { user: user.clone(), device: device.clone(), at_ms: 1, ttl: 2, newest };
         let check = PushOrder::Check { user, device, check_ms: 3 };
         for order in [now, check] {
             let body = serde_json::to_string(&order).unwrap();

@@ -14,6 +14,7 @@ use eko_engines::connections::OpenConnection;
 use eko_local::server::{AUDIENCE, ISSUER_PATH};
 use eko_protocol::envelope::EnvelopeHeader;
 use eko_protocol::http_signature::Scheme;
+use eko_protocol::id::EntryKey;
 use eko_protocol::letter::Letter;
 use eko_protocol::push::PushSubscription;
 use eko_service::config::Needs;
@@ -284,7 +285,8 @@ impl BenchScene {
         let (user, device) = (self.alice.user().clone(), self.alice.id().clone());
         let now_ms = self.world.now_ms();
         let ttl = self.world.state.messaging().keep_until(now_ms);
-        Ok(serde_json::to_string(&PushOrder::Now { user, device, at_ms: now_ms, ttl })?)
+        let newest = EntryKey::new(now_ms.unsigned_abs(), &self.bob.actor(), "urn:uuid:x");
+        Ok(serde_json::to_string(&PushOrder::Now { user, device, at_ms: now_ms, ttl, newest })?)
     }
 
     /// Returns a message of the queue for other servers.

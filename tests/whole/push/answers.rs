@@ -95,7 +95,12 @@ async fn other_refusals_end_the_order() {
         let scene = PushScene::new().await;
         scene.site.answer([PushAnswer::Status(status)]);
         scene.send().await;
+        assert_eq!(scene.site.requests(), 1, "{status}");
         assert_eq!(scene.world.pushes().await, (0, 0), "{status}");
+        // The cause has passed. No push was sent yet, so that the next message is a reason for one.
+        scene.send().await;
+        scene.send().await;
+        assert_eq!((scene.site.requests(), scene.site.taken().len()), (1, 1), "{status}");
     }
 }
 

@@ -14,7 +14,7 @@ impl PushScene {
         let (user, device) = (self.absent.user().clone(), self.absent.id().clone());
         let check = PushOrder::Check { user: user.clone(), device: device.clone(), check_ms };
         store.queue_pushes(&[check], now_ms).await.unwrap();
-        store.watch(DeviceAddress::new(&user, &device), check_ms, 0).await.unwrap();
+        store.watch(DeviceAddress::new(&user, &device), check_ms, 0, 0).await.unwrap();
     }
 
     /// Makes a scene in which an entry of the absent device was taken by a socket.
@@ -71,7 +71,7 @@ async fn a_check_that_was_sent_twice_leads_to_one_push() {
     assert_eq!(scene.site.taken().len(), 1);
 }
 
-/// An entry that came shortly before the check is given its minute.
+/// An entry that came shortly before the check is given its minute, and no more.
 #[tokio::test]
 async fn a_young_entry_is_checked_again() {
     let scene = PushScene::with_an_unwatched_entry().await;
@@ -79,6 +79,40 @@ async fn a_young_entry_is_checked_again() {
     scene.world.advance(10_000);
     assert_eq!(scene.world.push().await, 1);
     assert_eq!(scene.site.requests(), 0);
+    scene.world.advance(CHECK_MS - 11_000);
+    assert_eq!(scene.world.push().await, 0);
+    scene.world.advance(1_000);
+    assert_eq!(scene.world.push().await, 1);
+    assert_eq!(scene.site.taken().len(), 1);
+}
+
+/// A check that is due sooner than the one that is marked takes its place, and sees what that one is
+/// for.
+#[tokio::test]
+async fn the_earliest_check_decides() {
+    let scene = PushScene::with_an_unwatched_entry().await;
+    scene.order_check(CHECK_MS + 10_000).await;
+    scene.order_check(CHECK_MS).await;
     scene.check().await;
+    assert_eq!((scene.site.requests(), scene.site.taken().len()), (1, 1));
+    scene.world.advance(10_000);
+    assert_eq!(scene.world.push().await, 1);
+    assert_eq!(scene.site.requests(), 0);
+}
+
+/// The process dies in a check, after it has ended the watch. The order comes back and goes on.
+#[tokio::test]
+async fn a_check_whose_process_died_is_made_again() {
+    let scene = PushScene::taken_by_a_socket().await;
+    scene.world.advance(CHECK_MS);
+    let held = scene.world.calls.hold("Query", 0);
+    tokio::select! {
+        biased;
+        _ = scene.world.push() => panic!("the check is held"),
+        () = held.reached() => {}
+    }
+    assert_eq!(scene.site.requests(), 0);
+    scene.world.advance(90_000);
+    assert_eq!(scene.world.push().await, 1);
     assert_eq!(scene.site.taken().len(), 1);
 }

@@ -72,10 +72,68 @@ async fn a_message_before_the_check_of_another_is_checked_in_its_turn() {
     scene.world.advance(20_000);
     assert_eq!(scene.world.push().await, 1);
     assert_eq!((scene.site.requests(), scene.world.pushes().await), (0, (1, 0)));
-    scene.world.advance(CHECK_MS);
-    scene.world.push().await;
+    scene.world.advance(CHECK_MS - 21_000);
+    assert_eq!(scene.world.push().await, 0);
+    scene.world.advance(1_000);
+    assert_eq!(scene.world.push().await, 1);
     assert_eq!(scene.site.taken().len(), 1);
     scene.world.deliver().await;
+}
+
+/// An entry that comes while a check reads the mailbox is seen by the check, or has one of its own.
+#[tokio::test]
+async fn a_message_during_a_check_is_not_missed() {
+    for operation in ["BatchGetItem", "UpdateItem", "Query"] {
+        let scene = PushScene::on(World::live().await).await;
+        let mut socket = scene.world.connect(&scene.absent).await.unwrap();
+        scene.send().await;
+        let frames = socket.frames();
+        socket.say(&json!({ "type": "Delivered", "object": frames[0]["eko:entry"] })).await;
+        scene.world.deliver().await;
+        scene.world.advance(CHECK_MS);
+        let held = scene.world.calls.hold(operation, 0);
+        let meanwhile = async {
+            held.reached().await;
+            scene.world.send(&scene.alice, &[&scene.bob, &scene.absent]).await;
+            scene.world.deliver().await;
+            held.release();
+        };
+        tokio::join!(scene.world.push(), meanwhile);
+        assert_eq!(scene.site.requests(), 0, "{operation}");
+        scene.world.advance(CHECK_MS);
+        scene.world.push().await;
+        assert_eq!((scene.site.requests(), scene.site.taken().len()), (1, 1), "{operation}");
+        scene.world.advance(CHECK_MS);
+        scene.world.push().await;
+        assert_eq!((scene.site.requests(), scene.world.pushes().await), (0, (0, 0)), "{operation}");
+    }
+}
+
+/// A present device leaves an entry in its mailbox, and acknowledges all others. It is woken once for
+/// that entry, since it may be gone, and not again.
+#[tokio::test]
+async fn an_entry_that_is_left_in_place_leads_to_one_push() {
+    let scene = PushScene::on(World::live().await).await;
+    let mut socket = scene.world.connect(&scene.absent).await.unwrap();
+    scene.send().await;
+    socket.frames();
+    let mut pushes = 0;
+    for _ in 0..8 {
+        scene.alice.refresh().await.unwrap();
+        scene.world.advance(20_000);
+        scene.send().await;
+        for frame in socket.frames() {
+            let entry = &frame["eko:entry"];
+            socket.say(&json!({ "type": "Delivered", "id": "d", "object": entry })).await;
+        }
+        scene.settle().await;
+        pushes += scene.site.requests();
+    }
+    scene.world.advance(CHECK_MS);
+    scene.settle().await;
+    pushes += scene.site.requests();
+    assert_eq!((pushes, scene.world.pushes().await), (1, (0, 0)));
+    assert_eq!(scene.world.messages(&scene.absent).await.len(), 1);
 }
 
 /// A device that was woken connects and fetches on its socket, which ends the push.
@@ -102,10 +160,14 @@ async fn an_acknowledgement_on_a_socket_ends_a_push_and_what_is_left_is_checked(
     scene.world.advance(CHECK_MS);
     scene.world.push().await;
     assert_eq!(scene.site.taken().len(), 1);
+    // One message is left of those that the push was for, and one has come since.
+    scene.send().await;
     let frames = socket.frames();
-    socket.say(&json!({ "type": "Delivered", "object": frames[0]["eko:entry"] })).await;
-    scene.world.advance(CHECK_MS);
-    scene.world.push().await;
-    assert_eq!(scene.site.taken().len(), 1);
+    for (entry, pushes) in [(0, 1), (2, 0)] {
+        socket.say(&json!({ "type": "Delivered", "object": frames[entry]["eko:entry"] })).await;
+        scene.world.advance(CHECK_MS);
+        scene.world.push().await;
+        assert_eq!(scene.site.taken().len(), pushes);
+    }
     scene.world.deliver().await;
 }

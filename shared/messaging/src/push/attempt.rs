@@ -1,9 +1,10 @@
 //! The queue `pushes`: what becomes of an order.
 
+use eko_protocol::id::EntryKey;
 use eko_store::StoreError;
 use eko_store::device::DeviceAddress;
 use eko_store::live::PushState;
-use eko_store::push::{PushClaim, PushTarget};
+use eko_store::push::{LoudEntries, PushClaim, PushTarget};
 use eko_store::pushes::{CHECK_MS, PushOrder};
 use eko_web_push::{PushOutcome, PushService};
 use futures_util::future::join_all;
@@ -32,19 +33,20 @@ const CLAIMS: usize = 3;
 enum OrderFate {
     /// The order is carried out, or there is nothing to do.
     Done,
-    /// The order has failed too often. There is nothing more to do.
+    /// The order has failed for good, or too often. The next entry is tried anew.
     GivenUp,
     /// The order comes back in so many seconds.
     Wait(i32),
 }
 
-/// An entry for which a device is to be woken.
-#[derive(Clone, Copy)]
+/// The entries for which a device is to be woken.
 struct PushCause {
-    /// A time at which the entry was in the mailbox, in epoch milliseconds.
+    /// A time at which they were in the mailbox, in epoch milliseconds.
     at_ms: i64,
-    /// The time after which the entry is gone, in epoch seconds.
+    /// The time after which one of them is gone, in epoch seconds.
     ttl: i64,
+    /// The key of the newest one.
+    newest: EntryKey,
 }
 
 impl Messaging {
@@ -52,15 +54,15 @@ impl Messaging {
     /// the queue.
     ///
     /// A push makes one BatchGetItem of subscription and state, one transaction that notes the
-    /// push, and then the request to the push service. A check reads the mailbox after the
-    /// BatchGetItem (one Query) and makes one UpdateItem if nothing is left, one SendMessageBatch
-    /// and one UpdateItem if what is left is young, or a push. Orders that wait are hidden by one
-    /// ChangeMessageVisibilityBatch.
+    /// push, and then the request to the push service. A check makes one BatchGetItem, one
+    /// UpdateItem that ends the watch, and reads the mailbox then (one Query); if what is left is
+    /// young, one SendMessageBatch and one UpdateItem, or else a push. Orders that wait are hidden
+    /// by one ChangeMessageVisibilityBatch.
     ///
-    /// A push service that fails is tried again up to 20 times. Then one UpdateItem lets the next entry
-    /// try anew. If the process dies between a push
-    /// and the end of the batch, the order comes back and sends the push again; the push service
-    /// then replaces the first message, which has the same topic.
+    /// A push service that fails is tried again up to 20 times. Then, or if the push fails for good,
+    /// one UpdateItem lets the next entry try anew. If the process dies between a push and the end
+    /// of the batch, the order comes back and sends the push again; the push service then replaces
+    /// the first message, which has the same topic.
     pub async fn push(&self, service: &PushService, batch: &[QueueMessage]) -> Vec<String> {
         let fates = join_all(batch.iter().map(|message| self.push_one(service, message))).await;
         let mut stay = Vec::new();
@@ -88,46 +90,58 @@ impl Messaging {
     async fn push_one(&self, service: &PushService, message: &QueueMessage) -> Result<OrderFate, StoreError> {
         let order = PushOrder::parse(&message.body)?;
         let (device, now_ms) = (order.address(), self.now_ms());
-        let cause = match order {
-            PushOrder::Now { at_ms, ttl, .. } => PushCause { at_ms, ttl },
-            PushOrder::Check { check_ms, .. } if now_ms < check_ms => {
+        let cause = match &order {
+            PushOrder::Now { at_ms, ttl, newest, .. } => {
+                PushCause { at_ms: *at_ms, ttl: *ttl, newest: newest.clone() }
+            }
+            PushOrder::Check { check_ms, .. } if now_ms < *check_ms => {
                 return Ok(OrderFate::Wait(seconds(check_ms.saturating_sub(now_ms))));
             }
-            PushOrder::Check { check_ms, .. } => match self.check(device, check_ms).await? {
+            PushOrder::Check { check_ms, .. } => match self.check(device, *check_ms).await? {
                 Some(cause) => cause,
                 None => return Ok(OrderFate::Done),
             },
         };
-        self.wake_device(service, device, cause, message.receives).await
+        self.wake_device(service, device, &cause, message.receives).await
     }
 
-    /// Looks whether a device has acknowledged what its sockets took. Returns the cause of a push if it has
-    /// not.
+    /// Looks whether a device has acknowledged what its sockets took. Returns the cause of a push if
+    /// it has not.
     async fn check(&self, device: DeviceAddress<'_>, check_ms: i64) -> Result<Option<PushCause>, StoreError> {
         let (store, now_ms) = (self.store(), self.now_ms());
-        match store.push_target(device).await?.map(|target| target.state) {
-            Some(PushState::Watched { check_ms: marked_ms }) if marked_ms == check_ms => {}
+        let Some(PushTarget { state, pushed_for, .. }) = store.push_target(device).await? else {
+            return Ok(None);
+        };
+        let (watched, checked) = (PushState::Watched { check_ms }, PushState::Checked { check_ms });
+        match state {
+            // The process that began the check has died if it is checked already.
+            state if state == watched || state == checked => {
+                if !store.change_push(device, watched, checked).await? {
+                    return Ok(None);
+                }
+            }
             // The order has sent a push already, which may not have arrived.
-            Some(PushState::Sent { sent_ms }) if sent_ms >= check_ms => {
-                let oldest = store.oldest_loud_entry(device, now_ms).await?;
-                return Ok(oldest.map(|entry| PushCause { at_ms: check_ms, ttl: entry.ttl }));
+            PushState::Sent { sent_ms } if sent_ms >= check_ms => {
+                let left = store.loud_entries(device, None, now_ms).await?;
+                let cause =
+                    |LoudEntries { oldest, newest }| PushCause { at_ms: check_ms, ttl: oldest.ttl, newest };
+                return Ok(left.map(cause));
             }
             _ => return Ok(None),
         }
-        match store.oldest_loud_entry(device, now_ms).await? {
-            None => {
-                store.end_watch(device, check_ms).await?;
-                Ok(None)
-            }
-            Some(oldest) if now_ms.saturating_sub(oldest.accepted_ms) < OLD_MS => {
-                let check_ms = now_ms.saturating_add(CHECK_MS);
-                let (user, device_id) = (device.user.clone(), device.device.clone());
-                store.queue_pushes(&[PushOrder::Check { user, device: device_id, check_ms }], now_ms).await?;
-                self.watch(device, check_ms).await?;
-                Ok(None)
-            }
-            Some(oldest) => Ok(Some(PushCause { at_ms: now_ms, ttl: oldest.ttl })),
+        let Some(LoudEntries { oldest, newest }) =
+            store.loud_entries(device, pushed_for.as_ref(), now_ms).await?
+        else {
+            return Ok(None);
+        };
+        if now_ms.saturating_sub(oldest.accepted_ms) >= OLD_MS {
+            return Ok(Some(PushCause { at_ms: now_ms, ttl: oldest.ttl, newest }));
         }
+        let check_ms = oldest.accepted_ms.saturating_add(CHECK_MS);
+        let (user, device_id) = (device.user.clone(), device.device.clone());
+        store.queue_pushes(&[PushOrder::Check { user, device: device_id, check_ms }], now_ms).await?;
+        self.watch(device, check_ms).await?;
+        Ok(None)
     }
 
     /// Sends a push, unless the device has fetched since or another push was sent.
@@ -135,12 +149,13 @@ impl Messaging {
         &self,
         service: &PushService,
         device: DeviceAddress<'_>,
-        cause: PushCause,
+        cause: &PushCause,
         receives: u32,
     ) -> Result<OrderFate, StoreError> {
         let (store, now_ms) = (self.store(), self.now_ms());
         for _ in 0..CLAIMS {
-            let Some(PushTarget { subscription, state }) = store.push_target(device).await? else {
+            let Some(PushTarget { subscription, state, pushed_for }) = store.push_target(device).await?
+            else {
                 return Ok(OrderFate::Done);
             };
             let is_own_retry = match state {
@@ -152,7 +167,7 @@ impl Messaging {
                         && sent_ms >= cause.at_ms.saturating_sub(CLOCKS_MS)
                         && now_ms.saturating_sub(sent_ms) >= NO_RETRY_MS
                 }
-                PushState::Idle { .. } | PushState::Watched { .. } => false,
+                PushState::Idle { .. } | PushState::Watched { .. } | PushState::Checked { .. } => false,
             };
             let mut sent_ms = now_ms;
             if let (true, PushState::Sent { sent_ms: noted_ms }) = (is_own_retry, state) {
@@ -165,7 +180,8 @@ impl Messaging {
                 if PushDuty::of(state, false, now_ms) != PushDuty::Push {
                     return Ok(OrderFate::Done);
                 }
-                match store.claim_push(device, state, now_ms).await? {
+                let newest = pushed_for.as_ref().map_or(&cause.newest, |key| key.max(&cause.newest));
+                match store.claim_push(device, state, newest, now_ms).await? {
                     PushClaim::Claimed => {}
                     PushClaim::Changed => continue,
                     PushClaim::SignedOut => {
@@ -199,7 +215,7 @@ fn fate(outcome: &PushOutcome, receives: u32) -> OrderFate {
         PushOutcome::Sent | PushOutcome::Gone => return OrderFate::Done,
         PushOutcome::Refused(why) => {
             tracing::warn!(why, "a push service does not take a push");
-            return OrderFate::Done;
+            return OrderFate::GivenUp;
         }
         PushOutcome::Misconfigured(why) => {
             // An alarm of the template counts these lines.

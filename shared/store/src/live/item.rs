@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use eko_protocol::address::UserName;
-use eko_protocol::id::DeviceId;
+use eko_protocol::id::{DeviceId, EntryKey};
 
 use super::{ConnectionId, Live, PushState, Socket};
 use crate::attribute::{Item, ReadItem, corrupt, missing, n, s};
@@ -26,6 +26,7 @@ pub(crate) mod push_attr {
 
 const SOCKET_PREFIX: &str = "C";
 const PUSH_PREFIX: &str = "P";
+const PUSHED_FOR_PREFIX: &str = "A";
 
 /// Returns the name of the attribute of a socket.
 pub(super) fn socket_name(connection: &ConnectionId) -> String {
@@ -35,6 +36,11 @@ pub(super) fn socket_name(connection: &ConnectionId) -> String {
 /// Returns the name of the attribute of a device's push state.
 pub(crate) fn push_name(device: &DeviceId) -> String {
     format!("{PUSH_PREFIX}{device}")
+}
+
+/// Returns the name of the attribute of the newest entry that led to a push to a device.
+pub(crate) fn pushed_for_name(device: &DeviceId) -> String {
+    format!("{PUSHED_FOR_PREFIX}{device}")
 }
 
 impl Live {
@@ -47,6 +53,10 @@ impl Live {
                 live.sockets.push(Socket::from_map(connection, user, map()?)?);
             } else if let Some(device) = name.strip_prefix(PUSH_PREFIX) {
                 live.pushes.insert(DeviceId::parse(device).map_err(corrupt)?, PushState::from_map(map()?)?);
+            } else if let Some(device) = name.strip_prefix(PUSHED_FOR_PREFIX) {
+                let key = value.as_s().map_err(|_| missing(name))?;
+                let key = EntryKey::parse(key).map_err(corrupt)?;
+                live.pushed_for.insert(DeviceId::parse(device).map_err(corrupt)?, key);
             }
         }
         live.sockets.sort_by(|a, b| (a.opened_ms, &a.connection).cmp(&(b.opened_ms, &b.connection)));
@@ -59,6 +69,7 @@ impl PushState {
     pub(crate) fn attribute(self) -> AttributeValue {
         let (Self::Idle { fetched_ms: time_ms }
         | Self::Watched { check_ms: time_ms }
+        | Self::Checked { check_ms: time_ms }
         | Self::Sent { sent_ms: time_ms }) = self;
         let pairs = [(push_attr::STATE, s(self.code())), (push_attr::TIME_MS, n(time_ms))];
         AttributeValue::M(pairs.map(|(name, value)| (name.to_owned(), value)).into())
@@ -69,6 +80,7 @@ impl PushState {
         match self {
             Self::Idle { .. } => "I",
             Self::Watched { .. } => "W",
+            Self::Checked { .. } => "C",
             Self::Sent { .. } => "S",
         }
     }
@@ -78,6 +90,7 @@ impl PushState {
         match map.need_s(push_attr::STATE)? {
             "I" => Ok(Self::Idle { fetched_ms: time_ms }),
             "W" => Ok(Self::Watched { check_ms: time_ms }),
+            "C" => Ok(Self::Checked { check_ms: time_ms }),
             "S" => Ok(Self::Sent { sent_ms: time_ms }),
             other => Err(StoreError::Corrupt(format!("push state {other}"))),
         }
@@ -106,13 +119,18 @@ mod tests {
         let states = [
             PushState::Idle { fetched_ms: 1 },
             PushState::Watched { check_ms: 2 },
-            PushState::Sent { sent_ms: 3 },
+            PushState::Checked { check_ms: 3 },
+            PushState::Sent { sent_ms: 4 },
         ];
         for state in states {
             item.insert(push_name(&device), state.attribute());
             let live = Live::from_item(&user, &item).unwrap();
             assert_eq!((&live.sockets, live.pushes.get(&device)), (&sockets, Some(&state)));
+            assert!(live.pushed_for.is_empty());
         }
+        let key = EntryKey::new(5, "https://a.example/user/alice", "urn:uuid:x");
+        item.insert(pushed_for_name(&device), s(key.as_str()));
+        assert_eq!(Live::from_item(&user, &item).unwrap().pushed_for, [(device.clone(), key)].into());
         item.insert("Px".to_owned(), states[0].attribute());
         assert!(Live::from_item(&user, &item).is_err());
     }

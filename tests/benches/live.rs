@@ -1,10 +1,16 @@
 //! The time from a sender's POST to the frame on the recipient's socket, at a local server over TCP.
 //!
-//! `cargo bench -p eko-tests --bench live` prints the distribution for a single message on an idle
-//! server and for 100 messages a second to 50 sockets, the time until the sender has its answer,
-//! and the memory of a thousand open sockets. Server and clients share the process and the machine.
-//! Nothing here asserts a time.
+//! `cargo bench -p eko-tests --bench live` prints, each beside its target: the distribution for a
+//! single message on an idle server, and for 100 messages a second to 50 sockets; the shares of the
+//! send, the queue, the table and the notification; and the memory of a server with a thousand
+//! sockets, which is another process. Server and clients share the machine. Nothing here asserts a
+//! time.
 
+#[path = "live/timeline.rs"]
+mod timeline;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
@@ -17,6 +23,7 @@ use eko_protocol::address::{Origin, UserName};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{HeaderValue, Method, header};
 use serde_json::Value;
+use timeline::{Parts, Timeline};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -32,17 +39,28 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// The messages to an idle server, and the pause before each.
 const SINGLE: usize = 50;
 const IDLE: Duration = Duration::from_millis(200);
-/// The sockets whose memory is measured.
+/// The sockets whose memory is measured, and those of each device.
 const SOCKETS: usize = 1_000;
+const SOCKETS_EACH: usize = 4;
 const CIPHERTEXT_BYTES: usize = 512;
 const COUNTS: KeyCounts = KeyCounts { pre_keys: 0, kyber_pre_keys: 0, last_resort: false };
 
 type Socket = WebSocketStream<TcpStream>;
 
+/// The argument by which this program is a server, and nothing else.
+const SERVE: &str = "--serve";
+
 /// The times of one message.
 struct MessageTimes {
-    answered: Duration,
-    received: Duration,
+    begun: Instant,
+    answered: Instant,
+    received: Instant,
+}
+
+/// The targets of one measurement, in milliseconds.
+struct Targets {
+    p50: f64,
+    p99: Option<f64>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -50,16 +68,16 @@ fn main() -> anyhow::Result<()> {
     if !std::env::args().any(|arg| arg == "--bench") {
         return Ok(());
     }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(measure())
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match std::env::args().any(|arg| arg == SERVE) {
+        true => runtime.block_on(serve()),
+        false => runtime.block_on(measure()),
+    }
 }
 
 async fn measure() -> anyhow::Result<()> {
-    let mut options = ServerOptions::default();
-    let limits = &mut options.limits;
-    for budget in [&mut limits.sender_budget, &mut limits.sender_bytes_budget, &mut limits.account_budget] {
-        *budget = u64::MAX >> 1;
-    }
-    let server = BoundServer::bind(&options).await?;
+    let timeline = Timeline::start();
+    let server = BoundServer::bind(&options()).await?;
     let origin = server.origin.clone();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(server.run(async {
@@ -75,22 +93,49 @@ async fn measure() -> anyhow::Result<()> {
 
     let (device, socket) = recipients.first_mut().context("a recipient")?;
     let mut single = Vec::with_capacity(SINGLE);
+    timeline.clear();
     for _ in 0..SINGLE {
         tokio::time::sleep(IDLE).await;
+        let (_, body) = envelope(&sender, device);
         let begun = Instant::now();
-        send(&sender, device).await?;
-        let answered = begun.elapsed();
+        let answered = send(&sender, &body).await?;
         entry(socket).await?;
-        single.push(MessageTimes { answered, received: begun.elapsed() });
+        single.push(MessageTimes { begun, answered, received: Instant::now() });
     }
-    print("one message, idle server", &single);
+    print("one message, idle server", &single, &Targets { p50: 8.0, p99: None }, &timeline);
 
+    timeline.clear();
     let loaded = load(&sender, recipients).await?;
-    print("100 messages a second, 50 sockets", &loaded);
-
-    memory(&origin).await?;
+    let targets = Targets { p50: 10.0, p99: Some(50.0) };
+    print("100 messages a second, 50 sockets", &loaded, &targets, &timeline);
     let _ = stop.send(());
     running.await??;
+    memory().await
+}
+
+/// Returns the options of a server whose budgets nobody exhausts.
+fn options() -> ServerOptions {
+    let mut options = ServerOptions::default();
+    let limits = &mut options.limits;
+    for budget in [&mut limits.sender_budget, &mut limits.sender_bytes_budget, &mut limits.account_budget] {
+        *budget = u64::MAX >> 1;
+    }
+    options
+}
+
+/// Runs a server until its standard input ends, and prints its origin.
+async fn serve() -> anyhow::Result<()> {
+    let server = BoundServer::bind(&options()).await?;
+    println!("{}", server.origin);
+    let (ended, end) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = ended.send(());
+    });
+    let stop = async {
+        let _ = end.await;
+    };
+    server.run(stop).await?;
     Ok(())
 }
 
@@ -118,65 +163,83 @@ async fn load(
         ticks.tick().await;
         let device = devices.get(index % RECIPIENTS).context("a recipient")?;
         let (id, body) = envelope(sender, device);
-        let (url, sender_token) = (sender.origin().outbox(sender.user()), sender);
         let begun = Instant::now();
-        let answer = sender_token.call(Method::POST, &url, Body::Json(&body), Auth::Device).await?;
-        ensure!(answer.status == 201, "a send was answered {}", answer.status);
-        sends.push((id, begun, begun.elapsed()));
+        sends.push((id, begun, send(sender, &body).await?));
     }
     let mut received = std::collections::BTreeMap::new();
     for reader in readers {
         received.extend(reader.await??);
     }
     let times = sends.into_iter().map(|(id, begun, answered)| {
-        let received = received.get(&id).context("a message is missing")?.duration_since(begun);
-        Ok(MessageTimes { answered, received })
+        let received = *received.get(&id).context("a message is missing")?;
+        Ok(MessageTimes { begun, answered, received })
     });
     times.collect()
 }
 
-/// Opens a thousand sockets, and prints by how much the process has grown. The clients' side is in
-/// the same process, so that this is more than what the server needs.
-async fn memory(origin: &Origin) -> anyhow::Result<()> {
+/// Opens a thousand sockets at a server of its own, and prints the memory of its process.
+async fn memory() -> anyhow::Result<()> {
+    let mut server = Command::new(std::env::current_exe()?);
+    server.args(["--bench", SERVE]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut server = server.spawn()?;
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().context("its output")?).read_line(&mut line)?;
+    let origin = Origin::parse(line.trim())?;
     let mut devices = Vec::new();
-    for index in 0..SOCKETS / 4 {
-        devices.push(registered(origin, &format!("silent{index}")).await?);
+    for index in 0..SOCKETS / SOCKETS_EACH {
+        devices.push(registered(&origin, &format!("silent{index}")).await?);
     }
-    let before = resident_kib()?;
+    let before = resident_kib(server.id())?;
     let mut sockets = Vec::with_capacity(SOCKETS);
     for device in &devices {
-        for _ in 0..4 {
-            sockets.push(bare(device).await?);
+        for _ in 0..SOCKETS_EACH {
+            sockets.push(connect(device).await?);
         }
     }
-    let after = resident_kib()?;
-    println!(
-        "{SOCKETS} sockets, both ends: {} MiB in a process of {} MiB",
-        (after - before) / 1024,
-        after / 1024
-    );
+    let after = resident_kib(server.id())?;
+    println!("{SOCKETS} open sockets, the whole process of the server");
+    println!("  {:6.1} MiB (target: under 60)", after as f64 / 1024.0);
+    println!("  {:6.1} MiB before they were opened", before as f64 / 1024.0);
+    drop((server.stdin.take(), sockets));
+    ensure!(server.wait()?.success(), "the server failed");
     Ok(())
 }
 
-fn print(name: &str, times: &[MessageTimes]) {
-    println!("{name}");
-    for (what, of) in [
-        ("answered", (|times: &MessageTimes| times.answered) as fn(&MessageTimes) -> Duration),
-        ("received", |times: &MessageTimes| times.received),
-    ] {
-        let times: Vec<Duration> = times.iter().map(of).collect();
-        let ms = |part| percentile(&times, part).as_secs_f64() * 1e3;
-        println!("  {what}  p50 {:6.2} ms   p90 {:6.2} ms   p99 {:6.2} ms", ms(0.5), ms(0.9), ms(0.99));
-    }
+fn print(name: &str, times: &[MessageTimes], targets: &Targets, timeline: &Timeline) {
+    let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
+    let row = |what: &str, of: fn(&MessageTimes) -> Instant| {
+        let times: Vec<f64> = times.iter().map(|one| ms(of(one).duration_since(one.begun))).collect();
+        let at = [0.5, 0.9, 0.99, 1.0].map(|part| percentile(&times, part));
+        println!(
+            "  {what}  p50 {:6.2} ms   p90 {:6.2} ms   p99 {:6.2} ms   most {:6.2} ms",
+            at[0], at[1], at[2], at[3]
+        );
+    };
+    println!("{name}: {} messages", times.len());
+    row("answered", |times| times.answered);
+    row("received", |times| times.received);
+    let p99 = targets.p99.map(|ms| format!(", p99 ≤ {ms} ms")).unwrap_or_default();
+    println!("  target:   p50 ≤ {} ms{p99}", targets.p50);
+    let messages: Vec<(Instant, Instant)> = times.iter().map(|one| (one.begun, one.received)).collect();
+    let parts = timeline.parts(&messages);
+    let whole: f64 = parts.iter().map(|parts| ms(parts.whole())).sum();
+    let share = |what: &str, of: fn(&Parts) -> Duration| {
+        let times: Vec<f64> = parts.iter().map(|parts| ms(of(parts))).collect();
+        let part = 100.0 * times.iter().sum::<f64>() / whole;
+        println!("  {what:12}  {part:4.0} %   p50 {:6.2} ms", percentile(&times, 0.5));
+    };
+    share("send", |parts| parts.send);
+    share("queue", |parts| parts.queue);
+    share("table", |parts| parts.table);
+    share("notification", |parts| parts.notification);
 }
 
-/// Sends a message to a device.
-async fn send(sender: &Device<HttpTransport>, to: &Device<HttpTransport>) -> anyhow::Result<()> {
-    let (_, body) = envelope(sender, to);
+/// Posts a message, and returns the time of the answer.
+async fn send(sender: &Device<HttpTransport>, body: &Value) -> anyhow::Result<Instant> {
     let url = sender.origin().outbox(sender.user());
-    let answer = sender.call(Method::POST, &url, Body::Json(&body), Auth::Device).await?;
+    let answer = sender.call(Method::POST, &url, Body::Json(body), Auth::Device).await?;
     ensure!(answer.status == 201, "a send was answered {}", answer.status);
-    Ok(())
+    Ok(Instant::now())
 }
 
 /// Returns a new envelope for a device: its id, and the activity.
@@ -189,15 +252,6 @@ fn envelope(sender: &Device<HttpTransport>, to: &Device<HttpTransport>) -> (Stri
 
 /// Opens the socket of a device, and fetches.
 async fn connect(device: &Device<HttpTransport>) -> anyhow::Result<Socket> {
-    let mut socket = bare(device).await?;
-    socket.send(Message::text(r#"{"type":"Fetch"}"#)).await?;
-    let first = frame(&mut socket).await?;
-    ensure!(first["type"] == "QueueEmpty", "the backlog is {first}");
-    Ok(socket)
-}
-
-/// Opens the socket of a device.
-async fn bare(device: &Device<HttpTransport>) -> anyhow::Result<Socket> {
     let address = device.origin().as_str().strip_prefix("http://").context("a local server")?;
     let mut request = format!("ws://{address}{LIVE_PATH}").into_client_request()?;
     let token = device.tokens().context("tokens")?.access;
@@ -206,7 +260,11 @@ async fn bare(device: &Device<HttpTransport>) -> anyhow::Result<Socket> {
     stream.set_nodelay(true)?;
     // The default reads into 128 KiB for each socket.
     let config = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(0);
-    Ok(tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await?.0)
+    let mut socket = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await?.0;
+    socket.send(Message::text(r#"{"type":"Fetch"}"#)).await?;
+    let first = frame(&mut socket).await?;
+    ensure!(first["type"] == "QueueEmpty", "the backlog is {first}");
+    Ok(socket)
 }
 
 /// Waits for an entry, and returns the id of its envelope.
@@ -243,17 +301,17 @@ async fn id_token(device: &Device<HttpTransport>) -> anyhow::Result<IdToken> {
     Ok(challenge.answered(answer["id_token"].as_str().context("no ID token")?))
 }
 
-/// Returns the memory of this process, in KiB.
-fn resident_kib() -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
+/// Returns the memory of a process, in KiB.
+fn resident_kib(process: u32) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
-/// Returns the time that this part of all times does not exceed.
-fn percentile(times: &[Duration], part: f64) -> Duration {
-    let mut times = times.to_vec();
-    times.sort_unstable();
-    let index = ((times.len() - 1) as f64 * part).round() as usize;
-    times[index]
+/// Returns the value that this part of all values does not exceed.
+fn percentile(values: &[f64], part: f64) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_unstable_by(f64::total_cmp);
+    let index = (values.len().saturating_sub(1) as f64 * part).round() as usize;
+    values.get(index).copied().unwrap_or(f64::NAN)
 }

@@ -56,6 +56,8 @@ pub async fn consumed(engines: &Engines, exchanges: &[RecordedCall]) -> anyhow::
             "DeleteMessageBatch" | "ChangeMessageVisibilityBatch" | "GetQueueAttributes" => {
                 one.sqs_requests = 1.0
             }
+            // Messages of the WebSocket API, which consume no capacity.
+            "PostToConnection" | "DeleteConnection" => {}
             operation => {
                 let formula = formula(engines, exchange).await;
                 // A write whose condition did not hold is answered with an error without a figure,

@@ -2,6 +2,9 @@
 //! the capacity consumed, times AWS's list prices. The real functions play it over the embedded
 //! engines.
 
+mod live;
+mod month;
+
 use anyhow::ensure;
 use eko_client::Device;
 use eko_client::KeyCounts;
@@ -10,7 +13,9 @@ use eko_testkit::{COUNTS, ChainChanges as _, DirectTransport, Internet, World};
 use serde::Serialize;
 
 use crate::capacity::consumed;
-use crate::prices::{PRICES, StepWork};
+use crate::prices::{PRICES, Prices, StepWork};
+
+pub use month::{Month, MonthStep};
 
 /// The milliseconds that an invocation is billed beyond its calls: more than any function here
 /// computes.
@@ -24,6 +29,20 @@ const SHORT_BYTES: usize = 1_700;
 const FIRST_BYTES: usize = 3_320;
 /// The messages that travel together: the largest batch that an event source mapping hands over.
 const TOGETHER: usize = 10;
+
+/// Everything that is measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct CostFigures {
+    /// The prices.
+    pub prices: Prices,
+    /// The paths of messages, in the order of the table.
+    pub ways: Vec<MessagePath>,
+    /// The months of one device.
+    pub months: Vec<Month>,
+    /// The messages in a month from which on a device on a socket costs less than one that is woken
+    /// by a push for each of them.
+    pub break_even_messages: f64,
+}
 
 /// A step, and one message's part of its work.
 #[derive(Clone, Debug, Serialize)]
@@ -75,6 +94,16 @@ impl<'a> Meter<'a> {
 
     /// Returns the work since the last reading, which took this many requests and invocations.
     async fn read(&self, api_requests: usize, invocations: usize) -> anyhow::Result<StepWork> {
+        self.read_live(api_requests, 0, invocations).await
+    }
+
+    /// Does as [`Meter::read`]. Devices have sent this many messages on sockets.
+    async fn read_live(
+        &self,
+        api_requests: usize,
+        socket_messages: usize,
+        invocations: usize,
+    ) -> anyhow::Result<StepWork> {
         let rounds = self.world.calls.rounds();
         let exchanges = self.world.calls.recorded();
         self.world.calls.reset();
@@ -92,8 +121,11 @@ impl<'a> Meter<'a> {
         let source = exchanges.iter().filter(source).count();
         let exchanges: Vec<_> = exchanges.iter().filter(|exchange| !empty(exchange)).cloned().collect();
         ensure!(exchanges.len() + polls >= source, "more polls than calls");
+        let posts = exchanges.iter().filter(|exchange| exchange.operation == "PostToConnection").count();
         Ok(StepWork {
             api_requests: api_requests as f64,
+            socket_messages: (socket_messages + posts) as f64,
+            connection_minutes: 0.0,
             invocations: invocations as f64,
             lambda_ms: BASE_MS * invocations as f64 + ROUND_MS * (rounds.saturating_sub(source)) as f64,
             consumed: consumed(&self.world.engines, &exchanges).await?,
@@ -101,12 +133,17 @@ impl<'a> Meter<'a> {
     }
 }
 
-/// Plays and measures all paths, in the order of the table.
+/// Plays and measures everything.
 ///
 /// # Errors
 /// A request is not answered as expected, or a figure of the engine differs from the formula's.
-pub async fn measure() -> anyhow::Result<Vec<MessagePath>> {
-    Ok(vec![
+pub async fn measure() -> anyhow::Result<CostFigures> {
+    let on_socket = live::one_device(live::Reach::Socket).await?;
+    let woken = live::one_device(live::Reach::Push).await?;
+    let months = vec![month::polling().await?, month::on_socket().await?];
+    let [_, connected] = &months[..] else { anyhow::bail!("two months") };
+    let break_even_messages = break_even(connected, &on_socket, &woken);
+    let ways = vec![
         local(1, SHORT_BYTES).await?,
         local(TOGETHER, SHORT_BYTES).await?,
         local(TOGETHER, FIRST_BYTES).await?,
@@ -115,7 +152,28 @@ pub async fn measure() -> anyhow::Result<Vec<MessagePath>> {
         encrypted_receipts(1).await?,
         encrypted_receipts(TOGETHER).await?,
         takes().await?,
-    ])
+        live::two_devices(1).await?,
+        live::two_devices(TOGETHER).await?,
+        on_socket,
+        live::one_device(live::Reach::SocketAndPush).await?,
+        woken,
+    ];
+    Ok(CostFigures { prices: PRICES, ways, months, break_even_messages })
+}
+
+/// Returns the messages in a month from which on a device on a socket costs less than one that is
+/// woken for each of them. A device that is woken more often than its token expires renews the token
+/// once in that time.
+fn break_even(connected: &Month, on_socket: &MessagePath, woken: &MessagePath) -> f64 {
+    let renewal = woken.steps.iter().find(|step| step.name == live::RENEWAL);
+    let renewal = renewal.map_or(0.0, |step| step.dollars) / 1e6;
+    // The dollars of a path are those of a million messages.
+    let each = (woken.dollars - on_socket.dollars) / 1e6;
+    let messages = connected.dollars / each;
+    if messages <= month::TOKENS {
+        return messages;
+    }
+    (connected.dollars - month::TOKENS * renewal) / (each - renewal)
 }
 
 /// Measures a message to two devices of a user here. `together` messages are sent one by one, then
@@ -307,30 +365,43 @@ async fn send(
     Ok(())
 }
 
-/// Returns the paths as Markdown tables, with the arithmetic of each step.
-pub fn table(paths: &[MessagePath]) -> String {
+/// Returns the figures as Markdown tables, with the arithmetic of each step.
+pub fn table(figures: &CostFigures) -> String {
     let mut text = String::new();
-    for path in paths {
+    for path in &figures.ways {
         text.push_str(&format!("\n### {}\n\n", path.name));
-        text.push_str(
-            "| step | API requests | invocations | Lambda ms | read units | write units | SQS requests | $ a million |\n\
-             |---|---|---|---|---|---|---|---|\n",
-        );
-        for step in &path.steps {
-            let work = &step.work;
-            text.push_str(&format!(
-                "| {} | {:.1} | {:.1} | {:.1} | {:.2} | {:.2} | {:.2} | {:.2} |\n",
-                step.name,
-                work.api_requests,
-                work.invocations,
-                work.lambda_ms,
-                work.consumed.read_units,
-                work.consumed.write_units,
-                work.consumed.sqs_requests,
-                step.dollars,
-            ));
+        text.push_str(&format!("| step | {COLUMNS} $ a million |\n|---|---|---|---|---|---|---|---|---|\n"));
+        for PathStep { name, work, dollars } in &path.steps {
+            text.push_str(&format!("| {name} | {} {dollars:.2} |\n", row(work)));
         }
-        text.push_str(&format!("| **all of it** | | | | | | | **{:.2}** |\n", path.dollars));
+        text.push_str(&format!("| **all of it** | | | | | | | | **{:.2}** |\n", path.dollars));
     }
+    for month in &figures.months {
+        text.push_str(&format!("\n### A month of {}\n\n", month.name));
+        text.push_str(&format!(
+            "| step | times | {COLUMNS} $ a month |\n|---|---|---|---|---|---|---|---|---|---|\n"
+        ));
+        for MonthStep { name, times, work, dollars } in &month.steps {
+            text.push_str(&format!("| {name} | {times} | {} {dollars:.4} |\n", row(work)));
+        }
+        text.push_str(&format!("| **all of it** | | | | | | | | | **{:.4}** |\n", month.dollars));
+    }
+    let messages = figures.break_even_messages;
+    text.push_str(&format!(
+        "\nA socket costs less than a push for each message from {messages:.0} messages a month on.\n"
+    ));
     text
+}
+
+/// The columns of a step's work.
+const COLUMNS: &str =
+    "API requests | socket messages | invocations | Lambda ms | read units | write units | SQS requests |";
+
+/// Returns the cells of a step's work.
+fn row(work: &StepWork) -> String {
+    let StepWork { api_requests, socket_messages, invocations, lambda_ms, consumed, .. } = work;
+    format!(
+        "{api_requests:.1} | {socket_messages:.1} | {invocations:.1} | {lambda_ms:.1} | {:.2} | {:.2} | {:.2} |",
+        consumed.read_units, consumed.write_units, consumed.sqs_requests,
+    )
 }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Parser;
-use eko_bench::prices::PRICES;
 use eko_bench::{costs, startup};
 use serde_json::json;
 
@@ -28,8 +27,8 @@ async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     fs::create_dir_all(&cli.out).with_context(|| cli.out.display().to_string())?;
     if cli.functions.is_empty() {
-        let ways = costs::measure().await?;
-        write(&cli.out, "costs", &costs::table(&ways), &json!({ "prices": PRICES, "ways": ways }))?;
+        let figures = costs::measure().await?;
+        write(&cli.out, "costs", &costs::table(&figures), &json!(figures))?;
     }
     let figures = startup::measure(&cli.bootstraps, &cli.functions).await?;
     write(&cli.out, "functions", &startup::table(&figures), &json!(figures))

@@ -12,6 +12,10 @@ pub struct Prices {
     pub read_on: &'static str,
     /// Requests to an HTTP API, up to 512 KB each.
     pub http_api: f64,
+    /// Messages of a WebSocket API in either direction, up to 32 KB each.
+    pub socket_messages: f64,
+    /// Minutes of a connection to a WebSocket API.
+    pub connection_minutes: f64,
     /// Invocations of Lambda functions.
     pub invocations: f64,
     /// Milliseconds of a Lambda function on arm64 with [`Prices::memory_mb`].
@@ -31,6 +35,8 @@ pub struct Prices {
 pub const PRICES: Prices = Prices {
     read_on: "2026-11-23",
     http_api: 1.00,
+    socket_messages: 1.00,
+    connection_minutes: 0.25,
     invocations: 0.20,
     lambda_ms: 0.000_013_333_4 * 0.25 * 1_000.0,
     memory_mb: 256,
@@ -44,6 +50,10 @@ pub const PRICES: Prices = Prices {
 pub struct StepWork {
     /// Requests to the API.
     pub api_requests: f64,
+    /// Messages on sockets, in either direction.
+    pub socket_messages: f64,
+    /// Minutes of open sockets.
+    pub connection_minutes: f64,
     /// Invocations.
     pub invocations: f64,
     /// Milliseconds that are billed for the invocations.
@@ -56,6 +66,8 @@ impl StepWork {
     /// Returns the costs of a million times this work, in dollars.
     pub fn dollars(&self, prices: &Prices) -> f64 {
         self.api_requests * prices.http_api
+            + self.socket_messages * prices.socket_messages
+            + self.connection_minutes * prices.connection_minutes
             + self.invocations * prices.invocations
             + self.lambda_ms * prices.lambda_ms
             + self.consumed.write_units * prices.write_units
@@ -68,6 +80,8 @@ impl StepWork {
         let c = self.consumed;
         Self {
             api_requests: self.api_requests / times,
+            socket_messages: self.socket_messages / times,
+            connection_minutes: self.connection_minutes / times,
             invocations: self.invocations / times,
             lambda_ms: self.lambda_ms / times,
             consumed: Consumption {
@@ -83,6 +97,8 @@ impl StepWork {
 impl std::ops::AddAssign for StepWork {
     fn add_assign(&mut self, other: Self) {
         self.api_requests += other.api_requests;
+        self.socket_messages += other.socket_messages;
+        self.connection_minutes += other.connection_minutes;
         self.invocations += other.invocations;
         self.lambda_ms += other.lambda_ms;
         self.consumed += other.consumed;

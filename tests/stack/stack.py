@@ -25,6 +25,8 @@ import zipfile
 import boto3
 from botocore.config import Config
 
+from live import DeviceSocket, access_token
+
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 TEMPLATE = REPOSITORY / "infra" / "template.yaml"
 REGION = "eu-central-1"
@@ -46,7 +48,7 @@ def main():
         began = time.monotonic()
         issuer = start_issuer(options.eko_local, until_end)
         aws = start_ministack(folder, until_end)
-        put_secrets(aws)
+        token_keys = put_secrets(aws)
         stack = deploy(aws, options.bootstraps, issuer)
         say(began, f"{len(stack)} resources created")
         check_stack(aws, stack)
@@ -55,6 +57,8 @@ def main():
         say(began, "the API answers")
         requests = play_demo(options.eko_local, address)
         say(began, f"the demo is through: {requests} requests")
+        check_sockets(aws, stack, token_keys)
+        say(began, "a device is on a socket")
         check_queues(aws, stack)
         say(began, "the queues run their functions; what fails stays, and only that")
         print(f"{len(verified)} verified, 0 failed")
@@ -78,6 +82,9 @@ class Aws:
 
     def origin(self, api):
         return f"http://{api}.execute-api.localhost:{self.port}"
+
+    def live(self, api):
+        return f"127.0.0.1:{self.port}/_aws/execute-api/{api}/live"
 
 
 def start_issuer(eko_local, until_end):
@@ -122,12 +129,13 @@ def start_ministack(folder, until_end):
 
 
 def put_secrets(aws):
-    """Makes the two secrets as docs/deploy.md says, and stores them as parameters."""
+    """Makes two secrets as docs/deploy.md says, and stores them as parameters. Returns the token keys."""
     token_keys = "1:" + base64.b64encode(secrets.token_bytes(32)).decode()
     make = ["openssl", "genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
     signing_key = subprocess.run(make, check=True, capture_output=True, text=True).stdout
     for name, value in {"token-keys": token_keys, "signing-key": signing_key}.items():
         aws.client("ssm").put_parameter(Name=f"/{STACK}/{name}", Type="SecureString", Value=value)
+    return token_keys
 
 
 def deploy(aws, bootstraps, issuer):
@@ -143,10 +151,15 @@ def deploy(aws, bootstraps, issuer):
         s3.put_object(Bucket="code", Key=f"{name}.zip", Body=zipped(bootstraps, name))
         return f"CodeUri: s3://code/{name}.zip"
 
-    # The template is changed in two places: here, and by leaving out alarms on expressions and metric
-    # filters, which ministack lacks.
+    # The template is changed in three places: here, at the address of the WebSocket API, and by leaving
+    # out alarms on expressions and metric filters, which ministack lacks.
     template, functions = re.subn(r"CodeUri: \.\./functions/(\S+)", packaged, TEMPLATE.read_text())
     expect("functions in the template", functions, len(list((REPOSITORY / "functions").iterdir())))
+    for scheme in ["wss", "https"]:
+        address = f"{scheme}://${{LiveApi}}.execute-api.${{AWS::Region}}.${{AWS::URLSuffix}}/live"
+        expect(f"the template's {scheme} address of the WebSocket API", address in template, True)
+        emulated = aws.live("${LiveApi}")
+        template = template.replace(address, {"wss": "ws", "https": "http"}[scheme] + f"://{emulated}")
     on_expression = lambda block: "AWS::CloudWatch::Alarm" in block and "\n      Metrics:\n" in block
     is_lacking = lambda block: on_expression(block) or "AWS::Logs::MetricFilter" in block
     template = "\n\n".join(block for block in template.split("\n\n") if not is_lacking(block))
@@ -257,6 +270,32 @@ def play_demo(eko_local, address):
     print(played.stdout)
     expect("the demo's exit code", played.returncode, 0)
     return int(re.search(r"^(\d+) requests, all as expected", played.stdout, re.MULTILINE)[1])
+
+
+def check_sockets(aws, stack, token_keys):
+    """Checks that a device of the demo can connect, fetch, get a new entry, and acknowledge it."""
+    table = {"TableName": stack["Table"]}
+    users = aws.client("dynamodb").scan(**table, FilterExpression="sk = :s", ExpressionAttributeValues={":s": {"S": "DEVICES"}})
+    sets = {item["pk"]["S"].removeprefix("U#"): item["a"]["M"] for item in users["Items"]}
+    user = next(name for name in sets if name.startswith("alice"))
+    device = next(iter(sets[user]))
+    url = f"ws://{aws.live(stack['LiveApi'])}"
+    expect("a connection without a token", DeviceSocket(url).accepted, False)
+    device_socket = DeviceSocket(url, access_token(token_keys, aws.origin(stack["Api"]), user, device))
+    expect("a connection with a token", device_socket.accepted, True)
+    device_socket.say({"type": "Fetch", "id": "1"})
+    backlog = device_socket.hear()
+    expect("the backlog", (backlog["type"], backlog["object"]), ("QueueEmpty", "1"))
+    report = {"kind": "report", "to": user, "entry": f"{int(time.time() * 1000):012x}-" + "1" * 32,
+              "ttl": int(time.time()) + 600, "charged_to": "https://eko.example/user/somebody",
+              "activity": {"type": "Delivered"}}
+    aws.client("sqs").send_message(QueueUrl=stack["Deliveries"], MessageBody=json.dumps(report))
+    entry = device_socket.hear()["eko:entry"]
+    expect("the entry's address", entry.endswith(report["entry"]), True)
+    device_socket.say({"type": "Delivered", "id": "2", "object": entry})
+    expect("the acknowledgement", device_socket.hear(), {"type": "Accept", "object": "2"})
+    device_socket.say({"type": "Create", "id": "3"})
+    expect("a bad frame", device_socket.hear()["problem"]["status"], 422)
 
 
 def check_queues(aws, stack):

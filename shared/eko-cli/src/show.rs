@@ -111,6 +111,10 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
             format!("A message of {} cannot be read: {why}. Ask them to send it again", name(actor))
         }
         Notice::Unreadable { actor, why } => format!("A message of {} cannot be read: {why}", name(actor)),
+        Notice::Refused { actor, why } if *actor == client.me().actor() => format!(
+            "a message that seems to come from another device of yours is not taken: {}. eko devices",
+            why.about_own()
+        ),
         Notice::Refused { actor, why } => {
             format!(
                 "a message that seems to come from {who} is not taken: {why}. eko verify {who}",
@@ -128,7 +132,7 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
             of = name(of)
         ),
         Notice::Distrusted { actor, why } if *actor == client.me().actor() => {
-            format!("nothing is sent to your other devices: {why}. eko devices")
+            format!("nothing is sent to your other devices: {}. eko devices", why.about_own())
         }
         Notice::Distrusted { actor, why } => {
             let who = name(actor);

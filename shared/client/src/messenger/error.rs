@@ -1,5 +1,7 @@
 //! The errors of a messenger, and what a server shows that is not to be trusted.
 
+use std::fmt;
+
 use eko_protocol::Invalid;
 use serde::{Deserialize, Serialize};
 
@@ -89,17 +91,15 @@ pub enum MessengerError {
     Invalid(#[from] Invalid),
 }
 
-/// A contradiction in what a server shows of somebody's devices.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+/// A contradiction in what a server shows of somebody's devices. Its text is about somebody else;
+/// [`Distrust::about_own`] returns the one for the user's own devices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Distrust {
     /// A node of the chain breaks a rule, for example because none of the user's devices signed it.
-    #[error("their server shows a device list that they have not signed ({0}); it may want to read along")]
     FalseChain(String),
     /// The chain differs from the pinned one, from the node with this index on.
-    #[error("their server shows another device list than before, from node {0} on; one of the two is false")]
     Forked(u64),
     /// The chain is shorter than the pinned one.
-    #[error("their server hides what was in their device list before: it showed {pinned} nodes, now {shown}")]
     RolledBack {
         /// The number of nodes that were pinned.
         pinned: u64,
@@ -107,19 +107,11 @@ pub enum Distrust {
         shown: u64,
     },
     /// All devices of the user were replaced at once.
-    #[error(
-        "all their devices were replaced at once{}: they lost them all, or somebody takes their place",
-        if *.verified { ", and you had compared safety numbers with the former ones" } else { "" }
-    )]
     Reset {
         /// True if the user had compared safety numbers with the former devices.
         verified: bool,
     },
     /// A device of the user has signed a chain with more nodes than the server shows.
-    #[error(
-        "one of their devices has signed a device list with {proven} entries, and their server shows {shown}: it \
-         hides a device that was added or revoked"
-    )]
     Withheld {
         /// The number of nodes that the server shows.
         shown: u64,
@@ -128,51 +120,107 @@ pub enum Distrust {
     },
     /// A device of the user has signed a chain with another node at this index than the server
     /// shows.
-    #[error(
-        "one of their devices has signed another device list than their server shows, from node {0} on; one of \
-         the two is false"
-    )]
     Disputed(u64),
     /// No device of the user has confirmed the chain for long.
-    #[error(
-        "none of their devices has confirmed their device list for {days} days; their server may hide that one \
-         was revoked"
-    )]
     Stale {
         /// The number of days since the last confirmation.
         days: u64,
     },
     /// The server asks for a ciphertext for this device, which is not in the chain.
-    #[error("their server wants a copy for {0}, which is no device of theirs; it may want to read along")]
     Inserted(String),
     /// The server shows a chain in which this device was added without the approval of whoever has
     /// its joining code.
-    #[error(
-        "your server shows a device list that was not approved with this device's joining code; \
-         somebody wants to be taken for your other devices"
-    )]
     NotApproved,
     /// The server shows a chain of this user that does not begin with this device, which began it.
-    #[error("your server shows a device list that somebody else has begun, though this device began it")]
     OtherRoot,
     /// The server shows a chain of this user in which a reset has replaced all devices, this one
     /// too. The chain is not pinned.
-    #[error(
-        "all your devices were replaced, this one too: by a reset of your account, or by somebody who takes \
-         your place"
-    )]
     OwnReset,
     /// The server has shown a false list of this user's own devices, and the user has not accepted
     /// the true one again.
-    #[error(
-        "no copy goes to your other devices, and none of theirs is read, because your server has shown \
-         something false of them: {0}"
-    )]
     Contradicted(String),
     /// A key package differs from what the chain says of its device.
-    #[error("their server gives out keys that are not their device's: {0}")]
     FalseKeys(String),
 }
+
+/// The words for the owner of devices.
+struct OwnerWords {
+    they: &'static str,
+    their: &'static str,
+    theirs: &'static str,
+}
+
+impl Distrust {
+    /// Returns the text for the user whose own devices the contradiction is about.
+    pub fn about_own(&self) -> String {
+        self.in_words(&OwnerWords { they: "you", their: "your", theirs: "yours" })
+    }
+
+    fn in_words(&self, OwnerWords { they, their, theirs }: &OwnerWords) -> String {
+        match self {
+            Self::FalseChain(why) => format!(
+                "{their} server shows a device list that {they} have not signed ({why}); it may want to read along"
+            ),
+            Self::Forked(index) => format!(
+                "{their} server shows another device list than before, from node {index} on; one of the two is \
+                 false"
+            ),
+            Self::RolledBack { pinned, shown } => format!(
+                "{their} server hides what was in {their} device list before: it showed {pinned} nodes, now \
+                 {shown}"
+            ),
+            Self::Reset { verified } => {
+                let compared =
+                    if *verified { ", and you had compared safety numbers with the former ones" } else { "" };
+                format!(
+                    "all {their} devices were replaced at once{compared}: {they} lost them all, or somebody takes \
+                     {their} place"
+                )
+            }
+            Self::Withheld { shown, proven } => format!(
+                "one of {their} devices has signed a device list with {proven} entries, and {their} server shows \
+                 {shown}: it hides a device that was added or revoked"
+            ),
+            Self::Disputed(index) => format!(
+                "one of {their} devices has signed another device list than {their} server shows, from node \
+                 {index} on; one of the two is false"
+            ),
+            Self::Stale { days } => format!(
+                "none of {their} devices has confirmed {their} device list for {days} days; {their} server may \
+                 hide that one was revoked"
+            ),
+            Self::Inserted(device) => format!(
+                "{their} server wants a copy for {device}, which is no device of {theirs}; it may want to read \
+                 along"
+            ),
+            Self::NotApproved => "your server shows a device list that was not approved with this device's \
+                                  joining code; somebody wants to be taken for your other devices"
+                .to_owned(),
+            Self::OtherRoot => {
+                "your server shows a device list that somebody else has begun, though this device began it"
+                    .to_owned()
+            }
+            Self::OwnReset => "all your devices were replaced, this one too: by a reset of your account, or \
+                               by somebody who takes your place"
+                .to_owned(),
+            Self::Contradicted(why) => format!(
+                "no copy goes to your other devices, and none of theirs is read, because your server has shown \
+                 something false of them: {why}"
+            ),
+            Self::FalseKeys(why) => {
+                format!("{their} server gives out keys that are not {their} device's: {why}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Distrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.in_words(&OwnerWords { they: "they", their: "their", theirs: "theirs" }))
+    }
+}
+
+impl std::error::Error for Distrust {}
 
 impl From<ClientError> for MessengerError {
     fn from(error: ClientError) -> Self {

@@ -237,7 +237,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// kept with it, so that it is told whatever becomes of the error. Strangers have no such notice:
     /// what they send is refused, which is told.
     pub(super) fn alarm(&self, actor: &str, why: Distrust) -> Result<MessengerError, DeviceStoreError> {
-        let alarm = ChainAlarm { why: why.to_string(), raised_ms: self.now_ms() };
+        let text = if actor == self.device.actor() { why.about_own() } else { why.to_string() };
+        let alarm = ChainAlarm { why: text, raised_ms: self.now_ms() };
         self.store.write(|tx| {
             tx.raise_alarm(actor, &alarm.why, alarm.raised_ms)?;
             // A device that has not joined fails with the contradiction whatever it is asked.

@@ -157,6 +157,7 @@ fn of_people(client: &HttpMessenger) -> Vec<Notice> {
         unreadable(UnreadableReason::NotMember { group: "Friday".to_owned() }),
         unreadable(UnreadableReason::Failed("there is no such user".to_owned())),
         Notice::Refused { actor: actor(), why: Distrust::Forked(2) },
+        Notice::Refused { actor: ALICE.to_owned(), why: Distrust::RolledBack { pinned: 2, shown: 1 } },
         Notice::Contradiction { seen_by: CAROL.to_owned(), of: actor() },
         Notice::Contradiction { seen_by: actor(), of: ALICE.to_owned() },
         distrusted(BOB, Distrust::Withheld { shown: 1, proven: 2 }),

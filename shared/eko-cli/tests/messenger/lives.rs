@@ -24,6 +24,7 @@ use crate::test_network::{FalseAnswer, TestNetwork};
 const USERS: [&str; 5] = ["alice", "bob", "carol", "dave", "eve"];
 const ALICE: usize = 0;
 const BOB: usize = 1;
+const CAROL: usize = 2;
 const DAVE: usize = 3;
 
 /// The number of lives in a run that names none by `PROPTEST_CASES`.
@@ -47,7 +48,7 @@ struct Life {
 type LifeStep = (u8, usize, usize);
 
 fn any_life() -> impl Strategy<Value = Life> {
-    let steps = || vec((0..20_u8, 0..USERS.len(), 0..USERS.len()), 2..12);
+    let steps = || vec((0..24_u8, 0..USERS.len(), 0..USERS.len()), 2..12);
     let thefts = vec((0..4_u8, 0..USERS.len()), 1..4);
     (any::<bool>(), thefts, [steps(), steps()]).prop_map(|(robs_admin, thefts, steps)| Life {
         robs_admin,
@@ -61,6 +62,10 @@ fn any_life() -> impl Strategy<Value = Life> {
 struct Tricks {
     /// The addresses of the devices whose messages it withholds.
     hidden: BTreeSet<String>,
+    /// The addresses of the devices whose messages it loses.
+    losing: BTreeSet<String>,
+    /// Every entry that it has lost.
+    lost: Vec<Value>,
     /// True if it shows the mailbox backwards.
     backwards: bool,
     /// True if it shows again what was acknowledged.
@@ -76,7 +81,10 @@ impl Tricks {
         let Some(items) = page["orderedItems"].as_array_mut() else { return page };
         let from =
             |item: &Value| item["object"]["messages"][0]["from"].as_str().unwrap_or_default().to_owned();
-        items.retain(|item| !self.hidden.contains(&from(item)));
+        let gone =
+            items.iter().filter(|item| self.losing.contains(&from(item)) && !self.shown.contains(item));
+        self.lost.extend(gone.cloned());
+        items.retain(|item| !self.hidden.contains(&from(item)) && !self.lost.contains(item));
         let new: Vec<Value> = items.iter().filter(|item| !self.shown.contains(item)).cloned().collect();
         if self.repeats {
             items.extend(self.shown.iter().filter(|item| !self.hidden.contains(&from(item))).cloned());
@@ -263,9 +271,29 @@ impl PlayedGroup {
             }
             14 => {
                 let stolen = self.thief.client.device().address();
-                who.tricks.lock().unwrap().hidden.retain(|device| !is_revoked && *device == stolen);
+                let mut tricks = who.tricks.lock().unwrap();
+                tricks.hidden.retain(|device| !is_revoked && *device == stolen);
+                tricks.losing.clear();
             }
             15 => drop(client.join_group(id, None).await),
+            // What follows skips the epochs that are lost.
+            16 => drop(who.tricks.lock().unwrap().losing.insert(whom.client.device().address())),
+            17 => drop(client.decline_group(id, None)),
+            18 => {
+                // The departure loses to a removal that was made without having seen it.
+                let left = whom.client.change_group(id, Proposal::Leave);
+                if may_go && left.await.is_ok() {
+                    let other = self.players[CAROL].actor();
+                    drop(client.change_group(id, Proposal::Remove([other].into())).await);
+                }
+            }
+            19 => {
+                // The history of somebody who has not looked is the longer one.
+                for name in ["longer", "longest"] {
+                    let renamed = client.change_group(id, Proposal::Rename(format!("{name} {at}")));
+                    drop(renamed.await);
+                }
+            }
             _ => {
                 self.world.deliver().await;
                 let _ = client.receive().await;
@@ -285,6 +313,7 @@ impl PlayedGroup {
             let mut tricks = player.tricks.lock().unwrap();
             (tricks.backwards, tricks.repeats, tricks.old_chain) = (false, false, false);
             tricks.hidden.clear();
+            tricks.losing.clear();
         }
         for hour in 0..SETTLING {
             self.world.advance((BEHIND_MINUTES + 1) * 60_000);

@@ -62,12 +62,12 @@ pub use announcing::{ANNOUNCERS, BEHIND_MINUTES};
 pub use devices::{OwnDevice, OwnDevices};
 pub use error::{Distrust, MessengerError};
 pub use freshness::{READ_AFTER_DAYS, REFUSED_AFTER_DAYS, SHOWN_AFTER_DAYS, WITHOUT_READING_DAYS};
-pub use groups::Group;
+pub use groups::{ChangedGroup, Group};
 pub use growth::DeviceChanges;
 pub use heads::{READ_AGAIN_MINUTES, READ_FOR_PROOFS, READ_FOR_VIEWS};
 pub use holding::HeldItem;
 pub use incoming::REMEMBERED_MS;
-pub use invitations::{ALL_TOLD, Invitation, JoinedGroup};
+pub use invitations::{ALL_TOLD, Invitation};
 pub use joining::JoinState;
 pub use leaving::CALL_PAUSE_MS;
 pub use live::{

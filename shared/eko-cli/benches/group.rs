@@ -117,7 +117,7 @@ async fn measure(size: usize) -> anyhow::Result<()> {
 
     step.begin();
     let last = members.last().context("nobody to remove")?.actor();
-    let removed = alice.change_group(&group, Proposal::Remove([last].into())).await?;
+    let removed = alice.change_group(&group, Proposal::Remove([last].into())).await?.sent;
     sent(&alice, &removed, size - 2)?;
     step.end("a removal, with a new key").await;
     bob.receive().await?;

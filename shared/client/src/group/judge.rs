@@ -73,7 +73,9 @@ pub fn judge_forwarded_control(
 ) -> ControlVerdict {
     let verdict = judge_control(known, control, sender, me);
     let is_vouched = known.is_some_and(|known| {
-        known.current.admins().contains(forwarder) && control.state().epoch() > known.current.epoch()
+        known.current.admins().contains(forwarder)
+            && control.state().epoch() > known.current.epoch()
+            && !known.had(&control.state().hash())
     });
     match verdict {
         // Whoever was removed may be back, by changes that this device has not seen.
@@ -118,12 +120,17 @@ fn decide(
     }
     // Whoever has left or was removed on one history may be invited on another: the admins went on
     // without that departure, or from a change that has won since.
-    let is_invited = control.brings_in(me) && !current.members().contains(me) && !known.had(&state.hash());
+    let (is_member, had) = (current.members().contains(me), known.had(&state.hash()));
+    let is_invited = control.brings_in(me) && !is_member && !had;
     match state.epoch().cmp(&current.epoch()) {
         Ordering::Less | Ordering::Equal if is_invited => entrance(control, me),
         Ordering::Less => earlier(known, control, me),
         Ordering::Equal if state == current => Ok(ControlVerdict::Same),
         Ordering::Equal => beside(known, control, sender, me),
+        // The user has gone over from the history of that state to this one, and nothing but the user's
+        // word leads back.
+        Ordering::Greater if had && is_member => Err(GroupError::OtherHistory),
+        Ordering::Greater if had => Ok(ControlVerdict::Older),
         Ordering::Greater if control.previous() == Some(&current.hash()) => {
             check(current, control, sender)?;
             match [current, state].map(|state| state.members().contains(me)) {
@@ -279,7 +286,9 @@ fn other_history(known: &KnownGroup, control: &GroupControl) -> Result<ControlVe
     if departs_with_key(current, control) {
         return Ok(ControlVerdict::LateDeparture);
     }
-    if control.change() == GroupChange::Left && !current.members().contains(control.author()) {
+    // Whoever was added anew may have left another history before, which is gone.
+    let is_new = known.has_just_added(control.author());
+    if control.change() == GroupChange::Left && (is_new || !current.members().contains(control.author())) {
         return Ok(ControlVerdict::Older);
     }
     if !current.admins().contains(control.author()) {

@@ -290,6 +290,12 @@ impl KnownGroup {
         !self.had(&earlier.hash()) && !earlier.admins().contains(&self.leader)
     }
 
+    /// True if the last change has added this actor.
+    pub(super) fn has_just_added(&self, actor: &str) -> bool {
+        let PreviousState::Seen { state, .. } = &self.before else { return false };
+        self.current.members().contains(actor) && !state.members().contains(actor)
+    }
+
     /// True if this record has the state with this hash, or had it, or has seen it as the state before
     /// its own. A state that another one is only said to follow does not count.
     pub fn has_followed(&self, hash: &str) -> bool {

@@ -53,6 +53,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         notices: &mut Vec<Notice>,
     ) -> Result<Option<(HeldReason, Awaited)>, MessengerError> {
         let ahead = Some((HeldReason::Ahead, Awaited::Author));
+        // A control that its author sends waits in the mailbox for the reading of the author's chain.
+        if (whence.forwarder.is_some() || whence.was_held)
+            && let Some(person) = self.unread_doubt(tx, whence.actor)?
+        {
+            self.put_doubt(&person);
+            return Ok(Some((HeldReason::UnknownAuthor, Awaited::Author)));
+        }
         let (me, id) = (self.device.actor(), control.state().id());
         let shown_by = whence.forwarder.unwrap_or(whence.actor);
         let listed = self.kept_contact(tx, whence.actor)?.and_then(|contact| contact.listed(whence.device));
@@ -65,14 +72,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             None => judge_control(known.as_ref(), control, &sender, &me),
         };
         let is_own = whence.standing == Standing::Own;
-        // A departure may have waited for a state that never came, until its author was added anew.
-        if whence.was_held
-            && !is_own
-            && control.change() == GroupChange::Left
-            && verdict == ControlVerdict::Refused(GroupError::OtherHistory)
-        {
-            verdict = ControlVerdict::Older;
-        }
         let asks = !is_own && self.needs_consent(tx, known.as_ref(), control, &verdict)?;
         // Whoever has left leaves again, also if an invitation to what follows has come before.
         let is_race =
@@ -179,6 +178,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             let other = match is_latest {
                 true => replaced.map(|replaced| (known.clone(), replaced)),
+                // A departure proves that its author is gone, and nothing else of the state.
+                false if control.change() == GroupChange::Left => None,
                 false => KnownGroup::after(None, control, &ControlVerdict::Join, &me)
                     .map(|other| (other, control.clone())),
             };

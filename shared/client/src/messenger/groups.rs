@@ -34,6 +34,16 @@ pub struct Group {
     pub conflict: Option<String>,
 }
 
+/// A group that this user has changed or joined.
+#[derive(Debug)]
+pub struct ChangedGroup {
+    /// The activity that told the members.
+    pub sent: SentActivity,
+    /// The news from what was held for the group. Warnings among it that are stored may come with the next
+    /// look.
+    pub notices: Vec<Notice>,
+}
+
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Returns the groups that this device knows.
     ///
@@ -67,8 +77,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<(GroupId, SentActivity), MessengerError> {
         let me = self.device.actor();
         let state = GroupState::create(name, members.iter().map(Person::actor), &me, &self.environment)?;
-        let sent = self.control(GroupChange::Created, None, state.clone(), state.members()).await?;
-        Ok((state.id().clone(), sent))
+        let created = self.control(GroupChange::Created, None, state.clone(), state.members()).await?;
+        Ok((state.id().clone(), created.sent))
     }
 
     /// Changes a group and tells its members. Members who are added are invited. Members who are
@@ -82,7 +92,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         &self,
         id: &GroupId,
         proposal: Proposal,
-    ) -> Result<SentActivity, MessengerError> {
+    ) -> Result<ChangedGroup, MessengerError> {
         let known = self.known(id)?;
         let (change, next) = self.signing(|signer| propose(&known.current, proposal, signer))??;
         let told = if change == GroupChange::Left {
@@ -120,26 +130,27 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         known: Option<KnownGroup>,
         next: GroupState,
         told: &BTreeSet<String>,
-    ) -> Result<SentActivity, MessengerError> {
-        let id = self.put_control(change, known, next, told).await?;
-        self.send_envelopes(&id).await
+    ) -> Result<ChangedGroup, MessengerError> {
+        let (id, notices) = self.put_control(change, known, next, told).await?;
+        Ok(ChangedGroup { sent: self.send_envelopes(&id).await?, notices })
     }
 
     /// Makes a control, keeps what it makes, and puts it into envelopes, which are then due. Returns
-    /// the id of the activity.
+    /// the id of the activity, and the news from what was held for the group.
     pub(super) async fn put_control(
         &self,
         change: GroupChange,
         known: Option<KnownGroup>,
         next: GroupState,
         told: &BTreeSet<String>,
-    ) -> Result<String, MessengerError> {
+    ) -> Result<(String, Vec<Notice>), MessengerError> {
         let me = self.device.actor();
         let before = known.as_ref().map(|known| &known.current);
         let control = self.signing(|signer| GroupControl::seal(change, before, &next, signer))??;
         let activity = Activity::of_control(&control);
         let to = others(told, &me);
         let sync = self.has_other_devices().await?;
+        let mut notices = Vec::new();
         self.store.write(|tx| {
             // Another process may have changed the group since it was read. It may also have found that
             // a new key is due, which is no other state.
@@ -155,12 +166,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             tx.keep_group(&after, Some(&control))?;
             note_departure(tx, &control, &after, &me)?;
             // What was held for the state before may say nothing of this one.
-            let mut notices = Vec::new();
             self.retry_held(tx, next.id(), &mut notices)?;
             self.keep_notices(tx, &mut notices)?;
             self.enclose(tx, &activity, &to, sync)
         })?;
-        Ok(activity.id.to_string())
+        Ok((activity.id.to_string(), notices))
     }
 
     /// Runs `work` with this device as the signer of controls and grants.

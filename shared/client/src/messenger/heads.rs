@@ -304,21 +304,32 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// eight chains at most, and each once in ten minutes.
     /// Returns false if there is no place for it in this look.
     pub(super) fn note_doubt(&self, actor: &str) -> Result<bool, DeviceStoreError> {
-        let Some(contact) = self.unread_doubt(actor)? else { return Ok(true) };
-        if !self.is_doubted(&contact.person) {
-            self.doubted().put((), Party::of(actor), contact.person.clone(), &self.environment);
+        Ok(match self.store.read(|tx| self.unread_doubt(tx, actor))? {
+            Some(person) => self.put_doubt(&person),
+            None => true,
+        })
+    }
+
+    /// Has the chain of a user in doubt read in this look. Returns false if there is no place for it.
+    pub(super) fn put_doubt(&self, person: &Person) -> bool {
+        if !self.is_doubted(person) {
+            self.doubted().put((), Party::of(&person.actor()), person.clone(), &self.environment);
         }
-        Ok(self.is_doubted(&contact.person))
+        self.is_doubted(person)
     }
 
     /// Returns a user whose chain lacks a head that one of its devices has proven, and was not read for
     /// that in the last ten minutes.
-    pub(super) fn unread_doubt(&self, actor: &str) -> Result<Option<Contact>, DeviceStoreError> {
-        if !self.store.read(|tx| tx.has_proofs(actor))? || self.has_looked(&in_doubt(actor)) {
+    pub(super) fn unread_doubt(
+        &self,
+        tx: &Transaction<'_>,
+        actor: &str,
+    ) -> Result<Option<Person>, DeviceStoreError> {
+        if !tx.has_proofs(actor)? || self.has_looked(&in_doubt(actor)) {
             return Ok(None);
         }
-        let contact = self.store.read(|tx| self.kept_contact(tx, actor))?;
-        Ok(contact.filter(|contact| contact.hidden().is_some()))
+        let contact = self.kept_contact(tx, actor)?.filter(|contact| contact.hidden().is_some());
+        Ok(contact.map(|contact| contact.person))
     }
 
     /// True if the chain of this user is read in this look because of a proof.

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::contact::Contact;
 use super::controls::{NewGrants, event, skips_judgement_of_grants};
-use super::groups::others;
+use super::groups::{ChangedGroup, others};
 use super::incoming::ActivitySource;
 use super::standing::Standing;
-use super::{Distrust, GroupEvent, Messenger, MessengerError, Notice, Person, SentActivity, Trust};
+use super::{Distrust, GroupEvent, Messenger, MessengerError, Notice, Person, Trust};
 use crate::content::{Activity, ActivityContent, GroupRef};
 use crate::group::{
     ControlSender, ControlVerdict, GroupControl, GroupError, GroupId, GroupState, KnownGroup, check_lineage,
@@ -33,15 +33,6 @@ pub struct Invitation {
     /// True if this user is in the group, with another history: the one that this user shows, or had,
     /// can be chosen in its place.
     pub other_history: bool,
-}
-
-/// A group that this user has joined.
-#[derive(Debug)]
-pub struct JoinedGroup {
-    /// The activity that told the members.
-    pub sent: SentActivity,
-    /// The news from the messages that were held for the group.
-    pub notices: Vec<Notice>,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -81,7 +72,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// several are proven and `by` selects none of them. [`MessengerError::Distrust`] if the devices of
     /// who made it were all replaced, and this user has not accepted that, or if their server hides a
     /// part of their chain. The chain is read anew; if it cannot be read, the invitation stays.
-    pub async fn join_group(&self, id: &GroupId, by: Option<&Person>) -> Result<JoinedGroup, MessengerError> {
+    pub async fn join_group(
+        &self,
+        id: &GroupId,
+        by: Option<&Person>,
+    ) -> Result<ChangedGroup, MessengerError> {
         self.require_joined().await?;
         let by = by.map(Person::actor);
         let known = self.store.read(|tx| tx.group(id.as_str()))?;
@@ -113,7 +108,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.accept_invitation(&invitation).await
     }
 
-    async fn accept_invitation(&self, invitation: &StoredInvitation) -> Result<JoinedGroup, MessengerError> {
+    async fn accept_invitation(&self, invitation: &StoredInvitation) -> Result<ChangedGroup, MessengerError> {
         let state = &invitation.known.current;
         let (me, id) = (self.device.actor(), state.id().clone());
         let sync = self.has_other_devices().await?;
@@ -134,7 +129,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })?;
         let sent = self.send_envelopes(sent.as_str()).await?;
         notices.extend(self.kept_notices(&notices)?);
-        Ok(JoinedGroup { sent, notices })
+        Ok(ChangedGroup { sent, notices })
     }
 
     /// Declines the invitations to a group, or the one of `by`. Nobody is told.
@@ -216,10 +211,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let unproven = || GroupError::FalseGrant(grant.admin.clone());
             let person = Person::of(&grant.by).ok_or_else(unproven)?;
             let kept = self.store.read(|tx| self.kept_contact(tx, &grant.by))?;
-            let contact = match kept.filter(|kept| kept.listed(&grant.device).is_some()) {
+            let is_known = |kept: &Contact| kept.listed(&grant.device).is_some() && kept.hidden().is_none();
+            let contact = match kept.filter(is_known) {
                 Some(kept) => kept,
                 None => self.read_chain(&person).await?,
             };
+            // The node that is missing may be the revocation of the device that grants.
+            if let Some(why) = contact.hidden() {
+                return Err(self.alarm(&grant.by, why)?);
+            }
             // A server that has replaced all devices of a user grants in their name, by whatever devices
             // it has added since.
             let standing = Standing::of(&contact, &grant.device, &self.device.actor());

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Messenger, MessengerError};
+use super::{Messenger, MessengerError, Notice};
 use crate::group::{
     ControlVerdict, GroupChange, GroupControl, GroupEntry, GroupError, KnownGroup, LeaveDecision, MAX_RACE,
     OwnDeparture, PreviousState, Proposal, entry_by, propose,
@@ -22,19 +22,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// The first failure, one of those of every call. That change is made at the next look.
-    pub(super) async fn make_changes_again(&self) -> Result<(), MessengerError> {
+    pub(super) async fn make_changes_again(&self, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
         let me = self.device.actor();
         let mut outcome = Ok(());
         for known in self.store.read(|tx| tx.groups())? {
             let (removed, added) = (known.should_remove_again(&me), known.should_add_again(&me));
             let again = match known.should_leave_again(&me) {
-                LeaveDecision::Leave => self.leave_again(known).await,
+                LeaveDecision::Leave => self.leave_again(known, notices).await,
                 LeaveDecision::LastAdmin => Ok(()),
                 LeaveDecision::NotDue if !removed.is_empty() => {
-                    self.make_again(known, Proposal::Remove(removed), None).await
+                    self.make_again(known, Proposal::Remove(removed), None, notices).await
                 }
                 LeaveDecision::NotDue if !added.is_empty() => {
-                    self.make_again(known, Proposal::Add(added), None).await
+                    self.make_again(known, Proposal::Add(added), None, notices).await
                 }
                 LeaveDecision::NotDue => Ok(()),
             };
@@ -45,12 +45,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Leaves a group again. Only members of the state that the user has left are told: an admin may
     /// have added others meanwhile, whose servers this user never chose to ask for anything.
-    async fn leave_again(&self, known: KnownGroup) -> Result<(), MessengerError> {
+    async fn leave_again(&self, known: KnownGroup, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
         let (id, now_ms) = (known.current.id().clone(), self.now_ms());
         let departure = self.store.read(|tx| tx.departure(id.as_str()))?;
         let told = departure.map(|departure| departure.members).unwrap_or_default();
         let told = told.intersection(known.current.members()).cloned().collect();
-        self.make_again(known, Proposal::Leave, Some(told)).await?;
+        self.make_again(known, Proposal::Leave, Some(told), notices).await?;
         Ok(self.store.write(|tx| tx.note_left_again(id.as_str(), now_ms))?)
     }
 
@@ -61,13 +61,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         known: KnownGroup,
         proposal: Proposal,
         told: Option<BTreeSet<String>>,
+        notices: &mut Vec<Notice>,
     ) -> Result<(), MessengerError> {
         let (change, next) = self.signing(|signer| propose(&known.current, proposal, signer))??;
         let told = told.unwrap_or_else(|| next.members().clone());
         match self.put_control(change, Some(known), next, &told).await {
             // Another process changed the group since it was read. If it is still due, the next look
             // makes the change.
-            Ok(_) | Err(MessengerError::Group(GroupError::Stale)) => Ok(()),
+            Err(MessengerError::Group(GroupError::Stale)) => Ok(()),
+            Ok((_, mut told)) => {
+                notices.append(&mut told);
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }

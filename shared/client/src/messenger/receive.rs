@@ -169,8 +169,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.read_unknown_authors(&mut received.notices).await?;
         // A group that cannot be changed or whose key cannot be renewed now is tried again at the next
         // look. It holds up nothing else. Leaving is first, because whoever leaves makes no key.
-        let made = self.make_changes_again().await;
-        let renewed = self.renew_group_keys().await;
+        let made = self.make_changes_again(&mut received.notices).await;
+        let renewed = self.renew_group_keys(&mut received.notices).await;
         self.forget_sessions()?;
         self.flush().await?;
         self.settle_views().await?;

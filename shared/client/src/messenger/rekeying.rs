@@ -1,6 +1,6 @@
 //! The renewal of master keys that are due: somebody left, or a member's device was revoked.
 
-use super::{Messenger, MessengerError};
+use super::{Messenger, MessengerError, Notice};
 use crate::group::{GroupChange, GroupError, KnownGroup, LeaveDecision, Proposal, RekeyDecision, propose};
 use crate::store::DeviceStoreError;
 use crate::{SignalSessions, Transport};
@@ -16,14 +16,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// The first failure, one of those of every call. The key of that group stays due.
-    pub(super) async fn renew_group_keys(&self) -> Result<(), MessengerError> {
+    pub(super) async fn renew_group_keys(&self, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
         let me = self.device.actor();
         let mut outcome = Ok(());
         for known in self.store.read(|tx| tx.groups())? {
             let is_due = known.should_rekey(&me) == RekeyDecision::Rekey
                 && known.should_leave_again(&me) == LeaveDecision::NotDue;
             if is_due && !self.was_just_renewed(&known)? {
-                outcome = outcome.and(self.renew_group_key(known).await);
+                outcome = outcome.and(self.renew_group_key(known, notices).await);
             }
         }
         outcome
@@ -38,13 +38,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(age.is_some_and(|age| (0..RENEWAL_PAUSE_MS).contains(&age)))
     }
 
-    async fn renew_group_key(&self, known: KnownGroup) -> Result<(), MessengerError> {
+    async fn renew_group_key(
+        &self,
+        known: KnownGroup,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
         let (change, next) = self.signing(|signer| propose(&known.current, Proposal::Rekey, signer))??;
         let told = next.members().clone();
         match self.control(change, Some(known), next, &told).await {
             // Another process changed the group since it was read. If the key is still due, the
             // next look renews it.
-            Ok(_) | Err(MessengerError::Group(GroupError::Stale)) => Ok(()),
+            Err(MessengerError::Group(GroupError::Stale)) => Ok(()),
+            Ok(mut changed) => {
+                notices.append(&mut changed.notices);
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }

@@ -204,7 +204,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let mut outcome = settled;
         for (person, entries) in doubted {
             // Another user's chain may have taken the place. These entries stay in the mailbox.
-            if self.unread_doubt(&person.actor())?.is_none() {
+            if self.store.read(|tx| self.unread_doubt(tx, &person.actor()))?.is_none() {
                 for entry in entries {
                     self.take_into(&entry, received, &mut taken).await?;
                 }
@@ -229,6 +229,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         // What came just now may have proven more.
         self.settle_proofs().await?;
+        self.retry_after_chains(&mut received.notices)?;
         for (recipient, entry) in reports.into_things() {
             if self.failed().is_away(&recipient, self.now_ms()) {
                 continue;

@@ -24,8 +24,18 @@ pub(crate) fn inserted(world: &World, wire: &TestNetwork) -> Device<TestNetwork>
 
 /// Changes Bob's chain in the server's answers, and its head accordingly.
 pub(crate) fn show_chain(wire: &TestNetwork, change: impl Fn(&mut Vec<Value>) + Send + Sync + 'static) {
+    show_chain_of("bob", wire, change);
+}
+
+/// Changes the nodes of the chain that a server shows of a user, and the head with them.
+pub(crate) fn show_chain_of(
+    user: &str,
+    wire: &TestNetwork,
+    change: impl Fn(&mut Vec<Value>) + Send + Sync + 'static,
+) {
+    let devices = format!("/user/{user}/devices");
     wire.tamper(move |passing| {
-        if passing.endpoint != ("GET", "/user/bob/devices") {
+        if passing.endpoint != ("GET", devices.as_str()) {
             return None;
         }
         let mut shown: Value = serde_json::from_slice(passing.answer).unwrap();

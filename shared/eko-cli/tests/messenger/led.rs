@@ -11,7 +11,11 @@ use crate::people::{TestMessenger, further};
 use crate::test_network::TestNetwork;
 
 /// Returns a state that skips epochs from `state` on.
-fn ahead(state: &GroupState, epochs: u64, change: impl FnOnce(&mut GroupParts)) -> [GroupState; 2] {
+pub(crate) fn ahead(
+    state: &GroupState,
+    epochs: u64,
+    change: impl FnOnce(&mut GroupParts),
+) -> [GroupState; 2] {
     let before = after(state, |parts| {
         parts.epoch = state.epoch() + epochs - 1;
         parts.name = "Never".to_owned();

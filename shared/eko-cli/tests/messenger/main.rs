@@ -4,6 +4,7 @@
 
 mod added;
 mod adding;
+mod astray;
 mod blind;
 mod challenges;
 mod changes;

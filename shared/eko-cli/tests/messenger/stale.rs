@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use eko_client::group::{GroupChange, GroupError, GroupParts, GroupState, Proposal, propose};
-use eko_client::messenger::{BEHIND_MINUTES, GroupEvent, MessengerError};
+use eko_client::messenger::{BEHIND_MINUTES, Distrust, GroupEvent, MessengerError};
 use serde_json::Value;
 
 use crate::controls::{control, send_control, signing};
+use crate::distrust::show_chain_of;
 use crate::forging::ForgingSessions;
 use crate::friends::{Friends, changes, fail_after, group, hide};
 use crate::people::{first, further, hear, text};
@@ -374,4 +375,49 @@ async fn nobody_is_led_away_by_a_grant_of_a_revoked_device() {
         mallory.receive().await.unwrap();
         world.deliver().await;
     }
+}
+
+/// Bob's server hides that Alice's tablet was stolen and is revoked. Alice's message has proven that the chain
+/// is longer, when the tablet makes Mallory an admin.
+#[tokio::test]
+async fn nobody_is_led_away_by_a_grant_while_a_part_of_the_chain_is_hidden() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice_line, alice, bob, .. } = &friends;
+    let tablet = further(world, alice_line, alice, "tablet").await;
+    let sessions = ForgingSessions::default();
+    let mallory = sessions.first(world, alice_line, "mallory").await;
+    let (id, _) = alice.create_group("Friday", &[bob.me(), mallory.me()]).await.unwrap();
+    friends.join(&id, &[bob]).await;
+    mallory.receive().await.unwrap();
+    mallory.join_group(&id, None).await.unwrap();
+    friends.look(bob).await;
+    alice.revoke(tablet.device().id()).await.unwrap();
+    show_chain_of("alice", line, |nodes| nodes.truncate(2));
+    alice.send(&bob.me(), text("look at my devices")).await.unwrap();
+    friends.look(bob).await;
+    let base = group(bob, &id).state;
+    let promotion = Proposal::Promote([mallory.me().actor()].into());
+    let (_, promoted) = signing(&tablet, |signer| propose(&base, promotion, signer)).unwrap();
+    let own = GroupState::new(GroupParts {
+        epoch: promoted.epoch() + 1,
+        admins: [mallory.me().actor()].into(),
+        members: [bob.me().actor(), mallory.me().actor()].into(),
+        ..promoted.parts().clone()
+    });
+    let led = control(&mallory, GroupChange::Renamed, Some(&promoted), &own.unwrap());
+    send_control(&sessions, &mallory, &bob.me(), &led).await;
+    friends.look(bob).await;
+    let refused = bob.join_group(&id, Some(&mallory.me())).await;
+    let withheld = Distrust::Withheld { shown: 2, proven: 3 };
+    assert!(matches!(&refused, Err(MessengerError::Distrust { why, .. }) if *why == withheld), "{refused:?}");
+    assert_eq!(group(bob, &id).state, base);
+    // The true chain says whose the grant is.
+    line.honest();
+    let refused = bob.join_group(&id, Some(&mallory.me())).await;
+    assert!(matches!(refused, Err(MessengerError::Group(GroupError::RevokedDevice))), "{refused:?}");
+    for client in [alice, bob] {
+        friends.look(client).await;
+    }
+    mallory.receive().await.unwrap();
+    world.deliver().await;
 }

@@ -70,7 +70,7 @@ fn whoever_has_left_a_history_that_lost_is_invited_by_the_one_that_holds() {
         let verdicts = [without_her, with_her].map(|known| judge_control(Some(&known), &left, CAROL, ALICE));
         let expected = match changes {
             0 => [ControlVerdict::Overtaken, ControlVerdict::Older],
-            1 => [ControlVerdict::Ahead, ControlVerdict::Refused(GroupError::OtherHistory)],
+            1 => [ControlVerdict::Ahead, ControlVerdict::Older],
             _ => [ControlVerdict::Ahead, ControlVerdict::Ahead],
         };
         assert_eq!(verdicts, expected, "{changes}");
@@ -132,4 +132,33 @@ fn whoever_is_out_takes_no_note_of_a_state_before() {
     assert_eq!(entry(&out, &rekeyed), (ControlVerdict::Older, GroupEntry::NoEntry));
     let (_, removed) = next(&before, Proposal::Remove(people([DAVE])), BOB, &environment);
     assert_eq!(entry(&out, &removed), (ControlVerdict::Overtakes, GroupEntry::Invitation));
+}
+
+/// Bob has led Carol's device on, until she chose Alice's history. He is an admin in both.
+#[test]
+fn no_state_that_a_device_had_leads_it_back() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let (mut elsewhere, mut his) = (known.clone(), Vec::new());
+    for name in ["one", "two", "three", "four"] {
+        his.push(next(&elsewhere.current, rename(name), BOB, &environment).1);
+        elsewhere = followed(&elsewhere, his.last().unwrap());
+    }
+    let (hers, renamed) = next(&known.current, rename("hers"), ALICE, &environment);
+    let chosen = KnownGroup::after(None, &renamed, &ControlVerdict::Join, CAROL).unwrap();
+    let chosen = chosen.in_place_of(&elsewhere);
+    let refused = ControlVerdict::Refused(GroupError::OtherHistory);
+    let (device, identity) = (device_of(BOB), identity_of(BOB).public());
+    let sender = ControlSender { actor: BOB, device: &device, identity: &identity };
+    for control in &his[1..] {
+        assert_eq!(entry(&chosen, control), (refused.clone(), GroupEntry::NoEntry));
+        let forwarded = judge_forwarded_control(Some(&chosen), control, &sender, ALICE, CAROL);
+        assert_eq!(forwarded, refused);
+    }
+    // What he makes anew is followed.
+    let (_, anew) = next(&elsewhere.current, rename("five"), BOB, &environment);
+    assert_eq!(entry(&chosen, &anew), (ControlVerdict::Jump, GroupEntry::NoEntry));
+    // Once she is out, it is no invitation either.
+    let out = followed(&chosen, &next(&hers, Proposal::Leave, CAROL, &environment).1);
+    assert_eq!(entry(&out, &his[3]), (ControlVerdict::Older, GroupEntry::NoEntry));
 }

@@ -131,19 +131,19 @@ async fn make(
                 let what = format!("{who} {are} in {} already", group.called);
                 return Err(CommandFailure::new(what).next(next).exit(Exit::Usage));
             }
-            group.change(client, Proposal::Add(actors(&people)), "added", text).await
+            group.change(context, client, Proposal::Add(actors(&people)), "added", text).await
         }
         ChangeCommand::Remove { name, members } => {
             let group = ChosenGroup::find(client, name)?;
             let people = find_all(client, members).await?;
             let (who, are, called) = (names(client, &people), is_are(&people), &group.called);
             let text = format!("{who} {are} not in {called} any more, and not told.");
-            group.change(client, Proposal::Remove(actors(&people)), "removed", text).await
+            group.change(context, client, Proposal::Remove(actors(&people)), "removed", text).await
         }
         ChangeCommand::Rename { name, new } => {
             let group = ChosenGroup::find(client, name)?;
             let text = format!("{} is {new} now.", group.called);
-            group.change(client, Proposal::Rename(new.clone()), "renamed", text).await
+            group.change(context, client, Proposal::Rename(new.clone()), "renamed", text).await
         }
         ChangeCommand::Promote { name, members } => {
             let group = ChosenGroup::find(client, name)?;
@@ -152,12 +152,12 @@ async fn make(
                 [one] => format!("{} is an admin of {} now.", named(client, &one.actor()), group.called),
                 several => format!("{} are admins of {} now.", names(client, several), group.called),
             };
-            group.change(client, Proposal::Promote(actors(&people)), "promoted", text).await
+            group.change(context, client, Proposal::Promote(actors(&people)), "promoted", text).await
         }
         ChangeCommand::Leave { name } => {
             let group = ChosenGroup::find(client, name)?;
             let text = format!("You are not in {} any more.", group.called);
-            group.change(client, Proposal::Leave, "left", text).await
+            group.change(context, client, Proposal::Leave, "left", text).await
         }
     }
 }
@@ -183,16 +183,19 @@ impl ChosenGroup {
 
     async fn change(
         self,
+        context: &Context,
         client: &HttpMessenger,
         proposal: Proposal,
         word: &'static str,
         text: String,
     ) -> Result<MadeChange, CommandFailure> {
         let Self { id, typed, .. } = self;
-        match client.change_group(&id, proposal).await {
-            Ok(sent) => Ok(MadeChange { id, sent, word, text }),
-            Err(error) => Err(failed(error).for_group(&typed)),
+        let changed = client.change_group(&id, proposal).await;
+        let changed = changed.map_err(|error| failed(error).for_group(&typed))?;
+        for notice in &changed.notices {
+            listener::tell(context, client, notice)?;
         }
+        Ok(MadeChange { id, sent: changed.sent, word, text })
     }
 }
 

@@ -72,6 +72,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             None => judge_control(known.as_ref(), control, &sender, &me),
         };
         let is_own = whence.standing == Standing::Own;
+        if let Some(known) = &known
+            && verdict == ControlVerdict::Older
+            && self.parts_from_revoked(tx, known, control)?
+        {
+            verdict = ControlVerdict::Refused(GroupError::OtherHistory);
+        }
         let asks = !is_own && self.needs_consent(tx, known.as_ref(), control, &verdict)?;
         // Whoever has left leaves again, also if an invitation to what follows has come before.
         let is_race =
@@ -245,6 +251,27 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
         }
         Ok(false)
+    }
+
+    /// True if `control` is a former one of an admin that this device never had, and the device that led it
+    /// to its state, maybe many epochs ahead, was revoked since. The others have not followed that device.
+    fn parts_from_revoked(
+        &self,
+        tx: &Transaction<'_>,
+        known: &KnownGroup,
+        control: &GroupControl,
+    ) -> Result<bool, DeviceStoreError> {
+        let (current, state) = (&known.current, control.state());
+        let is_former = state.epoch() < current.epoch() && !known.has_followed(&state.hash());
+        if !is_former || !current.admins().contains(control.author()) {
+            return Ok(false);
+        }
+        let latest = tx.latest_control(state.id().as_str())?;
+        let Some(latest) = latest.filter(|latest| latest.change() != GroupChange::Left) else {
+            return Ok(false);
+        };
+        let (maker, me) = (self.kept_contact(tx, latest.author())?, self.device.actor());
+        Ok(maker.is_some_and(|maker| Standing::of(&maker, latest.device(), &me) == Standing::Revoked))
     }
 
     /// Tells the author of a control on another history, of one that has lost, or of one that comes

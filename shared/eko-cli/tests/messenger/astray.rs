@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::consent::after;
 use crate::controls::{control, send, send_control};
 use crate::forging::{Forger, ForgingSessions};
-use crate::friends::group;
+use crate::friends::{group, hide};
 use crate::led::ahead;
 use crate::lineages::{Scene, Told};
 use crate::people::TestMessenger;
@@ -198,4 +198,36 @@ async fn what_is_forwarded_waits_for_the_chain_of_its_author() {
     crowd.scene.look(bob).await;
     assert_eq!((group(bob, id).state, bob.held().unwrap()), (base, vec![]));
     crowd.all_look().await;
+}
+
+/// The tablet of Dave, who is an admin, was stolen, and leads Bob far ahead. Dave revokes it, and his device
+/// makes another key. To Bob that is a change of an older epoch.
+#[tokio::test]
+async fn whoever_was_led_ahead_by_a_device_that_is_revoked_is_shown_the_others() {
+    let crowd = Box::pin(Crowd::gather()).await;
+    let Scene { world, wire, alice, bob, dave, id, .. } = &crowd.scene;
+    alice.change_group(id, Proposal::Promote([dave.me().actor()].into())).await.unwrap();
+    crowd.all_look().await;
+    let thief = ForgingSessions::default();
+    let stolen = forger(world, wire, &thief, dave, false).await;
+    world.deliver().await;
+    dave.receive().await.unwrap();
+    dave.approve(&stolen.joining_code().unwrap().unwrap()).await.unwrap();
+    stolen.join().await.unwrap();
+    bob.verification(&dave.me()).await.unwrap();
+    hide(wire, dave, &[dave]);
+    let [before, led] = ahead(&group(bob, id).state, 500, |_| {});
+    let led = control(&stolen, GroupChange::Renamed, Some(&before), &led);
+    send_control(&thief, &stolen, &bob.me(), &led).await;
+    crowd.scene.look(bob).await;
+    assert_eq!(group(bob, id).state, *led.state());
+    dave.revoke(stolen.device().id()).await.unwrap();
+    wire.honest();
+    crowd.scene.look(dave).await;
+    bob.verification(&dave.me()).await.unwrap();
+    assert!(has_conflict(&crowd.scene.look(bob).await, dave));
+    bob.join_group(id, Some(&dave.me())).await.unwrap();
+    assert_eq!(group(bob, id).state, group(dave, id).state);
+    crowd.all_look().await;
+    assert_eq!(group(bob, id).state, group(alice, id).state);
 }

@@ -71,8 +71,8 @@ pub use invitations::{ALL_TOLD, Invitation};
 pub use joining::JoinState;
 pub use leaving::CALL_PAUSE_MS;
 pub use live::{
-    ANSWER_MS, DeliveryMode, FIRST_CONNECT_PAUSE_MS, FetchingReason, LONGEST_CONNECT_PAUSE_MS, LiveFeed,
-    PING_MS, RENEWED_AFTER_MS, STABLE_AFTER_MS,
+    ANSWER_MS, APPROVAL_PAUSE_MS, DeliveryMode, FIRST_CONNECT_PAUSE_MS, FetchingReason,
+    LONGEST_CONNECT_PAUSE_MS, LiveFeed, PING_MS, RENEWED_AFTER_MS, STABLE_AFTER_MS,
 };
 pub use notice::{GroupEvent, Notice, Severity, UnreadableReason};
 pub use person::Person;

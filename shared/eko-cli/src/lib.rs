@@ -15,7 +15,7 @@
 //! | 3 | `context`, `ask`, `people`, `show`, `delivery`, `joining` | the device in use, and its data as text or JSON |
 //! | 2 | `global`, `output`, `progress`, `home` | the options of every command, the terminal, the files |
 //! | 1 | `failure` | the error of every command, with its exit code |
-//! | 0 | `printable`, `partial_handle`, `qr`, `libsignal`, `oidc` | parts that know nothing of the command |
+//! | 0 | `printable`, `partial_handle`, `qr`, `interruption`, `libsignal`, `oidc` | parts that know nothing of the command |
 //!
 //! **Invariant**: a module uses only modules of lower layers, or modules to its left in its row. A
 //! parent and its child modules count as one. There is therefore no cycle between modules.
@@ -32,6 +32,7 @@ mod delivery;
 mod failure;
 mod global;
 mod home;
+mod interruption;
 mod joining;
 mod libsignal;
 mod listener;

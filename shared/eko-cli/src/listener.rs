@@ -10,11 +10,12 @@ use std::time::Duration;
 use eko_client::messenger::{GroupEvent, MessageDraft, MessengerError, Notice, ReceivedBatch, Severity};
 use eko_client::store::EnvelopeState;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::context::{Context, HttpFeed, HttpMessenger};
 use crate::failure::{CommandFailure, Exit};
 use crate::home::AccountFolder;
+use crate::interruption::{END_TIME, Interruption};
 use crate::joining;
 use crate::people::{Correspondent, named};
 use crate::show;
@@ -93,9 +94,25 @@ impl<'a> MailboxListener<'a> {
     }
 
     /// Shows what comes and sends what is typed, until the person ends it.
-    pub(crate) async fn until_the_end(&self, mut typed: Option<TypedLines>) -> Result<(), CommandFailure> {
+    pub(crate) async fn until_the_end(&self, typed: Option<TypedLines>) -> Result<(), CommandFailure> {
         let longest_pause_ms = i64::try_from(self.longest_pause.as_millis()).unwrap_or(i64::MAX);
         let mut feed = self.client.live_feed(longest_pause_ms);
+        let mut interruption = Interruption::heard()?;
+        let ended = tokio::select! {
+            ended = self.follow(&mut feed, typed) => ended,
+            // Whatever is under way goes on with the next command, as after a crash.
+            () = interruption.happened() => Ok(()),
+        };
+        // What cannot be said at once is not said.
+        let _ = timeout(END_TIME, feed.end()).await;
+        ended
+    }
+
+    async fn follow(
+        &self,
+        feed: &mut HttpFeed<'_>,
+        mut typed: Option<TypedLines>,
+    ) -> Result<(), CommandFailure> {
         let (mut told, mut mode) = (BTreeSet::new(), None);
         // What a program reads was read by nobody yet.
         let is_read = typed.is_some() || (!self.context.out.json && std::io::stdout().is_terminal());
@@ -121,7 +138,7 @@ impl<'a> MailboxListener<'a> {
             }
             let due = [Some(feed.due_ms()), again, self.client.next_due_ms()?];
             let due_ms = due.into_iter().flatten().min().unwrap_or(i64::MIN);
-            match wait_for_event(self.time_until(due_ms), &mut feed, typed.as_mut()).await {
+            match wait_for_event(self.time_until(due_ms), feed, typed.as_mut()).await {
                 ListenerEvent::Look => {}
                 ListenerEvent::Line { text, to } => {
                     self.send(text, to).await;
@@ -304,6 +321,5 @@ async fn wait_for_event<'t>(
         event = line => event,
         () = feed.arrival() => ListenerEvent::Look,
         () = sleep(wait) => ListenerEvent::Look,
-        _ = tokio::signal::ctrl_c() => ListenerEvent::End,
     }
 }

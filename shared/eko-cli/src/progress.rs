@@ -49,6 +49,11 @@ impl ProgressLine {
         });
     }
 
+    /// Hides the line while something else is written.
+    pub(crate) fn hidden(&self, write: impl FnOnce()) {
+        self.0.suspend(write);
+    }
+
     /// Removes the line.
     pub(crate) fn done(&self) {
         self.0.finish_and_clear();

@@ -26,6 +26,8 @@ pub enum ServerFrame {
     },
     /// The answer that the frame of this id is done: `Pong` or `Accept`.
     Done(Option<String>),
+    /// The node of the chain by which a device was approved. It proves nothing.
+    Approval,
     /// The frame of this id is refused.
     Problem(Option<String>),
     /// The server ends the socket, for a reason that may be unknown to this client.
@@ -57,6 +59,8 @@ impl<T: Transport> Device<T> {
             Ok(ServerFrame::QueueEmpty { id: id(&frame)?, keys_left: shape(&frame)? })
         } else if has_type(&frame, "Pong") || has_type(&frame, "Accept") {
             Ok(ServerFrame::Done(id(&frame)?))
+        } else if has_type(&frame, "AddDevice") {
+            Ok(ServerFrame::Approval)
         } else if has_type(&frame, "Problem") {
             Ok(ServerFrame::Problem(id(&frame)?))
         } else if has_type(&frame, "Terminated") {

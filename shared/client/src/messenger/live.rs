@@ -6,23 +6,31 @@
 //! The mailbox decides what there is, and a socket only says it earlier. So every doubt ends in a
 //! fetch: when a socket opens and when it ends, after `Announce` and after a frame that the server
 //! refused, and when a message waits for one before it.
+//!
+//! A socket that is old, or whose server goes away, is replaced: another one is opened beside it, and
+//! takes its place when it has brought its backlog. Until then both bring entries.
 
 mod mode;
 mod plan;
+mod replacing;
 mod socket_state;
+mod waiting;
+
+use std::pin::pin;
 
 use futures_util::FutureExt as _;
+use futures_util::future::{Either, select};
 
 pub use mode::{DeliveryMode, FetchingReason};
 use plan::DeliveryPlan;
 pub use plan::{FIRST_CONNECT_PAUSE_MS, LONGEST_CONNECT_PAUSE_MS, STABLE_AFTER_MS};
-pub use socket_state::{ANSWER_MS, PING_MS, RENEWED_AFTER_MS};
+pub use socket_state::{ANSWER_MS, APPROVAL_PAUSE_MS, PING_MS, RENEWED_AFTER_MS};
 use socket_state::{EntryGroup, SocketState};
 
-use super::{Messenger, MessengerError, ReceivedBatch};
+use super::{JoinState, Messenger, MessengerError, ReceivedBatch};
 use crate::capabilities::Capabilities;
 use crate::transport::{Socket, SocketTransport};
-use crate::{SignalSessions, Transport};
+use crate::{SignalSessions, Transport, TransportError};
 
 /// The number of frames that are read before what they say is done.
 const FRAMES_AT_ONCE: usize = 256;
@@ -39,6 +47,8 @@ const MOST_UNACKNOWLEDGED: usize = 1000;
 pub struct LiveFeed<'m, T: SocketTransport, S> {
     messenger: &'m Messenger<T, S>,
     open: Option<OpenSocket<T::Socket>>,
+    /// The socket that is to take the place of the open one.
+    next: Option<OpenSocket<T::Socket>>,
     plan: DeliveryPlan,
     mode: DeliveryMode,
     /// The address of the sockets, once the server has named it.
@@ -71,6 +81,7 @@ impl<T: Transport + SocketTransport, S: SignalSessions> Messenger<T, S> {
         LiveFeed {
             messenger: self,
             open: None,
+            next: None,
             plan: DeliveryPlan::new(&self.environment, longest_pause_ms),
             mode: DeliveryMode::Fetching(FetchingReason::Beginning),
             address: None,
@@ -100,21 +111,45 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
     /// Returns the time at which to call [`LiveFeed::advance`], in epoch milliseconds.
     pub fn due_ms(&self) -> i64 {
         let due_ms = match &self.open {
-            Some(open) => open.state.due_ms(),
+            Some(_) => self.sockets_due_ms(),
             None => self.plan.fetch_ms().min(self.plan.connect_ms()),
         };
         due_ms.min(self.looked_ms.saturating_add(IDLE_MS))
     }
 
+    /// Returns the time at which something is due because of the sockets.
+    fn sockets_due_ms(&self) -> i64 {
+        let sockets = [&self.open, &self.next].into_iter().flatten();
+        let due_ms = sockets.map(|open| open.state.due_ms()).min().unwrap_or(i64::MAX);
+        due_ms.min(self.replacement_due_ms())
+    }
+
     /// Waits until a frame has come because of which [`LiveFeed::advance`] is to be called earlier than
-    /// [`LiveFeed::due_ms`] has said, or until the socket has ended. Waits for ever if there is no socket. Nothing is lost if the future is dropped.
+    /// [`LiveFeed::due_ms`] has said, or until the socket has ended. Waits for ever if there is no
+    /// socket. Nothing is lost if the future is dropped.
     pub async fn arrival(&mut self) {
-        let Some(open) = &mut self.open else { return std::future::pending().await };
-        let due_ms = open.state.due_ms();
-        while !open.state.is_ready() && open.state.due_ms() >= due_ms {
-            let next = open.socket.next().await;
-            self.messenger.take_frame(open, next);
+        let due_ms = self.sockets_due_ms();
+        while !self.is_ready() && self.sockets_due_ms() >= due_ms {
+            let arrived = {
+                let of_next = pin!(next_frame(&mut self.next));
+                match select(pin!(next_frame(&mut self.open)), of_next).await {
+                    Either::Left((frame, _)) => Either::Left(frame),
+                    Either::Right((frame, _)) => Either::Right(frame),
+                }
+            };
+            let (open, frame) = match arrived {
+                Either::Left(frame) => (&mut self.open, frame),
+                Either::Right(frame) => (&mut self.next, frame),
+            };
+            if let Some(open) = open {
+                self.messenger.take_frame(open, frame);
+            }
         }
+    }
+
+    /// True if there is something to take, or if a socket has ended.
+    fn is_ready(&self) -> bool {
+        [&self.open, &self.next].into_iter().flatten().any(|open| open.state.is_ready())
     }
 
     /// Does what is due: opens a socket, sends frames, takes what has come, or fetches. Then does what
@@ -123,33 +158,43 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
     /// # Errors
     /// Those of [`Messenger::receive`]. The feed goes on with the next call.
     pub async fn advance(&mut self) -> Result<ReceivedBatch, MessengerError> {
+        if self.join().await? == JoinState::Waiting {
+            return Err(MessengerError::Pending);
+        }
         self.read_frames();
+        self.replace().await;
         self.leave_ended().await;
         if self.open.is_none() {
             self.acknowledge_over_http().await;
             if self.plan.connect_ms() <= self.messenger.now_ms() {
-                self.connect().await;
+                self.connect(JoinState::Joined).await;
             }
         }
-        self.continue_socket().await;
+        self.continue_sockets().await;
         self.send_due().await;
         let looked = self.look().await;
         self.send_due().await;
         looked
     }
 
+    /// Acknowledges what was taken and closes the socket, as far as that can be done at once. What is
+    /// not acknowledged comes again, and is recognised.
+    pub async fn end(mut self) {
+        let now_ms = self.messenger.now_ms();
+        if let Some(open) = self.open.as_mut().filter(|open| open.state.end().is_none()) {
+            for frame in open.state.last_frames(now_ms) {
+                open.send(frame).await;
+            }
+        }
+        for mut open in [self.open, self.next].into_iter().flatten() {
+            open.socket.close().await;
+        }
+    }
+
     /// Reads the frames that have come already.
     fn read_frames(&mut self) {
-        let Some(open) = &mut self.open else { return };
-        for _ in 0..FRAMES_AT_ONCE {
-            if open.state.end().is_some() {
-                return;
-            }
-            let Some(next) = open.socket.next().now_or_never() else {
-                // Nothing of what the server has said is unread.
-                return open.state.check(self.messenger.now_ms());
-            };
-            self.messenger.take_frame(open, next);
+        for open in [&mut self.open, &mut self.next].into_iter().flatten() {
+            self.messenger.read_frames(open);
         }
     }
 
@@ -175,39 +220,48 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
         }
     }
 
-    async fn connect(&mut self) {
-        let messenger = self.messenger;
-        if let Err(error @ MessengerError::Pending) = messenger.require_joined().await {
-            self.plan.note_pending();
-            self.mode = DeliveryMode::Fetching(FetchingReason::Unopened(error.to_string()));
-            return;
-        }
-        let address = match self.address().await {
-            Ok(Some(address)) => address,
-            Ok(None) => {
-                self.plan.note_absent();
-                self.mode = DeliveryMode::Fetching(FetchingReason::NoSockets);
-                return;
-            }
-            Err(error) => return self.note_unopened(&error),
+    /// Opens a socket, or notes why there is none.
+    async fn connect(&mut self, joined: JoinState) {
+        let opened = self.open_socket(joined).await;
+        self.mode = match (&opened, joined) {
+            (Ok(_), JoinState::Joined) => DeliveryMode::Live,
+            (Ok(_), JoinState::Waiting) => DeliveryMode::Waiting,
+            (Err(reason), _) => DeliveryMode::Fetching(reason.clone()),
         };
-        match messenger.signed_in(async || messenger.device.open_socket(&address).await).await {
-            Ok(socket) => {
-                let token_ends_ms = messenger.device.tokens().map_or(0, |tokens| tokens.expires_ms);
-                let state = SocketState::new(&messenger.environment, token_ends_ms);
-                self.open = Some(OpenSocket { socket, state });
-                self.mode = DeliveryMode::Live;
-            }
-            Err(error) => self.note_unopened(&error),
-        }
+        self.open = opened.ok();
     }
 
-    /// Notes that a socket could not be opened. The fetch that follows says what the user must know.
-    fn note_unopened(&mut self, error: &MessengerError) {
-        // The server may have moved its sockets.
-        self.address = None;
-        self.plan.note_unopened(error.retry_after_s().unwrap_or(0));
-        self.mode = DeliveryMode::Fetching(FetchingReason::Unopened(error.to_string()));
+    /// Opens a socket. The fetch that follows a failure says what the user must know.
+    async fn open_socket(&mut self, joined: JoinState) -> Result<OpenSocket<T::Socket>, FetchingReason> {
+        let messenger = self.messenger;
+        let opened = match self.address().await {
+            Ok(None) => {
+                self.plan.note_absent();
+                return Err(FetchingReason::NoSockets);
+            }
+            Ok(Some(address)) => {
+                let open = async || messenger.device.open_socket(&address).await;
+                match joined {
+                    JoinState::Joined => messenger.signed_in(open).await,
+                    JoinState::Waiting => messenger.with_tokens(open).await,
+                }
+            }
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(socket) => {
+                let token_ends_ms = messenger.device.tokens().map_or(0, |tokens| tokens.expires_ms);
+                let is_waiting = joined == JoinState::Waiting;
+                let state = SocketState::new(&messenger.environment, token_ends_ms, is_waiting);
+                Ok(OpenSocket { socket, state })
+            }
+            Err(error) => {
+                // The server may have moved its sockets.
+                self.address = None;
+                self.plan.note_unopened(error.retry_after_s().unwrap_or(0));
+                Err(FetchingReason::Unopened(error.to_string()))
+            }
+        }
     }
 
     /// Returns the address of the sockets. One call, until the server has named it.
@@ -220,30 +274,35 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
     }
 
     /// Sends another access token before the present one ends.
-    async fn continue_socket(&mut self) {
+    async fn continue_sockets(&mut self) {
         let (messenger, now_ms) = (self.messenger, self.messenger.now_ms());
-        let Some(open) = self.open.as_mut().filter(|open| open.state.wants_token(now_ms)) else { return };
-        // The server ends the socket if there is no other token in time.
-        open.state.postpone_token(now_ms);
-        if let Ok(Some(tokens)) = messenger.fresh_tokens().await {
-            let frame = open.state.authenticate(&tokens, messenger.now_ms());
-            open.send(frame).await;
+        for open in [&mut self.open, &mut self.next].into_iter().flatten() {
+            if !open.state.wants_token(now_ms) {
+                continue;
+            }
+            // The server ends the socket if there is no other token in time.
+            open.state.postpone_token(now_ms);
+            if let Ok(Some(tokens)) = messenger.fresh_tokens().await {
+                let frame = open.state.authenticate(&tokens, messenger.now_ms());
+                open.send(frame).await;
+            }
         }
     }
 
     async fn send_due(&mut self) {
-        let now_ms = self.messenger.now_ms();
-        let Some(open) = &mut self.open else { return };
-        if open.state.end().is_some() {
-            return;
-        }
-        for frame in open.state.due_frames(now_ms) {
-            open.send(frame).await;
-        }
-        let refused = open.state.take_refused();
-        if !refused.is_empty() && self.messenger.acknowledge_all(&refused).await.is_err() {
-            // They come again, and are recognised.
-            open.state.look_at(now_ms.saturating_add(LEFT_AGAIN_MS));
+        let (messenger, now_ms) = (self.messenger, self.messenger.now_ms());
+        for open in [&mut self.open, &mut self.next].into_iter().flatten() {
+            if open.state.end().is_some() {
+                continue;
+            }
+            for frame in open.state.due_frames(now_ms) {
+                open.send(frame).await;
+            }
+            let refused = open.state.take_refused();
+            if !refused.is_empty() && messenger.acknowledge_all(&refused).await.is_err() {
+                // They come again, and are recognised.
+                open.state.look_at(now_ms.saturating_add(LEFT_AGAIN_MS));
+            }
         }
     }
 
@@ -323,9 +382,31 @@ impl<K: Socket> OpenSocket<K> {
     }
 }
 
+/// Waits for the next frame of a socket; for ever if there is none.
+async fn next_frame<K: Socket>(open: &mut Option<OpenSocket<K>>) -> Result<Option<String>, TransportError> {
+    match open {
+        Some(open) => open.socket.next().await,
+        None => std::future::pending().await,
+    }
+}
+
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Reads the frames that have come already on a socket.
+    fn read_frames<K: Socket>(&self, open: &mut OpenSocket<K>) {
+        for _ in 0..FRAMES_AT_ONCE {
+            if open.state.end().is_some() {
+                return;
+            }
+            let Some(next) = open.socket.next().now_or_never() else {
+                // Nothing of what the server has said is unread.
+                return open.state.check(self.now_ms());
+            };
+            self.take_frame(open, next);
+        }
+    }
+
     /// Takes what a socket has brought.
-    fn take_frame<K>(&self, open: &mut OpenSocket<K>, next: Result<Option<String>, crate::TransportError>) {
+    fn take_frame<K>(&self, open: &mut OpenSocket<K>, next: Result<Option<String>, TransportError>) {
         match next {
             Ok(Some(text)) => match self.device.read_frame(&text) {
                 Ok(frame) => open.state.take(frame, self.now_ms()),

@@ -1,6 +1,7 @@
 //! The sockets between a device and its server, in the hands of someone who cuts, repeats and
 //! reorders.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use eko_client::transport::{Bytes, Socket, SocketOpening, SocketTransport, TransportError};
@@ -40,8 +41,8 @@ pub(crate) struct TestSockets {
 #[derive(Default)]
 struct NetworkSide {
     server: Option<Arc<World>>,
-    open: Option<OpenConnection>,
-    late: Option<String>,
+    /// The open connections, by the number of their opening.
+    open: BTreeMap<usize, OpenConnection>,
     /// The types of the frames from the device.
     heard: Vec<String>,
     opened: usize,
@@ -55,6 +56,8 @@ struct NetworkSide {
 #[derive(Clone)]
 struct OpenConnection {
     to_device: UnboundedSender<String>,
+    /// The frame that arrives after the next one.
+    late: Option<String>,
     to_server: Arc<tokio::sync::Mutex<ServerSocket>>,
 }
 
@@ -94,7 +97,8 @@ impl TestSockets {
     /// Passes everything on from now on.
     pub(crate) fn honest(&self) {
         let mut inner = self.inner.lock().unwrap();
-        (inner.to_device, inner.to_server, inner.late) = (None, None, None);
+        (inner.to_device, inner.to_server) = (None, None);
+        inner.open.values_mut().for_each(|open| open.late = None);
         (inner.is_mute, inner.refusal) = (false, None);
     }
 
@@ -103,9 +107,9 @@ impl TestSockets {
         self.inner.lock().unwrap().opened
     }
 
-    /// True if a socket is open.
-    pub(crate) fn is_open(&self) -> bool {
-        self.inner.lock().unwrap().open.is_some()
+    /// Returns the numbers of the open sockets. The first one has the number 1.
+    pub(crate) fn open(&self) -> Vec<usize> {
+        self.inner.lock().unwrap().open.keys().copied().collect()
     }
 
     /// Returns the types of the frames that have come since the last call.
@@ -113,79 +117,79 @@ impl TestSockets {
         std::mem::take(&mut self.inner.lock().unwrap().heard)
     }
 
-    /// Breaks the open socket. The server is not told.
+    /// Breaks the open sockets. The server is not told.
     pub(crate) fn cut(&self) {
-        self.inner.lock().unwrap().cut();
+        self.inner.lock().unwrap().open.clear();
     }
 
-    /// Sends any text to the device.
+    /// Sends any text to the device, on its newest socket.
     pub(crate) fn send_text(&self, text: &str) {
-        let open = self.inner.lock().unwrap().open.clone().unwrap();
-        open.to_device.send(text.to_owned()).unwrap();
+        let inner = self.inner.lock().unwrap();
+        inner.open.values().next_back().unwrap().to_device.send(text.to_owned()).unwrap();
     }
 
-    /// Sends a frame to the device, in the place of the server.
+    /// Sends a frame to the device, in the place of the server, on its newest socket.
     pub(crate) fn send(&self, frame: &Value) {
-        self.inner.lock().unwrap().send(frame);
+        let mut inner = self.inner.lock().unwrap();
+        let newest = inner.opened;
+        inner.send(newest, frame);
     }
 
     /// Passes on what the server has sent.
     pub(crate) async fn pass_on(&self) {
-        let Some(open) = self.inner.lock().unwrap().open.clone() else { return };
-        let mut server = open.to_server.lock().await;
-        self.pass(&server.frames(), &server);
+        let open = self.inner.lock().unwrap().open.clone();
+        for (number, OpenConnection { to_server, .. }) in open {
+            let mut server = to_server.lock().await;
+            self.pass(number, &server.frames(), &server);
+        }
     }
 
     /// Hands a frame of the device to the server, and passes on what the server has sent.
-    async fn hand_over(&self, frame: &Value) {
-        let Some(open) = self.inner.lock().unwrap().open.clone() else { return };
+    async fn hand_over(&self, number: usize, frame: &Value) {
+        let Some(open) = self.inner.lock().unwrap().open.get(&number).cloned() else { return };
         let mut server = open.to_server.lock().await;
         let answers = server.say(frame).await;
-        self.pass(&answers, &server);
+        self.pass(number, &answers, &server);
     }
 
-    fn pass(&self, frames: &[Value], server: &ServerSocket) {
+    fn pass(&self, number: usize, frames: &[Value], server: &ServerSocket) {
         let mut inner = self.inner.lock().unwrap();
         for frame in frames {
-            inner.send(frame);
+            inner.send(number, frame);
         }
         if server.is_closed() {
-            inner.cut();
+            inner.open.remove(&number);
         }
     }
 }
 
 impl NetworkSide {
-    fn cut(&mut self) {
-        (self.open, self.late) = (None, None);
-    }
-
-    fn send(&mut self, frame: &Value) {
+    fn send(&mut self, number: usize, frame: &Value) {
         if self.is_mute {
             return;
         }
-        let Some(open) = self.open.clone() else { return };
+        let Some(open) = self.open.get_mut(&number) else { return };
         // A client that has gone is noticed by nobody.
-        let put = |text: String| drop(open.to_device.send(text));
+        let put = |open: &OpenConnection, text: String| drop(open.to_device.send(text));
         let text = frame.to_string();
         let fate = self.to_device.as_mut().map_or(FrameFate::Arrives, |fate| fate(frame));
         match fate {
-            FrameFate::Arrives => put(text),
+            FrameFate::Arrives => put(open, text),
             FrameFate::ArrivesTwice => {
-                put(text.clone());
-                put(text);
+                put(open, text.clone());
+                put(open, text);
             }
-            FrameFate::IsLate if self.late.is_none() => return self.late = Some(text),
-            FrameFate::IsLate => put(text),
+            FrameFate::IsLate if open.late.is_none() => return open.late = Some(text),
+            FrameFate::IsLate => put(open, text),
             FrameFate::IsLost => return,
-            FrameFate::Breaks => return self.cut(),
+            FrameFate::Breaks => return drop(self.open.remove(&number)),
             FrameFate::BreaksAfter => {
-                put(text);
-                return self.cut();
+                put(open, text);
+                return drop(self.open.remove(&number));
             }
         }
-        if let Some(late) = self.late.take() {
-            put(late);
+        if let Some(late) = open.late.take() {
+            put(open, late);
         }
     }
 }
@@ -216,10 +220,10 @@ impl SocketTransport for TestNetwork {
         let (to_device, from_server) = unbounded_channel();
         let number = {
             let mut inner = sockets.inner.lock().unwrap();
-            inner.cut();
-            inner.open = Some(OpenConnection { to_device, to_server });
             inner.opened += 1;
-            inner.opened
+            let number = inner.opened;
+            inner.open.insert(number, OpenConnection { to_device, late: None, to_server });
+            number
         };
         Ok(SocketOpening::Open(TestSocket { sockets, from_server, number }))
     }
@@ -230,7 +234,7 @@ impl Socket for TestSocket {
         let frame: Value = serde_json::from_str(&text).unwrap();
         let fate = {
             let mut inner = self.sockets.inner.lock().unwrap();
-            if inner.open.is_none() || inner.opened != self.number {
+            if !inner.open.contains_key(&self.number) {
                 return Err(TransportError::Broken("the line is cut".to_owned()));
             }
             let kind = frame["type"].as_str().or_else(|| frame["type"][1].as_str()).unwrap();
@@ -239,13 +243,13 @@ impl Socket for TestSocket {
         };
         match fate {
             FrameFate::IsLost => {}
-            FrameFate::Breaks => self.sockets.cut(),
+            FrameFate::Breaks => self.close().await,
             FrameFate::BreaksAfter => {
-                self.sockets.hand_over(&frame).await;
-                self.sockets.cut();
+                self.sockets.hand_over(self.number, &frame).await;
+                self.close().await;
             }
             FrameFate::Arrives | FrameFate::ArrivesTwice | FrameFate::IsLate => {
-                self.sockets.hand_over(&frame).await
+                self.sockets.hand_over(self.number, &frame).await
             }
         }
         Ok(())
@@ -256,9 +260,6 @@ impl Socket for TestSocket {
     }
 
     async fn close(&mut self) {
-        let mut inner = self.sockets.inner.lock().unwrap();
-        if inner.opened == self.number {
-            inner.cut();
-        }
+        self.sockets.inner.lock().unwrap().open.remove(&self.number);
     }
 }

@@ -9,6 +9,9 @@ use eko_protocol::frame::TerminationReason;
 pub enum DeliveryMode {
     /// The server sends them on a socket.
     Live,
+    /// There are none, because the device waits for approval. The server says on a socket when it has
+    /// it.
+    Waiting,
     /// The device fetches them.
     Fetching(FetchingReason),
 }
@@ -36,14 +39,13 @@ pub enum FetchingReason {
     Terminated(TerminationReason),
     /// The server has ended the socket, for a reason that this client does not know.
     TerminatedOtherwise,
-    /// The socket is so old that a new one takes its place.
-    Renewal,
 }
 
 impl fmt::Display for DeliveryMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Live => f.write_str("live: the server sends messages at once"),
+            Self::Waiting => f.write_str("live: the server says at once when this device is approved"),
             Self::Fetching(reason) => write!(f, "fetching: {reason}"),
         }
     }
@@ -70,7 +72,6 @@ impl fmt::Display for FetchingReason {
             Self::TerminatedOtherwise => {
                 f.write_str("the server ends the connection for a reason of its own")
             }
-            Self::Renewal => f.write_str("the connection is renewed"),
         }
     }
 }

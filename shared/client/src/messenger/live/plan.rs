@@ -55,17 +55,16 @@ impl DeliveryPlan {
         self.connect_after(ABSENT_PAUSE_MS);
     }
 
-    /// Notes that the device waits for approval. It connects after the first fetch that succeeds.
-    pub(super) fn note_pending(&mut self) {
-        self.connect_ms = i64::MAX;
+    /// Notes that another socket has taken the place of one that was open for this time.
+    pub(super) fn note_replaced(&mut self, age_ms: i64) {
+        self.count_end(age_ms);
+        self.connect_after(if self.failures == 0 { 0 } else { self.drawn_pause_ms() });
     }
 
     /// Notes that a socket has ended after this time.
     pub(super) fn note_end(&mut self, reason: &FetchingReason, age_ms: i64) {
-        let is_stable = age_ms >= STABLE_AFTER_MS;
-        self.failures = if is_stable { 0 } else { self.failures.saturating_add(1) };
+        self.count_end(age_ms);
         match reason {
-            FetchingReason::Renewal if is_stable => return self.connect_after(0),
             FetchingReason::Terminated(TerminationReason::Replaced) => self.connect_after(ABSENT_PAUSE_MS),
             FetchingReason::Terminated(TerminationReason::TooManyMessages) => {
                 self.connect_after(self.drawn_pause_ms().saturating_add(FLOODED_PAUSE_MS));
@@ -76,11 +75,14 @@ impl DeliveryPlan {
         self.fetch_ms = self.environment.now_ms();
     }
 
+    /// Counts the end of a socket as a failure, unless the socket was open for long.
+    fn count_end(&mut self, age_ms: i64) {
+        let is_stable = age_ms >= STABLE_AFTER_MS;
+        self.failures = if is_stable { 0 } else { self.failures.saturating_add(1) };
+    }
+
     /// Notes that a fetch has succeeded, and that it found nothing if it `is_quiet`.
     pub(super) fn note_fetch(&mut self, is_quiet: bool) {
-        if self.connect_ms == i64::MAX {
-            self.connect_ms = self.environment.now_ms();
-        }
         match is_quiet {
             true => self.note_failed_fetch(),
             false => self.fetch_after(SHORT_FETCH_PAUSE_MS),

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use eko_protocol::activity::activity_type;
+use eko_protocol::frame::TerminationReason;
 use eko_protocol::limits::{MAX_DELIVERED, MAX_FRAME_BYTES};
 use serde_json::{Value, json};
 
@@ -17,6 +18,8 @@ pub const PING_MS: i64 = 9 * 60_000;
 pub const ANSWER_MS: i64 = 30_000;
 /// The age at which a socket is replaced at the latest. API Gateway ends it after two hours.
 pub const RENEWED_AFTER_MS: i64 = 110 * 60_000;
+/// The time after which a device that waits for approval asks again though it has a socket.
+pub const APPROVAL_PAUSE_MS: i64 = 30_000;
 /// The time by which a renewal may be earlier, so that not all devices connect at once.
 const RENEWAL_SPREAD_MS: i64 = 10 * 60_000;
 /// The remaining time of the access token at which another one is sent.
@@ -24,9 +27,9 @@ const AUTHENTICATE_BEFORE_MS: i64 = 45_000;
 /// The least time between two attempts to send another access token.
 const AUTHENTICATE_PAUSE_MS: i64 = 10_000;
 /// The least time between two acknowledgements, and that between two fetches on the socket. A server
-/// takes one frame a second in the long run.
+/// takes one frame a second in the long run. A message waits longer for one before it than a fetch.
 const ACKNOWLEDGE_PAUSE_MS: i64 = 1_500;
-const FETCH_PAUSE_MS: i64 = 5_000;
+const FETCH_PAUSE_MS: i64 = 3_000;
 /// The least time between two looks into the mailbox that the server has asked for.
 const LOOK_PAUSE_MS: i64 = 1_000;
 /// The number of entries that are gathered at most. If there are more, the mailbox is fetched.
@@ -37,8 +40,13 @@ const MOST_TAKEN: usize = 4096;
 /// The state of an open socket.
 pub(super) struct SocketState {
     opened_ms: i64,
-    /// The time at which a new socket takes its place.
-    renew_ms: i64,
+    /// The time at which another socket is to take its place.
+    replace_ms: i64,
+    /// True if the server has said that it goes away.
+    is_going: bool,
+    /// The time at which to ask whether the device was approved, if it waits for that.
+    approval_ms: Option<i64>,
+    asked_ms: i64,
     /// The time of the last frame from the server.
     heard_ms: i64,
     /// The time at which another access token is due.
@@ -91,19 +99,22 @@ pub(super) struct EntryGroup {
 
 impl SocketState {
     /// Returns the state of a socket that was opened now with a token that ends at this time. `Fetch`
-    /// is due.
-    pub(super) fn new(environment: &Environment, token_ends_ms: i64) -> Self {
+    /// is due, or the question for its approval if the device waits.
+    pub(super) fn new(environment: &Environment, token_ends_ms: i64, is_waiting: bool) -> Self {
         let now_ms = environment.now_ms();
         let early =
             i64::from(u16::from_le_bytes(environment.bytes())).saturating_mul(RENEWAL_SPREAD_MS) >> 16;
         Self {
             opened_ms: now_ms,
-            renew_ms: now_ms.saturating_add(RENEWED_AFTER_MS).saturating_sub(early),
+            replace_ms: now_ms.saturating_add(RENEWED_AFTER_MS).saturating_sub(early),
+            is_going: false,
+            approval_ms: is_waiting.then_some(now_ms),
+            asked_ms: i64::MIN,
             heard_ms: now_ms,
             authenticate_ms: token_ends_ms.saturating_sub(AUTHENTICATE_BEFORE_MS),
             last_id: 0,
             unanswered: BTreeMap::new(),
-            fetch_ms: Some(now_ms),
+            fetch_ms: (!is_waiting).then_some(now_ms),
             fetched_ms: i64::MIN,
             look_ms: None,
             looked_ms: i64::MIN,
@@ -142,6 +153,13 @@ impl SocketState {
                 Some(SentRequest::Authenticate) => self.finish(FetchingReason::TokenRefused),
                 Some(SentRequest::Ping) | None => {}
             },
+            ServerFrame::Approval => {
+                let soonest_ms = now_ms.max(self.asked_ms.saturating_add(LOOK_PAUSE_MS));
+                self.approval_ms = self.approval_ms.map(|due_ms| due_ms.min(soonest_ms));
+            }
+            ServerFrame::Terminated(Some(TerminationReason::GoingAway)) => {
+                (self.is_going, self.replace_ms) = (true, now_ms);
+            }
             ServerFrame::Terminated(Some(reason)) => self.finish(FetchingReason::Terminated(reason)),
             ServerFrame::Terminated(None) => self.finish(FetchingReason::TerminatedOtherwise),
             ServerFrame::Unknown => {}
@@ -161,16 +179,56 @@ impl SocketState {
 
     /// Ends the socket. The first reason stays.
     pub(super) fn finish(&mut self, reason: FetchingReason) {
+        let reason = match self.is_going {
+            true => FetchingReason::Terminated(TerminationReason::GoingAway),
+            false => reason,
+        };
         self.end.get_or_insert(reason);
     }
 
-    /// Ends the socket if the server is silent, or if it is old and nothing is on its way.
+    /// Ends the socket if the server is silent.
     pub(super) fn check(&mut self, now_ms: i64) {
         if self.silent_ms().is_some_and(|ms| ms <= now_ms) {
             self.finish(FetchingReason::Silent);
-        } else if self.renew_ms <= now_ms && self.unanswered.is_empty() {
-            self.finish(FetchingReason::Renewal);
         }
+    }
+
+    /// Returns the time at which another socket is to take its place.
+    pub(super) fn replace_ms(&self) -> i64 {
+        self.replace_ms
+    }
+
+    /// True if the socket has brought its backlog, or has said that it is to be fetched over HTTP.
+    pub(super) fn has_backlog(&self) -> bool {
+        self.fetch_ms.is_none() && !self.is_fetching()
+    }
+
+    /// Takes what another socket has brought, and what is not known to be acknowledged there.
+    pub(super) fn take_over(&mut self, mut other: Self) {
+        self.note_known(&other.known.iter().cloned().collect::<Vec<_>>());
+        self.gathered.append(&mut other.gathered);
+        self.approval_ms = self.approval_ms.or(other.approval_ms);
+        if let Some(ms) = other.look_ms {
+            self.look_ms = Some(self.look_ms.map_or(ms, |due_ms| due_ms.min(ms)));
+        }
+        self.taken_entries.extend(other.into_unacknowledged());
+    }
+
+    /// True if the device is to ask whether it was approved.
+    pub(super) fn is_approval_due(&self, now_ms: i64) -> bool {
+        self.approval_ms.is_some_and(|ms| ms <= now_ms)
+    }
+
+    /// Notes that the device has asked whether it was approved.
+    pub(super) fn note_asked(&mut self, now_ms: i64) {
+        self.asked_ms = now_ms;
+        self.approval_ms = Some(now_ms.saturating_add(APPROVAL_PAUSE_MS));
+    }
+
+    /// Notes that the device was approved. `Fetch` is due.
+    pub(super) fn note_joined(&mut self, now_ms: i64) {
+        self.approval_ms = None;
+        self.fetch_ms = Some(now_ms);
     }
 
     /// Returns the reason for which the socket has ended, if it has.
@@ -277,14 +335,28 @@ impl SocketState {
         if self.acknowledgement_ms().is_some_and(|ms| ms <= now_ms) {
             self.acknowledged_ms = now_ms;
             let entries = self.next_acknowledgement();
-            let frame = json!({ "type": activity_type("Delivered"), "object": entries });
-            frames.push(self.send(frame, SentRequest::Delivered(entries), now_ms));
+            frames.push(self.acknowledgement(entries, now_ms));
         }
         let is_pinging = self.unanswered.values().any(|sent| sent.request == SentRequest::Ping);
         if !is_pinging && self.heard_ms.saturating_add(PING_MS) <= now_ms {
             frames.push(self.send(json!({ "type": "Ping" }), SentRequest::Ping, now_ms));
         }
         frames
+    }
+
+    /// Returns the frames that acknowledge everything that was taken, whatever the pause.
+    pub(super) fn last_frames(&mut self, now_ms: i64) -> Vec<String> {
+        let mut frames = Vec::new();
+        while !self.taken_entries.is_empty() {
+            let entries = self.next_acknowledgement();
+            frames.push(self.acknowledgement(entries, now_ms));
+        }
+        frames
+    }
+
+    fn acknowledgement(&mut self, entries: Vec<String>, now_ms: i64) -> String {
+        let frame = json!({ "type": activity_type("Delivered"), "object": entries });
+        self.send(frame, SentRequest::Delivered(entries), now_ms)
     }
 
     /// Takes as many entries to acknowledge as one frame may name.
@@ -329,9 +401,8 @@ impl SocketState {
             return i64::MIN;
         }
         let fetch_ms = self.fetch_ms.filter(|_| !self.is_fetching());
-        let renew_ms = self.unanswered.is_empty().then_some(self.renew_ms);
         let ping_ms = self.unanswered.is_empty().then(|| self.heard_ms.saturating_add(PING_MS));
-        [fetch_ms, self.look_ms, self.acknowledgement_ms(), self.silent_ms(), renew_ms, ping_ms]
+        [fetch_ms, self.look_ms, self.approval_ms, self.acknowledgement_ms(), self.silent_ms(), ping_ms]
             .into_iter()
             .flatten()
             .fold(self.authenticate_ms, i64::min)

@@ -11,6 +11,7 @@ mod changes;
 mod consent;
 mod controls;
 mod crowds;
+mod cuts;
 mod distrust;
 mod doubted;
 mod envelopes;

@@ -5,6 +5,7 @@
 mod interruption;
 mod issuer;
 mod joining;
+mod listening;
 mod mailbox;
 mod new_device;
 mod push;

@@ -13,9 +13,15 @@ fn the_demo_of_two_servers_plays_to_its_end() {
     let (output_text, errors) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{output_text}\n{errors}");
-    for line in
-        ["PartialDelivery", "Reject", "Confirm", "Delivered", "Nothing is left behind", "all as expected"]
-    {
+    for line in [
+        "PartialDelivery",
+        "Reject",
+        "Confirm",
+        "Delivered",
+        "Nothing is left behind",
+        "on its socket",
+        "all as expected",
+    ] {
         assert!(output_text.contains(line), "{line} is missing:\n{output_text}");
     }
 }

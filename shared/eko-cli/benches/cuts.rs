@@ -5,12 +5,7 @@
 //! fails unless the client library shows every message once, in order. Nothing here asserts a time.
 //! `cargo bench -p eko-cli --bench cuts -- 7` draws the cuts by the seed 7.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a panic is a failure"
-)]
+#![expect(clippy::unwrap_used, reason = "a panic is a failure")]
 
 #[path = "../tests/messenger/cuts/cut_scene.rs"]
 mod cut_scene;

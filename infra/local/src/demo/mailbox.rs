@@ -7,8 +7,9 @@ use eko_client::device::{EntryContent, MailboxEntry, OutgoingEnvelope};
 use eko_protocol::activity::ReportKind;
 use eko_protocol::id::EnvelopeId;
 
+use super::listening;
 use super::stage::{DemoStage, Party};
-use super::transcript::short;
+use super::transcript::{MessageWay, short};
 
 /// The longest time that an entry may take. Entries come through a queue, a moment after they were
 /// accepted. One that waits for another server comes after the next try.
@@ -45,7 +46,7 @@ pub(super) async fn only_entry(party: &Party) -> anyhow::Result<MailboxEntry> {
     }
 }
 
-/// Lets a device fetch and acknowledge its message of an envelope.
+/// Lets a device get and acknowledge its message of an envelope: on its socket, or by fetching.
 ///
 /// # Errors
 /// The message is not the one that was sent, or the mailbox is not empty afterwards.
@@ -54,8 +55,24 @@ pub(super) async fn receives(
     party: &Party,
     sent: &OutgoingEnvelope,
 ) -> anyhow::Result<()> {
-    stage.transcript.step(&format!("{} fetches and acknowledges", party.label));
-    let entry = only_entry(party).await?;
+    receives_by(stage, party, sent, MessageWay::Fetch).await
+}
+
+/// Does as [`receives`]. A device that does not listen has a reason to fetch: the `way`.
+pub(super) async fn receives_by(
+    stage: &DemoStage,
+    party: &Party,
+    sent: &OutgoingEnvelope,
+    way: MessageWay,
+) -> anyhow::Result<()> {
+    let is_listening = listening::is_listening(party).await;
+    let entry = if is_listening {
+        stage.transcript.step(&format!("{} gets it on its socket, and acknowledges there", party.label));
+        listening::next_message(party).await?
+    } else {
+        stage.transcript.step(&format!("{} fetches and acknowledges", party.label));
+        only_entry(party).await?
+    };
     let EntryContent::Message(message) = &entry.content else {
         bail!("expected a message, got {}", entry.activity);
     };
@@ -69,7 +86,12 @@ pub(super) async fn receives(
     let (author, from) = (stage.alice.device.actor(), stage.alice.device.address());
     ensure!(message.letter.header.author == author, "expected a message by {author}, got {}", entry.activity);
     ensure!(message.letter.header.from == from, "expected a message from {from}, got {}", entry.activity);
-    party.device.acknowledge(std::slice::from_ref(&entry.address)).await?;
+    if is_listening {
+        listening::acknowledge(party, &entry.address).await?;
+    } else {
+        party.device.acknowledge(std::slice::from_ref(&entry.address)).await?;
+    }
+    stage.transcript.note_arrival(party.label, if is_listening { MessageWay::Socket } else { way });
     is_empty(party).await?;
     stage.transcript.means(&format!(
         "Opaque ciphertext, {} bytes, the very ones that Alice sent. The mailbox is empty again.",
@@ -120,5 +142,7 @@ pub(super) async fn all_empty(stage: &DemoStage) -> anyhow::Result<()> {
     stage
         .transcript
         .means("All empty: every message and every receipt came once, and is gone from the server.");
+    stage.transcript.step("The messages came by these ways");
+    stage.transcript.ways();
     Ok(())
 }

@@ -9,20 +9,26 @@ use eko_protocol::id::DeviceId;
 use super::joining::refused;
 use super::stage::DemoStage;
 use super::taking::KnownDevices;
-use super::{mailbox, push};
+use super::transcript::MessageWay;
+use super::{listening, mailbox, push};
 
-/// Plays scene 3: Alice writes to both of Bob's devices, of which one is woken.
+/// Plays scene 3: Alice writes to both of Bob's devices, of which one listens and one is woken.
 pub(super) async fn to_all(stage: &DemoStage, known: &KnownDevices) -> anyhow::Result<()> {
     let outgoing = envelope(stage, known)?;
+    listening::begin(stage, &stage.phone).await?;
     let subscription = push::subscribe(stage, &stage.tablet).await?;
     stage.transcript.step("Alice's phone sends one envelope for both");
     accepted(stage.alice.device.send(&outgoing).await?)?;
     stage.transcript.means("Accepted: it covers Bob's device set, and is queued for each device.");
     mailbox::receives(stage, &stage.phone, &outgoing).await?;
-    if let Some(subscription) = subscription {
-        push::is_woken(stage, &stage.tablet, subscription).await?;
-    }
-    mailbox::receives(stage, &stage.tablet, &outgoing).await?;
+    let way = match subscription {
+        Some(subscription) => {
+            push::is_woken(stage, &stage.tablet, subscription).await?;
+            MessageWay::Push
+        }
+        None => MessageWay::Fetch,
+    };
+    mailbox::receives_by(stage, &stage.tablet, &outgoing, way).await?;
     mailbox::receipt(stage, &outgoing.id).await?;
     to_nobody(stage, known).await
 }

@@ -6,8 +6,10 @@ use eko_client::device::TakenPackages;
 use eko_client::{ClientError, Device, DeviceKeys, Environment, HttpTransport, KeyCounts, TransportError};
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
+use tokio::sync::Mutex;
 
 use super::issuer::TrustedIssuer;
+use super::listening::PartySocket;
 use super::recording::RecordingTransport;
 use super::transcript::Transcript;
 
@@ -23,6 +25,10 @@ pub(super) struct Party {
     pub(super) device: Device<RecordingTransport>,
     /// The issuer where its user signs in.
     pub(super) issuer: TrustedIssuer,
+    /// The address of its server's sockets.
+    pub(super) live: Option<String>,
+    /// Its socket, if it listens.
+    pub(super) socket: Mutex<PartySocket>,
 }
 
 /// The servers, their issuers, and the devices.
@@ -87,7 +93,13 @@ impl DemoStage {
             // The demo's two servers are on this machine.
             let servers = [hers, his].map(|server| server.capabilities.origin.clone());
             let device = device.with_local_servers(servers.into());
-            anyhow::Ok(Party { label, device: device.with_name(name), issuer: home.issuer.clone() })
+            anyhow::Ok(Party {
+                label,
+                device: device.with_name(name),
+                issuer: home.issuer.clone(),
+                live: home.capabilities.live.clone(),
+                socket: Mutex::default(),
+            })
         };
         Ok(Self {
             alice: party(hers, &alice, "Alice's phone", "phone")?,
@@ -143,6 +155,12 @@ impl FoundServer {
             &capabilities,
         )
         .await?;
+        // Sockets are at the server's own host, or elsewhere at their public address.
+        let own = capabilities.origin.as_str().split_once("://").map_or("", |(_, host)| host);
+        let is_elsewhere = capabilities.live.as_ref().is_some_and(|live| {
+            live.split_once("://").is_none_or(|(_, rest)| rest.split('/').next() != Some(own))
+        });
+        let transport = if is_elsewhere { transport.with_sockets(HttpTransport::new()?) } else { transport };
         Ok(Self { transport, capabilities, issuer })
     }
 

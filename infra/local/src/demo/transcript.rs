@@ -1,5 +1,6 @@
 //! The transcript that the demo prints. It also knows the place of a failure.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,7 +36,20 @@ struct Inner {
     step: String,
     /// The requests that are not printed yet. Equal requests in a row become one line.
     unprinted: Vec<RequestLine>,
+    /// The numbers of messages that came, by device and way.
+    arrivals: BTreeMap<&'static str, BTreeMap<MessageWay, u32>>,
     last: Option<String>,
+}
+
+/// The way by which a message came to a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum MessageWay {
+    /// On the socket of the device.
+    Socket,
+    /// The device was woken by a push, and fetched.
+    Push,
+    /// The device fetched.
+    Fetch,
 }
 
 /// A request, and the number of times that it was sent in a row.
@@ -104,6 +118,22 @@ impl Transcript {
         }
     }
 
+    /// Counts a message that has come to a device.
+    pub(super) fn note_arrival(&self, label: &'static str, way: MessageWay) {
+        let mut inner = self.inner();
+        let count = inner.arrivals.entry(label).or_default().entry(way).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// Prints by which way the messages came to each device.
+    pub(super) fn ways(&self) {
+        let arrivals = self.inner().arrivals.clone();
+        for (label, ways) in arrivals {
+            let ways: Vec<_> = ways.iter().map(|(way, count)| format!("{count} {}", way.words())).collect();
+            self.means(&format!("{label}: {}", ways.join(", ")));
+        }
+    }
+
     /// Returns an error with its place and the last answer.
     pub(super) fn failure(&self, error: anyhow::Error) -> anyhow::Error {
         let mut inner = self.inner();
@@ -124,6 +154,17 @@ impl Transcript {
         let inner = self.inner();
         let text = format!("{} requests, all as expected, in {} ms", inner.requests, took.as_millis());
         print(&format!("\n{}", inner.paint(GREEN, &text)));
+    }
+}
+
+impl MessageWay {
+    /// Returns the way in words that follow a number of messages.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Socket => "on its socket",
+            Self::Push => "fetched after a push",
+            Self::Fetch => "fetched",
+        }
     }
 }
 

@@ -86,7 +86,8 @@ impl CutScene {
         for account in &accounts {
             account.assert_in_order();
         }
-        let messages = played.expect("the scene does not end");
+        assert!(played.is_ok(), "the scene does not end");
+        let messages = played.unwrap();
         for account in &accounts {
             assert!(account.messenger.receive().await.unwrap().messages.is_empty(), "nothing comes again");
         }

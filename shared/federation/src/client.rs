@@ -54,6 +54,9 @@ use crate::network::Network;
 /// The maximum number of redirects that one fetch follows.
 pub const MAX_REDIRECTS: usize = 3;
 
+/// The port of an https URL that names none.
+const HTTPS_PORT: u16 = 443;
+
 /// The maximum size of a header section in bytes. hyper reads at most 100 fields.
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 

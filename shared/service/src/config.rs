@@ -81,8 +81,8 @@ impl std::fmt::Debug for FederationConfig {
 pub struct PushConfig {
     /// `VAPID_CONTACT`: the operator's address, by which push services can complain.
     pub contact: Contact,
-    /// `PUSH_ALLOW`: the hosts of push services that may be at private addresses, with commas
-    /// between.
+    /// `PUSH_ALLOW`: the hosts of push services that may be at private addresses, each with a port
+    /// or without, with commas between.
     pub private: PrivateHosts,
 }
 

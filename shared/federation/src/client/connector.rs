@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower::{BoxError, Service};
 
-use super::{FetchError, GuardRefusal, PrivateHosts, UrlPolicy};
+use super::{FetchError, GuardRefusal, HTTPS_PORT, PrivateHosts, UrlPolicy};
 use crate::address_guard::is_public;
 use crate::network::Network;
 
@@ -111,12 +111,12 @@ async fn dial(
     // only, and only to names of this machine.
     let loopback = uri.scheme() == Some(&Scheme::HTTP);
     let host = uri.host().unwrap_or_default();
+    let port = uri.port_u16().unwrap_or(if loopback { 80 } else { HTTPS_PORT });
     let reach = match loopback {
         true => Reach::Loopback,
-        false if private.contains(host) => Reach::Everywhere,
+        false if private.contains(host, port) => Reach::Everywhere,
         false => Reach::Public,
     };
-    let port = uri.port_u16().unwrap_or(if loopback { 80 } else { 443 });
     let authority = uri.authority().map_or(host, |authority| authority.as_str());
     let unreachable = |reason: String| FetchError::Unreachable { host: authority.to_owned(), reason };
     let unresolvable = |reason: String| FetchError::Unresolvable { host: authority.to_owned(), reason };

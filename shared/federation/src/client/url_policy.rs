@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-use super::{GuardRefusal, PrivateHosts};
+use super::{GuardRefusal, HTTPS_PORT, PrivateHosts};
 
 /// The maximum length of a URL in bytes.
 pub const MAX_URL_BYTES: usize = 2048;
@@ -74,7 +74,7 @@ impl UrlPolicy {
             return Err(GuardRefusal::Credentials { host: host.to_string() });
         }
         match url.scheme() {
-            "https" if private.contains(&host.to_string()) => {}
+            "https" if private.contains(&host.to_string(), url.port().unwrap_or(HTTPS_PORT)) => {}
             "https" => check_public_name(&host)?,
             "http" if self.allows_http_to(&host) => {}
             scheme => {
@@ -227,14 +227,18 @@ mod tests {
 
     #[test]
     fn a_private_host_may_have_any_name_but_no_other_scheme() {
-        let private = PrivateHosts::list("push.lan, intranet,10.0.0.1").unwrap();
+        let private = PrivateHosts::list("push.lan, intranet:443,10.0.0.1").unwrap();
         for good in ["https://push.lan/1", "https://PUSH.lan:8443/", "https://intranet/", "https://10.0.0.1/"]
         {
             assert!(STRICT.read_exempt(good, &private).is_ok(), "{good}");
         }
-        for bad in
-            ["http://push.lan/", "https://u@push.lan/", "https://x.push.lan.local/", "https://10.0.0.2/"]
-        {
+        for bad in [
+            "http://push.lan/",
+            "https://u@push.lan/",
+            "https://x.push.lan.local/",
+            "https://10.0.0.2/",
+            "https://intranet:8443/",
+        ] {
             assert!(STRICT.read_exempt(bad, &private).is_err(), "{bad}");
         }
     }

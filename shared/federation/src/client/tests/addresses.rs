@@ -55,10 +55,13 @@ async fn a_host_that_the_operator_names_may_be_inside() {
     let world = TestInternet::new();
     world.site("push.lan", "10.0.0.7", |_| ok(ACTIVITY_JSON, "inside")).await;
     world.net.name("evil.lan", &["10.0.0.7"]);
-    let client = world.client_exempting(false, PrivateHosts::list("push.lan").unwrap());
+    let client = world.client_exempting(false, PrivateHosts::list("push.lan:443").unwrap());
     let request = |url: &str| Request::post(url).body(Bytes::new()).unwrap();
     let answer = client.send(request("https://push.lan/1"), &PATIENT).await.unwrap();
     assert_eq!(answer.read().await.into_body().unwrap(), "inside");
+    // A port that is named must match.
+    let refused = client.send(request("https://push.lan:8443/1"), &PATIENT).await.unwrap_err();
+    assert_eq!(refused.to_string(), "push.lan:8443 has no public address");
     let refused = client.send(request("https://evil.lan/"), &PATIENT).await.unwrap_err();
     assert_eq!(refused.to_string(), "evil.lan has no public address");
     let strict = error(get(&world.client(false), "https://push.lan/1").await);

@@ -27,6 +27,7 @@ use eko_protocol::address::UserName;
 use eko_protocol::id::{DeviceId, EntryKey, EnvelopeId};
 use eko_protocol::letter::Letter;
 use eko_protocol::limits::MAX_PAGE_ENTRIES;
+use futures_util::future::join_all;
 use serde_json::Value;
 
 use crate::attribute::{Item, ReadItem, b, corrupt, n, s};
@@ -294,15 +295,15 @@ impl Store {
 
     /// Deletes entries of a device's mailbox. Entries that are not there are no error.
     ///
-    /// One BatchWriteItem for each 25; each entry costs its own size in write units.
+    /// One BatchWriteItem for each 25, all at once; each entry costs its own size in write units.
     ///
     /// # Errors
     /// The table is out of reach. Some of the entries may be deleted then.
     pub async fn delete_entries(&self, device: DeviceAddress<'_>, entries: &[EntryKey]) -> Result<()> {
-        for batch in entries.chunks(BATCH_WRITES) {
-            self.batch_delete(batch.iter().map(|entry| key::entry(device, entry).item()).collect()).await?;
-        }
-        Ok(())
+        let batches = entries.chunks(BATCH_WRITES).map(|batch| {
+            self.batch_delete(batch.iter().map(|entry| key::entry(device, entry).item()).collect())
+        });
+        join_all(batches).await.into_iter().collect()
     }
 }
 

@@ -116,6 +116,29 @@ async fn an_acknowledgement_of_many_entries() {
     world.deliver().await;
 }
 
+/// Receipts need no more than to be deleted: one frame or request for up to a hundred of them.
+#[tokio::test]
+async fn an_acknowledgement_of_many_receipts() {
+    let world = World::live().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    for _ in 0..30 {
+        world.send(&alice, &[&bob]).await;
+    }
+    world.deliver().await;
+    world.confirm(&bob).await;
+    world.deliver().await;
+    let receipts = alice.fetch().await.unwrap().entries.into_iter().map(|entry| entry.address);
+    let receipts: Vec<String> = receipts.collect();
+    assert_eq!(receipts.len(), 30);
+    let mut socket = world.connect(&alice).await.unwrap();
+    world.calls.reset();
+    socket.say(&json!({ "type": "Delivered", "object": receipts })).await;
+    assert_eq!(world.calls.made(), ["UpdateItem", "BatchGetItem", "BatchWriteItem", "BatchWriteItem"]);
+    // Both deletions run at once.
+    assert_eq!(world.calls.rounds(), 3);
+    assert_eq!(alice.fetch().await.unwrap().entries, []);
+}
+
 #[tokio::test]
 async fn a_take_of_one_device() {
     let (world, alice, bob) = alice_and_bob().await;
@@ -202,6 +225,22 @@ async fn a_later_page_of_a_mailbox() {
     // reads no further.
     assert_eq!(made, ["GetItem", "Query"]);
     assert_eq!(world.calls.rounds(), 1);
+}
+
+/// A device that waits for approval is charged instead of its account, which gets back what was
+/// counted.
+#[tokio::test]
+async fn a_socket_of_a_device_that_waits() {
+    let world = World::live().await;
+    let bob = world.user("bob").await;
+    let waiting = world.pending(&bob, "two").await;
+    world.deliver().await;
+    world.calls.reset();
+    world.connect(&waiting).await.map(drop).unwrap();
+    let mut made = world.calls.made();
+    made[..4].sort();
+    assert_eq!(made, ["GetItem", "UpdateItem", "UpdateItem", "UpdateItem", "PutItem", "UpdateItem"]);
+    assert_eq!(world.calls.rounds(), 4);
 }
 
 /// The calls of a server with sockets: a send and a fetch make the same calls, and a delivery makes
@@ -292,6 +331,7 @@ async fn a_message_to_sockets() {
     );
     world.calls.reset();
     bob.logout().await.unwrap();
-    assert_eq!(world.calls.made(), ["GetItem", "UpdateItem", "TransactWriteItems", "SendMessageBatch"]);
+    // The session and the subscription end together.
+    assert_eq!(world.calls.made(), ["GetItem", "TransactWriteItems", "SendMessageBatch"]);
     world.deliver().await;
 }

@@ -5,7 +5,6 @@ use axum::response::{IntoResponse, Response};
 use eko_protocol::frame::TerminationReason;
 use eko_service::body::{JsonBody, SmallBody};
 use eko_service::{AppState, Problem, respond};
-use eko_store::device::DeviceAddress;
 use http::StatusCode;
 
 use crate::tokens::{RefreshRequest, RefreshToken};
@@ -14,8 +13,9 @@ use crate::tokens::{RefreshRequest, RefreshToken};
 /// answer is 204, also if the token is not valid (RFC 7009, section 2.2).
 ///
 /// The device stays in the device set. Its access token is good until it expires; its sockets end.
-/// It gets no pushes from then on, and its subscription is removed. One GetItem, one UpdateItem,
-/// one transaction, and the call of [`order_hang_up`](eko_messaging::Messaging::order_hang_up).
+/// It gets no pushes from then on, and has no subscription. One GetItem, one transaction, and the
+/// call of [`order_hang_up`](eko_messaging::Messaging::order_hang_up). If the process dies before
+/// that, and the device does not log out again, its sockets end with the access token.
 pub(crate) async fn log_out(
     State(state): State<AppState>,
     JsonBody(body): SmallBody,
@@ -26,7 +26,6 @@ pub(crate) async fn log_out(
     if let Some(session) = state.store().session(&hash, state.now_ms()).await?
         && state.store().end_family(&session).await?
     {
-        state.store().unsubscribe(DeviceAddress::new(&session.user, &session.device)).await?;
         let reason = TerminationReason::TokenExpired;
         state.messaging().order_hang_up(&session.user, vec![session.device], reason).await?;
     }

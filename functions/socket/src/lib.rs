@@ -49,7 +49,14 @@ pub async fn handle(state: AppState, event: SocketEvent) -> SocketAnswer {
     }
 }
 
-/// Tells a connection that a frame is refused.
+/// Returns the frame that says that a frame is refused, and logs the problem.
+fn problem_frame(state: &AppState, request: &str, id: Option<&str>, problem: &Problem) -> String {
+    problem.log(request, "FRAME", "");
+    let type_url = state.origin().problem(problem.kind().slug);
+    frame::problem(id, problem.body(&type_url, &state.random_uuid())).to_string()
+}
+
+/// Tells a connection of which it is not known whose it is that a frame is refused.
 async fn refuse(
     state: &AppState,
     connection: &ConnectionId,
@@ -57,10 +64,8 @@ async fn refuse(
     id: Option<&str>,
     problem: &Problem,
 ) {
-    problem.log(request, "FRAME", "");
-    let type_url = state.origin().problem(problem.kind().slug);
-    let document = problem.body(&type_url, &state.random_uuid());
-    state.messaging().post_to(connection, &frame::problem(id, document).to_string()).await;
+    let frame = problem_frame(state, request, id, problem);
+    state.messaging().post_to(connection, &frame).await;
 }
 
 /// Ends a connection that is not known, so that its client connects again.

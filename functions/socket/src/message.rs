@@ -1,5 +1,7 @@
 //! `$default`: the frames of a device.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use eko_messaging::live::SocketUse;
 use eko_protocol::Invalid;
 use eko_protocol::frame::{self, ClientFrame, FrameRequest, TerminationReason};
@@ -8,7 +10,7 @@ use eko_service::caller::Caller;
 use eko_service::{AppState, Problem, delivered};
 use eko_store::live::{ConnectionId, Socket};
 
-use crate::{end_unknown, refuse};
+use crate::{end_unknown, problem_frame, refuse};
 
 /// Answers a message. Whatever it is, the device is told what becomes of it, as far as there is
 /// anything to tell.
@@ -28,7 +30,8 @@ pub(crate) async fn answer(
         }
         Ok(SocketUse::Flooded(socket)) => {
             let what = "too many frames on this socket";
-            refuse(state, connection, request, id, &Problem::TooMany { retry_after: 60, what }).await;
+            let frame = problem_frame(state, request, id, &Problem::TooMany { retry_after: 60, what });
+            state.messaging().post(&socket, &[frame]).await;
             return state.messaging().end_sockets(&[socket], TerminationReason::TooManyMessages).await;
         }
         Ok(SocketUse::Unknown) => return end_unknown(state, connection).await,
@@ -43,7 +46,8 @@ pub(crate) async fn answer(
             state.messaging().post(&socket, &frames).await;
         }
         Err(problem) => {
-            refuse(state, connection, request, id, &problem).await;
+            let frame = problem_frame(state, request, id, &problem);
+            state.messaging().post(&socket, &[frame]).await;
             if matches!(problem, Problem::DeviceRevoked) {
                 state.messaging().end_sockets(&[socket], TerminationReason::DeviceRevoked).await;
             }
@@ -55,7 +59,8 @@ pub(crate) async fn answer(
 fn read(body: &str, is_binary: bool) -> (Option<String>, Result<FrameRequest, Problem>) {
     if is_binary {
         let detail = "a frame is a text message".to_owned();
-        return (None, Err(Problem::from(JsonError::NotJson(detail))));
+        let id = STANDARD.decode(body).ok().and_then(|bytes| frame::id_of(&bytes));
+        return (id, Err(Problem::from(JsonError::NotJson(detail))));
     }
     match ClientFrame::parse(body.as_bytes()) {
         Ok(ClientFrame { id, request }) => (id, Ok(request)),

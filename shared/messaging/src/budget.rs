@@ -6,7 +6,9 @@
 
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::envelope::Create;
+use eko_protocol::limits::MAX_WAITING_CONNECTS;
 use eko_store::budget::{Allowance, BudgetSender, BudgetSite, Charge, ChargeOutcome, Measure, UsedUp};
+use eko_store::device::DeviceAddress;
 use eko_store::inbound::site;
 
 use crate::{Messaging, MessagingError, Refusal, Result};
@@ -90,6 +92,11 @@ impl Messaging {
     /// Returns the charge of a request to another server to the account that causes it.
     pub(crate) fn request_charge(&self, user: &UserName) -> Charge {
         self.charge_of_account(user, 0)
+    }
+
+    /// Returns the charge of a socket to the device that opens it while it waits for approval.
+    pub(crate) fn waiting_charge(&self, device: DeviceAddress<'_>) -> Charge {
+        Charge::to_waiting_device(device, MAX_WAITING_CONNECTS, self.now_ms())
     }
 
     fn charge_of_account(&self, user: &UserName, bytes: u64) -> Charge {
@@ -182,6 +189,7 @@ fn text(used_up: UsedUp) -> &'static str {
         UsedUp::Recipient(Measure::Envelopes) => "too many envelopes to this recipient in this minute",
         UsedUp::Recipient(Measure::Bytes) => "too many bytes to this recipient in this minute",
         UsedUp::Account(Measure::Envelopes) => "too many envelopes from your account in this minute",
+        UsedUp::WaitingSockets => "too many sockets of a device that waits for approval in this minute",
         UsedUp::SiteReports => "too many reports from your server's domain to this user in this minute",
         UsedUp::Reports => "too many reports from other servers to this user in this minute",
         UsedUp::Unknown => "too many envelopes or bytes in this minute",

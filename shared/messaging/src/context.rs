@@ -12,6 +12,9 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 /// A source of cryptographically secure random bytes. Fills the buffer.
 pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 
+/// The most by which the clocks of two functions differ, in milliseconds.
+pub(crate) const CLOCKS_MS: i64 = 1_000;
+
 /// The limits that an operator may set. The environment variables are those of
 /// `eko_service::config`.
 #[derive(Clone, Debug, PartialEq, Eq)]

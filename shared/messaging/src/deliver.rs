@@ -5,16 +5,33 @@
 //! Entries have the same keys each time, so a message that is delivered twice changes nothing.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use eko_store::StoreError;
 use eko_store::deliveries::{Delivery, ReportDelivery};
-use eko_store::fill::MailboxSender;
+use eko_store::erasure::Erasure;
+use eko_store::fill::{MailboxCount, MailboxSender};
+use eko_store::live::LiveOrder;
 use eko_store::mailbox::{AddressedEntry, Entry, EntryContent};
-use futures_util::FutureExt as _;
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use crate::live::Notified;
 use crate::{Messaging, QueueMessage};
+
+/// The longest time for the posts of one batch to sockets. It leaves most of the time of the function
+/// `deliver` to the mailboxes.
+const POSTS_TIME: Duration = Duration::from_secs(2);
+
+/// An order that the queue brings beside entries.
+enum DeliverOrder {
+    /// To erase devices.
+    Erase(Erasure),
+    /// To count a mailbox.
+    Count(MailboxCount),
+    /// To do something about sockets.
+    Live(LiveOrder),
+}
 
 impl Messaging {
     /// Delivers a batch. Returns the ids of the messages that failed.
@@ -24,7 +41,8 @@ impl Messaging {
     /// calls of `notify`: one BatchGetItem on a server with sockets or pushes, and a post for each
     /// entry of a device that has a socket; and those of [`order_pushes`](Self::order_pushes).
     /// Erasures, counts and orders about sockets follow the entries, side by side, one step of
-    /// each.
+    /// each. All posts together have two seconds. A socket that has not taken an entry by then is
+    /// told to fetch, and an order that is not carried out by then comes back.
     pub async fn deliver(&self, batch: &[QueueMessage]) -> Vec<String> {
         let mut failed: BTreeSet<&str> = BTreeSet::new();
         let mut entries: Vec<AddressedEntry> = Vec::new();
@@ -35,15 +53,15 @@ impl Messaging {
                 Ok(Delivery::Letter(letter)) => Ok(letter.entries()),
                 Ok(Delivery::Report(report)) => self.report_entries(report).await,
                 Ok(Delivery::Erase(erasure)) => {
-                    orders.push((message, self.erase(erasure).boxed()));
+                    orders.push((message, DeliverOrder::Erase(erasure)));
                     continue;
                 }
                 Ok(Delivery::Count(count)) => {
-                    orders.push((message, self.count(count).boxed()));
+                    orders.push((message, DeliverOrder::Count(count)));
                     continue;
                 }
                 Ok(Delivery::Live(order)) => {
-                    orders.push((message, self.carry_out(order).boxed()));
+                    orders.push((message, DeliverOrder::Live(order)));
                     continue;
                 }
                 Err(error) => Err(error),
@@ -63,7 +81,8 @@ impl Messaging {
         let indexed = entries.iter().enumerate().filter(|(index, _)| !unwritten.contains(index));
         let written: Vec<&AddressedEntry> = indexed.map(|(_, entry)| entry).collect();
         self.order_counts(written.iter().copied()).await;
-        let told = match self.notify(&written).await {
+        let deadline = Instant::now() + POSTS_TIME;
+        let told = match self.notify(&written, deadline).await {
             Ok(Notified { live, taken }) => self.order_pushes(&written, &live, &taken).await,
             Err(error) => Err(error),
         };
@@ -73,7 +92,12 @@ impl Messaging {
         }
         failed.extend(unwritten.into_iter().filter_map(|entry| sources.get(entry)));
         let (messages, orders): (Vec<&QueueMessage>, Vec<_>) = orders.into_iter().unzip();
-        for (message, done) in messages.into_iter().zip(join_all(orders).await) {
+        let carried_out = orders.into_iter().map(async |order| match order {
+            DeliverOrder::Erase(erasure) => self.erase(erasure, deadline).await,
+            DeliverOrder::Count(count) => self.count(count).await,
+            DeliverOrder::Live(order) => self.carry_out(order, deadline).await,
+        });
+        for (message, done) in messages.into_iter().zip(join_all(carried_out).await) {
             if let Err(error) = done {
                 tracing::error!(message = message.id, %error, "an order is not carried out");
                 failed.insert(&message.id);

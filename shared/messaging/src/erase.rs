@@ -11,6 +11,7 @@ use eko_protocol::id::DeviceId;
 use eko_store::StoreError;
 use eko_store::device::DeviceAddress;
 use eko_store::erasure::{Erasure, ErasurePass};
+use tokio::time::Instant;
 
 use crate::{Messaging, Result};
 
@@ -50,7 +51,7 @@ impl Messaging {
         Ok(self.store().queue_erasure(erasure, ORDER_SECONDS).await?)
     }
 
-    /// Does the next step of an erasure and queues the one after it.
+    /// Does the next step of an erasure and queues the one after it. Sockets end until `deadline`.
     ///
     /// The first step finds out by [`revoked_among`](eko_store::Store::revoked_among) which
     /// devices were revoked, and drops the others: a revocation stays for ever, so no later step
@@ -64,8 +65,12 @@ impl Messaging {
     ///
     /// # Errors
     /// The next step could not be queued, or too many steps have failed.
-    pub(crate) async fn erase(&self, erasure: Erasure) -> std::result::Result<(), StoreError> {
-        match self.erase_step(erasure.clone()).await {
+    pub(crate) async fn erase(
+        &self,
+        erasure: Erasure,
+        deadline: Instant,
+    ) -> std::result::Result<(), StoreError> {
+        match self.erase_step(erasure.clone(), deadline).await {
             Ok(None) => Ok(()),
             Ok(Some((next, delay_seconds))) => self.store().queue_erasure(next, delay_seconds).await,
             Err(error) if erasure.failures >= MOST_FAILURES => Err(error),
@@ -83,13 +88,14 @@ impl Messaging {
     async fn erase_step(
         &self,
         mut erasure: Erasure,
+        deadline: Instant,
     ) -> std::result::Result<Option<(Erasure, i32)>, StoreError> {
         erasure.failures = 0;
         if erasure.pass == ErasurePass::Ordered {
             erasure.devices = self.store().revoked_among(&erasure.user, erasure.devices).await?;
             // A socket may have been registered since the revocation ended the others.
             let reason = TerminationReason::DeviceRevoked;
-            self.hang_up(&erasure.user, &erasure.devices, i64::MAX, reason).await?;
+            self.hang_up(&erasure.user, &erasure.devices, i64::MAX, reason, deadline).await?;
             erasure.pass = ErasurePass::First;
         }
         if let Some(device) = erasure.devices.first() {

@@ -34,6 +34,8 @@ pub enum Refusal {
     DevicePending,
     /// The calling device has been revoked, or was never there.
     DeviceRevoked,
+    /// The calling device has signed out.
+    SignedOut,
     /// A budget is spent.
     OverBudget {
         /// The time until the budget is full again, in seconds.

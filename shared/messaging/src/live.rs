@@ -14,47 +14,73 @@ mod entry;
 mod notify;
 mod orders;
 
+use std::time::Duration;
+
 use eko_protocol::frame::{self, TerminationReason};
-use eko_store::live::{ConnectionId, LiveOrder, Socket};
+use eko_store::live::{Behind, ConnectionId, LiveOrder, Socket};
 use eko_store::sockets::PostOutcome;
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use crate::Messaging;
+use crate::context::CLOCKS_MS;
 
 pub use connect::SocketUse;
 pub use entry::entry_activity;
 pub(crate) use notify::Notified;
 
-/// The time before a device is told to fetch because a frame could not be posted, in seconds. It is
-/// four times as long after each failure.
-const ANNOUNCE_SECONDS: i32 = 5;
+/// The time before a device is told to fetch because a frame could not be posted, in milliseconds. It
+/// is four times as long after each further failure.
+const ANNOUNCE_MS: i64 = 5_000;
+
+/// The number of failures in a row after which a device is not told to fetch any more, but its
+/// connection is closed: after about seven minutes.
+const MOST_FAILURES: u32 = 4;
+
+/// The time after an announcement in which another failure belongs to the same row, in milliseconds.
+const SAME_ROW_MS: i64 = 60_000;
 
 /// The time after which a connection is established, in milliseconds, if it ever is. Lambda ends
 /// the function sooner.
 const ESTABLISHED_MS: i64 = 15_000;
 
+/// The longest time for the posts that answer one event of a socket.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// Returns what a call to a connection comes to before a deadline. `None` if it does not, or if the
+/// deadline has passed.
+async fn in_time<T>(deadline: Instant, call: impl Future<Output = T>) -> Option<T> {
+    if Instant::now() >= deadline {
+        return None;
+    }
+    tokio::time::timeout_at(deadline, call).await.ok()
+}
+
 impl Messaging {
     /// Posts frames to a socket, one after another. Returns the number of those that were taken.
     ///
     /// One PostToConnection for each. After the first one that fails, no other is posted. A socket
-    /// that is gone is removed, unless it is new: one UpdateItem and one BatchWriteItem. Otherwise
-    /// one SendMessageBatch orders that the device is told to fetch. Failures of these are only
-    /// logged, because the mailbox has everything.
+    /// that is gone ends, unless it is new: one DeleteConnection, one UpdateItem and one
+    /// BatchWriteItem. Otherwise one SendMessageBatch orders that the device is told to fetch, and
+    /// one UpdateItem notes that, unless it is ordered. Failures of these are only logged, because
+    /// the mailbox has everything.
     pub async fn post(&self, socket: &Socket, frames: &[String]) -> usize {
+        self.post_until(socket, frames, Instant::now() + ANSWER_TIME).await
+    }
+
+    /// Does as [`post`](Self::post) until a deadline. A frame that is not taken by then has failed.
+    async fn post_until(&self, socket: &Socket, frames: &[String], deadline: Instant) -> usize {
         let Some(sockets) = self.store().sockets() else { return 0 };
         for (taken, frame) in frames.iter().enumerate() {
-            match sockets.post(&socket.connection, frame).await {
+            let posted = in_time(deadline, sockets.post(&socket.connection, frame)).await;
+            match posted.unwrap_or(PostOutcome::Failed) {
                 PostOutcome::Sent => {}
                 PostOutcome::Gone => {
-                    // A connection that is being established answers as one that is gone. Its
-                    // device fetches then, and finds what is in the mailbox by now.
-                    if self.now_ms().saturating_sub(socket.opened_ms) >= ESTABLISHED_MS {
-                        self.forget(std::slice::from_ref(socket)).await;
-                    }
+                    self.end_gone(socket, deadline).await;
                     return taken;
                 }
                 PostOutcome::Busy | PostOutcome::Failed => {
-                    self.order_announcement(socket, 0).await;
+                    self.fall_behind(socket, deadline).await;
                     return taken;
                 }
             }
@@ -62,7 +88,7 @@ impl Messaging {
         frames.len()
     }
 
-    /// Posts one frame to a connection, whether or not it is known whose it is.
+    /// Posts one frame to a connection of which it is not known whose it is.
     pub async fn post_to(&self, connection: &ConnectionId, frame: &str) {
         if let Some(sockets) = self.store().sockets() {
             sockets.post(connection, frame).await;
@@ -75,15 +101,38 @@ impl Messaging {
     /// UpdateItem and one BatchWriteItem. Failures are only logged: a connection that stays gets
     /// nothing any more.
     pub async fn end_sockets(&self, ended: &[Socket], reason: TerminationReason) {
-        join_all(ended.iter().map(|socket| self.hang_up_on(&socket.connection, reason))).await;
-        self.forget(ended).await;
+        self.end_until(ended, reason, Instant::now() + ANSWER_TIME).await;
     }
 
-    /// Tells a connection why it ends, and closes it.
+    /// Does as [`end_sockets`](Self::end_sockets) until a deadline. A socket whose connection could
+    /// not be closed by then stays registered. Returns true if there is none.
+    async fn end_until(&self, ended: &[Socket], reason: TerminationReason, deadline: Instant) -> bool {
+        let end = async |socket: &Socket| {
+            let told = in_time(deadline, self.hang_up_on(&socket.connection, reason)).await;
+            told.map(|()| socket.clone())
+        };
+        let closed: Vec<Socket> = join_all(ended.iter().map(end)).await.into_iter().flatten().collect();
+        self.forget(&closed).await;
+        closed.len() == ended.len()
+    }
+
+    /// Tells a connection why it ends, and closes it. One that answers as if it were gone is closed
+    /// all the same: it may be there.
     pub async fn hang_up_on(&self, connection: &ConnectionId, reason: TerminationReason) {
         let Some(sockets) = self.store().sockets() else { return };
-        if sockets.post(connection, &frame::terminated(reason).to_string()).await != PostOutcome::Gone {
-            sockets.close(connection).await;
+        sockets.post(connection, &frame::terminated(reason).to_string()).await;
+        sockets.close(connection).await;
+    }
+
+    /// Ends a socket whose connection has answered as one that is gone. One that is being established
+    /// answers so too. It stays: its device fetches when it is connected, and finds what is in the
+    /// mailbox by now. An older one is closed, so that its client notices if it is there.
+    async fn end_gone(&self, socket: &Socket, deadline: Instant) {
+        let Some(sockets) = self.store().sockets() else { return };
+        if self.now_ms().saturating_sub(socket.opened_ms) >= ESTABLISHED_MS
+            && in_time(deadline, sockets.close(&socket.connection)).await.is_some()
+        {
+            self.forget(std::slice::from_ref(socket)).await;
         }
     }
 
@@ -96,12 +145,38 @@ impl Messaging {
         }
     }
 
-    /// Orders that a device is told to fetch.
-    async fn order_announcement(&self, socket: &Socket, failures: u32) {
+    /// Notes that a frame could not be posted. Its device is told to fetch later. Does nothing if
+    /// that is ordered already.
+    async fn fall_behind(&self, socket: &Socket, deadline: Instant) {
+        let now_ms = self.now_ms();
+        let failures = match socket.behind {
+            Some(Behind { until_ms, .. }) if until_ms > now_ms.saturating_add(CLOCKS_MS) => return,
+            Some(Behind { until_ms, failures }) if until_ms.saturating_add(SAME_ROW_MS) > now_ms => failures,
+            _ => 0,
+        };
+        self.announce_later(socket, failures.saturating_add(1), deadline).await;
+    }
+
+    /// Orders that a device is told to fetch, after so many failures in a row. After too many, its
+    /// connection is closed: the device connects again, and fetches.
+    ///
+    /// The order is queued before it is noted, so that nobody relies on one that is not there.
+    async fn announce_later(&self, socket: &Socket, failures: u32, deadline: Instant) {
+        if failures > MOST_FAILURES {
+            let ended = std::slice::from_ref(socket);
+            self.end_until(ended, TerminationReason::GoingAway, deadline).await;
+            return;
+        }
+        let delay_ms = ANNOUNCE_MS.saturating_mul(4_i64.saturating_pow(failures.saturating_sub(1)));
+        let until_ms = self.now_ms().saturating_add(delay_ms);
         let (user, connection) = (socket.user.clone(), socket.connection.clone());
-        let delay_seconds = ANNOUNCE_SECONDS.saturating_mul(4_i32.saturating_pow(failures)).min(900);
-        let order = LiveOrder::Announce { user, connection, failures };
-        if let Err(error) = self.store().queue_live(order, delay_seconds).await {
+        let order = LiveOrder::Announce { user, connection, due_ms: until_ms, failures };
+        let delay_seconds = i32::try_from(delay_ms.div_euclid(1000)).unwrap_or(i32::MAX).min(900);
+        let ordered = async {
+            self.store().queue_live(order, delay_seconds).await?;
+            self.store().mark_behind(socket, Behind { until_ms, failures }).await
+        };
+        if let Err(error) = ordered.await {
             tracing::warn!(%error, "a device is not told to fetch");
         }
     }

@@ -98,7 +98,7 @@ impl ClientFrame {
     /// member that section 8 does not allow.
     pub fn parse(bytes: &[u8]) -> Result<Self, FrameFault> {
         let value = json::parse(bytes);
-        let id = value.as_ref().map(read_id).unwrap_or(Ok(None));
+        let id = value.as_ref().map(read_id).unwrap_or_else(|_| Ok(id_of(bytes)));
         let fault = |error: FrameError| FrameFault { id: id.clone().unwrap_or_default(), error };
         if bytes.len() > MAX_FRAME_BYTES {
             return Err(fault(FrameError::TooLarge));
@@ -108,6 +108,20 @@ impl ClientFrame {
             id.clone().and_then(|_| read_request(value)).map_err(|invalid| fault(invalid.into()))?;
         Ok(Self { id: id.unwrap_or_default(), request })
     }
+}
+
+/// Returns the id of a frame that is refused, as far as it is JSON that has one. So the answer can
+/// name it.
+///
+/// ```
+/// use eko_protocol::frame::id_of;
+///
+/// assert_eq!(id_of(br#"{"id": "7", "type": "Ping", "type": "Ping"}"#).as_deref(), Some("7"));
+/// assert_eq!(id_of(b"{"), None);
+/// ```
+pub fn id_of(bytes: &[u8]) -> Option<String> {
+    let value = serde_json::from_slice(bytes).ok()?;
+    read_id(&value).ok().flatten()
 }
 
 fn read_id(value: &Value) -> Result<Option<String>, Invalid> {
@@ -249,6 +263,8 @@ mod tests {
         }
         let large = json!({"type": "Ping", "id": "1", "more": "x".repeat(MAX_FRAME_BYTES)});
         assert_eq!(parse(&large), Err(FrameFault { id: Some("1".to_owned()), error: FrameError::TooLarge }));
+        let fault = ClientFrame::parse(br#"{"id": "1", "type": "Ping", "type": "Ping"}"#).unwrap_err();
+        assert_eq!(fault.id.as_deref(), Some("1"));
         let fault = ClientFrame::parse(b"{").unwrap_err();
         assert!(matches!(fault.error, FrameError::Json(JsonError::NotJson(_))), "{fault}");
     }

@@ -376,6 +376,7 @@ impl From<Refusal> for Problem {
             Refusal::UnknownUser => Self::NotFound("user"),
             Refusal::DevicePending => Self::DevicePending,
             Refusal::DeviceRevoked => Self::DeviceRevoked,
+            Refusal::SignedOut => Self::Unauthenticated("the device has signed out"),
             Refusal::OverBudget { retry_after, budget } => Self::TooMany { retry_after, what: budget },
         }
     }

@@ -32,6 +32,13 @@
 //! | `n`, `b` | N | envelopes, bytes | what the account sent to everyone |
 //! | `ttl` | N | epoch s | one minute after the end of the window |
 //!
+//! # Item `L#{user}` / `WAITING#{device}#{window}`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `n`, `b` | N | sockets, 0 | the sockets that a device opened while it waits for approval |
+//! | `ttl` | N | epoch s | one minute after the end of the window |
+//!
 //! `{hash}` is the short hash ([`crate::attribute`]) of the sender's actor id or of the other
 //! server's site. In the set it is the first 16 bytes of the SHA-256.
 //!
@@ -43,6 +50,7 @@ use eko_protocol::address::UserName;
 
 use crate::attribute::{Item, ReadItem, bs, n, short_digest, short_hash};
 use crate::condition::{ConditionalWrite, conditional};
+use crate::device::DeviceAddress;
 use crate::key::ItemKey;
 use crate::resources::TTL_ATTRIBUTE;
 use crate::{Result, Store, key};
@@ -110,6 +118,8 @@ pub enum UsedUp {
     Recipient(Measure),
     /// The sending account's budget over all recipients.
     Account(Measure),
+    /// The sockets of a device that waits for approval.
+    WaitingSockets,
     /// The share of the sender's site in the reports to a user.
     SiteReports,
     /// The reports of all other servers to a user.
@@ -258,6 +268,20 @@ impl Charge {
             ends_ms: end_of(window),
             bytes,
             counters: vec![Counter::new(TOTAL, "", allowance, UsedUp::Account)],
+            actors: None,
+        }
+    }
+
+    /// Creates the charge of a socket that a device opens at `now_ms`, while it waits for approval. It
+    /// may open `most` in a minute.
+    pub fn to_waiting_device(device: DeviceAddress<'_>, most: u64, now_ms: i64) -> Self {
+        let window = now_ms.div_euclid(WINDOW_MS);
+        let allowance = Allowance { envelopes: most, bytes: 0 };
+        Self {
+            key: key::waiting_rate(device, window.unsigned_abs()),
+            ends_ms: end_of(window),
+            bytes: 0,
+            counters: vec![Counter::new(TOTAL, "", allowance, |_| UsedUp::WaitingSockets)],
             actors: None,
         }
     }

@@ -29,6 +29,7 @@
 //! | `L#{recipient}` | `{window}` | the rate budgets of a recipient in one minute | [`crate::budget`] |
 //! | `L#{user}` | `REPORTS#{window}` | the rate budget of reports to a user in one minute | [`crate::budget`] |
 //! | `L#{user}` | `ACCOUNT#{window}` | the rate budget of an account in one minute | [`crate::budget`] |
+//! | `L#{user}` | `WAITING#{device}#{window}` | the sockets that a device opens in one minute while it waits for approval | [`crate::budget`] |
 //! | `L#{user}` | `PARCELS` | the parcels of an account that wait for other servers | [`crate::outstanding`] |
 //! | `L#{authority}` | `RECEIPTS` | the receipts that wait for another server | [`crate::outstanding`] |
 //!
@@ -226,6 +227,11 @@ pub(crate) fn statistics() -> ItemKey {
 /// Returns the key of an account's rate budget in one window.
 pub(crate) fn account_rate(user: &UserName, window: u64) -> ItemKey {
     ItemKey::new(format!("L#{user}"), format!("ACCOUNT#{window}"))
+}
+
+/// Returns the key of the rate budget of a device that waits for approval in one window.
+pub(crate) fn waiting_rate(device: DeviceAddress<'_>, window: u64) -> ItemKey {
+    ItemKey::new(format!("L#{}", device.user), format!("WAITING#{}#{window}", device.device))
 }
 
 /// Returns the key of the rate budget of reports to a user in one window.

@@ -20,6 +20,8 @@
 //! | `e` | N | epoch s | the time at which the access token expires |
 //! | `o` | N | epoch ms | the time of opening |
 //! | `p` | N | | 1 if the device waits for approval; missing otherwise |
+//! | `b` | N | epoch ms | the time of the announcement that is ordered, because a frame could not be posted |
+//! | `f` | N | frames | the failures in a row until then; present with `b` |
 //!
 //! | In `P…` | Type | Unit | Meaning |
 //! |---|---|---|---|
@@ -49,7 +51,7 @@ use eko_protocol::address::UserName;
 use eko_protocol::id::{DeviceId, EntryKey};
 
 pub use order::LiveOrder;
-pub use socket::{ConnectionId, Socket, UsedSocket};
+pub use socket::{Behind, ConnectionId, Socket, UsedSocket};
 
 use crate::condition::conditional;
 use crate::device::DeviceAddress;

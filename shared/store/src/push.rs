@@ -156,6 +156,17 @@ impl Store {
         Ok(vec![removal, record, state])
     }
 
+    /// Builds the writes that remove subscription and state of a device, whether or not there are any.
+    pub(crate) fn without_push(&self, device: DeviceAddress<'_>) -> Result<[TransactWriteItem; 2]> {
+        let state = self.update(&key::live(device.user), |update| {
+            update
+                .update_expression("REMOVE #p, #a")
+                .expression_attribute_names("#p", push_name(device.device))
+                .expression_attribute_names("#a", pushed_for_name(device.device))
+        })?;
+        Ok([self.remove(&key::push(device))?, state])
+    }
+
     /// Removes the push state of a revoked device, whose subscription is erased with its other
     /// items. Does nothing if it has none.
     ///

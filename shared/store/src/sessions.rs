@@ -23,7 +23,6 @@ use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 
 use crate::attribute::{Item, ReadItem, WriteItem, b, corrupt, n, s};
-use crate::condition::conditional;
 use crate::device::{self, DeviceAddress, DeviceStatus};
 use crate::key;
 use crate::resources::TTL_ATTRIBUTE;
@@ -265,27 +264,29 @@ impl Store {
         Ok(self.transact(vec![name, put]).await?.is_done())
     }
 
-    /// Ends the family of a token: none of its tokens can be exchanged again. Returns false, and does
-    /// nothing, if the device has another family meanwhile.
+    /// Ends the family of a token: none of its tokens can be exchanged again, and the device has no
+    /// push subscription any more. Returns false, and does nothing, if the device has another family
+    /// meanwhile.
     ///
-    /// One UpdateItem: the write units of the device record. The verb may be repeated; a lost
-    /// answer does no harm.
+    /// One transaction of three writes: twice the write units of device record, subscription and
+    /// the user's item `LIVE`. So no subscription outlives its session and comes back to life with
+    /// the next one. The verb may be repeated; a lost answer does no harm.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
+    /// [`StoreError::Call`](crate::StoreError::Call) or
+    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the transaction.
     pub async fn end_family(&self, session: &Session) -> Result<bool> {
-        let ended = self
-            .dynamodb()
-            .update_item()
-            .table_name(self.table())
-            .set_key(Some(key::device(session.address()).item()))
-            .update_expression("REMOVE #fam")
-            .condition_expression("attribute_exists(pk) AND (#fam = :fam OR attribute_not_exists(#fam))")
-            .expression_attribute_names("#fam", device::attr::FAMILY)
-            .expression_attribute_values(":fam", s(&session.family))
-            .send()
-            .await;
-        Ok(conditional(ended)?.is_done())
+        let address = session.address();
+        let record = self.update(&key::device(address), |update| {
+            update
+                .update_expression("REMOVE #fam, #pu")
+                .condition_expression("attribute_exists(pk) AND (#fam = :fam OR attribute_not_exists(#fam))")
+                .expression_attribute_names("#fam", device::attr::FAMILY)
+                .expression_attribute_names("#pu", device::attr::PUSHED_MS)
+                .expression_attribute_values(":fam", s(&session.family))
+        })?;
+        let [subscription, state] = self.without_push(address)?;
+        Ok(self.transact(vec![record, subscription, state]).await?.is_done())
     }
 }

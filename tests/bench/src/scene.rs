@@ -354,6 +354,7 @@ async fn open_sockets(
             expires_s: i64::MAX,
             opened_ms: world.now_ms(),
             is_pending: false,
+            behind: None,
         };
         world.state.store().open_socket(&socket).await?;
         sockets.push(open);

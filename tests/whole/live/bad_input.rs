@@ -20,7 +20,7 @@ async fn every_bad_frame_is_answered_and_the_socket_stays() {
         ("{".to_owned(), "not-json", None, None),
         (String::new(), "not-json", None, None),
         ("[]".to_owned(), "invalid", Some(""), None),
-        (r#"{"type": "Ping", "type": "Ping"}"#.to_owned(), "invalid", Some("/type"), None),
+        (r#"{"id": "i", "type": "Ping", "type": "Ping"}"#.to_owned(), "invalid", Some("/type"), Some("i")),
         (json!({ "id": "i" }).to_string(), "invalid", Some("/type"), Some("i")),
         (json!({ "type": "Create", "id": "i" }).to_string(), "invalid", Some("/type"), Some("i")),
         (json!({ "type": "Ping", "id": "x".repeat(65) }).to_string(), "invalid", Some("/id"), None),
@@ -52,7 +52,16 @@ async fn every_bad_frame_is_answered_and_the_socket_stays() {
         assert_eq!(told[0]["object"].as_str(), id, "{shown}");
         assert_eq!(told[0]["problem"]["pointer"].as_str(), pointer, "{shown}");
     }
-    assert_eq!(kinds(&socket.say_binary(b"{\"type\": \"Ping\"}").await), ["Problem not-json"]);
+    for (bytes, id) in [(&b"{\"type\": \"Ping\", \"id\": \"b\"}"[..], Some("b")), (b"\xFF", None)] {
+        let told = socket.say_binary(bytes).await;
+        assert_eq!((kinds(&told), told[0]["object"].as_str()), (vec!["Problem not-json".to_owned()], id));
+    }
+    // One foreign entry among own ones: none is acknowledged.
+    let own = addresses(&socket.fetch().await);
+    let mixed = json!({ "type": "Delivered", "id": "m", "object": ([own, foreign].concat()) });
+    let told = socket.say(&mixed).await;
+    assert_eq!((kinds(&told), &told[0]["object"]), (vec!["Problem not-yours".to_owned()], &json!("m")));
+    assert_eq!(told[0]["problem"]["pointer"], "/object/1");
     assert_eq!(kinds(&socket.fetch().await), ["Create", "QueueEmpty"]);
 }
 

@@ -1,5 +1,6 @@
 //! Connecting: the token, the subprotocol, pending and revoked devices, the number of sockets.
 
+use eko_protocol::limits::MAX_WAITING_CONNECTS;
 use eko_testkit::{ChainChanges as _, World};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
@@ -47,7 +48,7 @@ async fn a_revoked_device_is_refused_though_its_token_is_good() {
 }
 
 /// The account's budget bounds how often its active devices connect. A device that waits, which may
-/// be a thief's, uses up nothing of it.
+/// be a thief's, uses up nothing of it, and has a budget of its own.
 #[tokio::test]
 async fn connecting_too_often_is_refused() {
     let world = World::with(|config| {
@@ -58,15 +59,21 @@ async fn connecting_too_often_is_refused() {
     let bob = world.user("bob").await;
     let waiting = world.pending(&bob, "two").await;
     world.deliver().await;
-    for _ in 0..3 {
+    for _ in 0..MAX_WAITING_CONNECTS {
         world.connect(&waiting).await.map(drop).unwrap();
     }
+    assert_eq!(world.connect(&waiting).await.err(), Some(StatusCode::TOO_MANY_REQUESTS));
     for _ in 0..2 {
         world.connect(&bob).await.map(drop).unwrap();
     }
     assert_eq!(world.connect(&bob).await.err(), Some(StatusCode::TOO_MANY_REQUESTS));
+    let other = world.pending(&bob, "three").await;
+    world.deliver().await;
+    world.connect(&other).await.map(drop).unwrap();
     world.advance(60_000);
-    world.connect(&bob).await.map(drop).unwrap();
+    for device in [&bob, &waiting] {
+        world.connect(device).await.map(drop).unwrap();
+    }
 }
 
 #[tokio::test]

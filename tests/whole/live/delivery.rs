@@ -1,20 +1,31 @@
 //! Delivery to sockets: which frames a device gets, in which order, and what becomes of those that
 //! cannot be posted.
 
+use eko_client::Device;
 use eko_client::device::OutgoingEnvelope;
-use eko_engines::connections::WAITING_MESSAGES;
+use eko_engines::connections::{OpenConnection, WAITING_MESSAGES};
 use eko_store::device::DeviceAddress;
 use eko_store::live::ConnectionId;
-use eko_testkit::{CallFault, envelope};
+use eko_testkit::{CallFault, ChainChanges as _, DirectTransport, World, envelope};
 use serde_json::{Value, json};
 
 use super::{addresses, alice_and_bob, assert_ended, kinds};
 
 /// Returns the entries of the first page of a device's mailbox.
-async fn page(device: &eko_client::Device<eko_testkit::DirectTransport>) -> Vec<Value> {
+async fn page(device: &Device<DirectTransport>) -> Vec<Value> {
     let (method, path) = (http::Method::GET, format!("/user/{}/inbox", device.user()));
     let answer = device.call(method, &path, eko_client::Body::Empty, eko_client::Auth::Device).await;
     answer.unwrap().json().unwrap()["orderedItems"].as_array().unwrap().clone()
+}
+
+/// Registers a socket whose connection is not established yet.
+async fn begin_connecting(world: &World, device: &Device<DirectTransport>) -> OpenConnection {
+    let connection = world.engines.connections().open();
+    let id = ConnectionId::parse(&connection.id).unwrap();
+    let expires_s = world.now_ms() / 1000 + 900;
+    let device = DeviceAddress::new(device.user(), device.id());
+    world.state.messaging().connect(device, expires_s, id).await.unwrap();
+    connection
 }
 
 #[tokio::test]
@@ -71,11 +82,7 @@ async fn connecting_while_entries_are_delivered_leaves_no_gap() {
 #[tokio::test]
 async fn a_connection_that_is_being_established_is_not_forgotten() {
     let (world, alice, bob) = alice_and_bob().await;
-    let mut connection = world.engines.connections().open();
-    let id = ConnectionId::parse(&connection.id).unwrap();
-    let expires_s = world.now_ms() / 1000 + 900;
-    let device = DeviceAddress::new(bob.user(), bob.id());
-    world.state.messaging().connect(device, expires_s, id).await.unwrap();
+    let mut connection = begin_connecting(&world, &bob).await;
     world.send(&alice, &[&bob]).await;
     world.deliver().await;
     connection.establish();
@@ -168,9 +175,89 @@ async fn a_slow_client_is_left_to_fetch() {
     assert_eq!(slow.frames().len(), WAITING_MESSAGES);
     world.advance(20_000);
     world.deliver().await;
-    let told = kinds(&slow.frames());
-    assert!(!told.is_empty() && told.iter().all(|kind| kind == "Announce"), "{told:?}");
+    // One announcement, though three entries could not be posted.
+    assert_eq!(kinds(&slow.frames()), ["Announce"]);
     assert_eq!(kinds(&quick.frames()), [] as [&str; 0]);
+}
+
+/// A client that reads again before it is told to fetch is told so instead of the next entry, since
+/// it lacks those before. It gets entries from then on.
+#[tokio::test]
+async fn a_client_that_reads_again_is_told_to_fetch_at_once() {
+    let (world, alice, bob) = alice_and_bob().await;
+    let mut socket = world.connect(&bob).await.unwrap();
+    for _ in 0..=WAITING_MESSAGES {
+        world.send(&alice, &[&bob]).await;
+        world.deliver().await;
+    }
+    assert_eq!(socket.frames().len(), WAITING_MESSAGES);
+    for expected in ["Announce", "Create"] {
+        world.send(&alice, &[&bob]).await;
+        world.deliver().await;
+        assert_eq!(kinds(&socket.frames()), [expected]);
+    }
+    // The announcement that was ordered comes all the same.
+    world.advance(5_000);
+    world.deliver().await;
+    assert_eq!(kinds(&socket.frames()), ["Announce"]);
+}
+
+/// A connection that is there may answer as if it were gone. It is closed, so that its client
+/// notices, and connects again.
+#[tokio::test]
+async fn a_connection_that_seems_to_be_gone_is_closed() {
+    let (world, alice, bob) = alice_and_bob().await;
+    let connection = begin_connecting(&world, &bob).await;
+    world.advance(15_000);
+    world.send(&alice, &[&bob]).await;
+    let held = world.calls.hold("DeleteConnection", 0);
+    let mut delivery = std::pin::pin!(world.deliver());
+    tokio::select! {
+        biased;
+        _ = &mut delivery => panic!("nothing is closed"),
+        () = held.reached() => {}
+    }
+    connection.establish();
+    held.release();
+    delivery.await;
+    assert!(connection.is_deleted());
+}
+
+/// An announcement does not find a connection that is being established, and leaves it registered.
+#[tokio::test]
+async fn an_announcement_forgets_no_connection_that_is_being_established() {
+    let (world, alice, bob) = alice_and_bob().await;
+    let mut connection = begin_connecting(&world, &bob).await;
+    world.send(&alice, &[&bob]).await;
+    world.calls.fail("PostToConnection", CallFault::Down, 2);
+    world.deliver().await;
+    world.advance(5_000);
+    world.deliver().await;
+    connection.establish();
+    world.send(&alice, &[&bob]).await;
+    world.deliver().await;
+    assert!(connection.try_receive().is_some());
+}
+
+/// All posts of a batch have one deadline. Sockets whose end is not posted by then stay, and the
+/// order comes back for them.
+#[tokio::test]
+async fn an_order_that_has_no_time_left_comes_back() {
+    let (world, alice, bob) = alice_and_bob().await;
+    let second = world.further(&bob, "two").await;
+    world.deliver().await;
+    let mut socket = world.connect(&second).await.unwrap();
+    world.send(&alice, &[&bob, &second]).await;
+    bob.revoke(second.id()).await.unwrap();
+    // Neither the entry nor the end of the socket is answered.
+    let _held = [(); 2].map(|()| world.calls.hold("PostToConnection", 0));
+    world.deliver().await;
+    assert!(!socket.is_closed());
+    world.advance(30_000);
+    world.deliver().await;
+    let told = kinds(&socket.frames());
+    assert!(told.contains(&"Terminated device-revoked".to_owned()), "{told:?}");
+    assert!(socket.is_closed());
 }
 
 /// A client that never reads is cut off after some minutes.

@@ -1,7 +1,9 @@
 //! The end of sockets: revocation, reset, logout, expiry, another token.
 
 use eko_client::device::JoinKind;
+use eko_store::live::{ConnectionId, Socket};
 use eko_testkit::{BARE, ChainChanges as _, refused};
+use http::StatusCode;
 use serde_json::json;
 
 use super::{alice_and_bob, assert_ended, kinds};
@@ -73,7 +75,8 @@ async fn a_logout_ends_the_sockets_that_are_open() {
     world.deliver().await;
     let (mut socket, mut other) = (world.connect(&bob).await.unwrap(), world.connect(&second).await.unwrap());
     bob.logout().await.unwrap();
-    world.advance(1);
+    // More than clocks differ.
+    world.advance(1_001);
     // Somebody signs the device in again before the order is carried out.
     bob.sign_in_again(&world.id_token(&bob).await).await.unwrap();
     let mut anew = world.connect(&bob).await.unwrap();
@@ -82,6 +85,92 @@ async fn a_logout_ends_the_sockets_that_are_open() {
     for socket in [&mut other, &mut anew] {
         assert_eq!(kinds(&socket.fetch().await), ["QueueEmpty"]);
     }
+}
+
+/// The function that opened the socket may have a clock that is ahead of the one that logs out.
+#[tokio::test]
+async fn a_logout_ends_a_socket_of_a_clock_that_is_ahead() {
+    let (world, _alice, bob) = alice_and_bob().await;
+    let connection = world.engines.connections().open();
+    connection.establish();
+    let socket = Socket {
+        connection: ConnectionId::parse(&connection.id).unwrap(),
+        user: bob.user().clone(),
+        device: bob.id().clone(),
+        expires_s: i64::MAX,
+        opened_ms: world.now_ms() + 1_000,
+        is_pending: false,
+        behind: None,
+    };
+    world.state.store().open_socket(&socket).await.unwrap();
+    bob.logout().await.unwrap();
+    world.deliver().await;
+    assert!(connection.is_deleted());
+}
+
+/// The access token of a device that has signed out is good until it expires, but opens and
+/// continues no socket.
+#[tokio::test]
+async fn a_device_that_has_signed_out_neither_connects_nor_continues() {
+    let (world, _alice, bob) = alice_and_bob().await;
+    let second = world.pending(&bob, "two").await;
+    world.deliver().await;
+    for device in [&bob, &second] {
+        let mut socket = world.connect(device).await.unwrap();
+        let tokens = device.tokens();
+        device.logout().await.unwrap();
+        device.set_tokens(tokens);
+        let token = device.tokens().unwrap().access;
+        let told = socket.say(&json!({ "type": "Authenticate", "id": "t", "token": token })).await;
+        assert_eq!(
+            (kinds(&told), &told[0]["object"]),
+            (vec!["Problem unauthenticated".to_owned()], &json!("t"))
+        );
+        assert_eq!(world.connect(device).await.err(), Some(StatusCode::UNAUTHORIZED));
+        world.deliver().await;
+        assert_ended(&mut socket, "token-expired");
+        world.advance(2_000);
+        device.sign_in_again(&world.id_token(device).await).await.unwrap();
+        world.connect(device).await.map(drop).unwrap();
+    }
+    world.deliver().await;
+}
+
+/// The frames of a socket are handled side by side. An approval and a fresh token do not undo each
+/// other, whatever each has seen of the socket before.
+#[tokio::test]
+async fn an_approval_and_a_fresh_token_do_not_undo_each_other() {
+    let (world, alice, bob) = alice_and_bob().await;
+    let second = world.pending(&bob, "two").await;
+    world.deliver().await;
+    let mut socket = world.connect(&second).await.unwrap();
+    let connection = ConnectionId::parse(socket.id()).unwrap();
+    let (store, messaging) = (world.state.store(), world.state.messaging());
+    let seen = store.socket(&connection, world.now_ms()).await.unwrap().unwrap();
+    let held = world.calls.hold("UpdateItem", 0);
+    let mut authentication = std::pin::pin!(messaging.continue_socket(&seen, seen.expires_s + 600));
+    tokio::select! {
+        biased;
+        _ = &mut authentication => panic!("it is held"),
+        () = held.reached() => {}
+    }
+    bob.approve(second.id()).await.unwrap();
+    world.deliver().await;
+    held.release();
+    let backlog = messaging.backlog(&seen, None);
+    let (continued, backlog) = tokio::join!(authentication, backlog);
+    continued.unwrap();
+    backlog.unwrap();
+    // A token that expires sooner comes late.
+    messaging.continue_socket(&seen, seen.expires_s + 300).await.unwrap();
+    messaging.backlog(&seen, None).await.unwrap();
+    let expected = Socket { expires_s: seen.expires_s + 600, is_pending: false, ..seen.clone() };
+    assert_eq!(store.socket(&connection, world.now_ms()).await.unwrap().as_ref(), Some(&expected));
+    assert_eq!(store.live(&[bob.user()]).await.unwrap()[bob.user()].sockets, [expected]);
+    socket.frames();
+    world.send(&alice, &[&bob, &second]).await;
+    world.deliver().await;
+    assert_eq!(kinds(&socket.frames()), ["Create"]);
 }
 
 /// A refresh token of a sign-in that was followed by another one ends no sockets of that one, whether

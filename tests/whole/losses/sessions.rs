@@ -24,20 +24,24 @@ async fn a_refresh() {
     .await;
 }
 
+/// The device repeats the logout. Its session and its sockets have ended then.
 #[tokio::test]
 async fn a_logout() {
     lose_each_answer(
         async || {
-            let world = World::new().await;
+            let world = World::live().await;
             let alice = world.user_with("alice", BARE).await;
             let tokens = alice.tokens();
-            (world, alice, tokens)
+            let socket = tokio::sync::Mutex::new(world.connect(&alice).await.unwrap());
+            (world, alice, tokens, socket)
         },
         |(world, ..)| &world.calls,
-        async |(_, alice, _), _| told(alice.logout().await),
-        async |(_, alice, tokens), run| {
+        async |(_, alice, ..), _| told(alice.logout().await),
+        async |(world, alice, tokens, socket), run| {
             alice.set_tokens(tokens.clone());
             assert_eq!(refused(alice.refresh().await), "401 unauthenticated", "{run}");
+            world.deliver().await;
+            assert!(socket.lock().await.is_closed(), "{run}");
         },
     )
     .await;

@@ -48,6 +48,38 @@ async fn a_message_to_a_socket() {
     .await;
 }
 
+/// A device that was approved fetches on its socket, and gets entries from then on.
+#[tokio::test]
+async fn a_fetch_after_the_approval() {
+    lose_each_answer(
+        async || {
+            let world = World::live().await;
+            let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+            let second = world.pending(&bob, "two").await;
+            world.deliver().await;
+            let socket = tokio::sync::Mutex::new(world.connect(&second).await.unwrap());
+            bob.approve(second.id()).await.unwrap();
+            world.deliver().await;
+            (world, alice, bob, second, socket)
+        },
+        |(world, ..)| &world.calls,
+        async |(.., socket), _| {
+            let frames = socket.lock().await.fetch().await;
+            let is_answered = frames.iter().any(|frame| frame["type"] == "QueueEmpty");
+            if is_answered { Ok(()) } else { Err(format!("{frames:?}")) }
+        },
+        async |(world, alice, bob, second, socket), run| {
+            let mut socket = socket.lock().await;
+            socket.frames();
+            world.send(alice, &[bob, second]).await;
+            deliver_later(world).await;
+            let frames = socket.frames();
+            assert!(frames.iter().any(|frame| frame.get("eko:entry").is_some()), "{run}: {frames:?}");
+        },
+    )
+    .await;
+}
+
 /// The socket of a revoked device ends at once, or with the erasure that was ordered before.
 #[tokio::test]
 async fn a_revocation() {

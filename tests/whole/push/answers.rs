@@ -76,6 +76,53 @@ async fn a_service_that_keeps_failing_is_given_up() {
     assert_eq!(scene.site.taken().len(), 1);
 }
 
+impl PushScene {
+    /// Carries out the orders that are due in a process that dies after the answer of the push
+    /// service, before it has noted that the push is given up.
+    async fn die_before_the_push_is_given_up(&self) {
+        let held = self.world.calls.hold("UpdateItem", 0);
+        tokio::select! {
+            biased;
+            _ = self.world.push() => panic!("the note is held"),
+            () = held.reached() => {}
+        }
+    }
+}
+
+/// The order comes back, the push is tried once more, and given up then.
+#[tokio::test]
+async fn a_process_that_dies_before_a_push_is_given_up_loses_nothing() {
+    let scene = PushScene::new().await;
+    scene.site.answer(vec![PushAnswer::Status(500); 21]);
+    scene.send().await;
+    for _ in 1..19 {
+        scene.world.advance(900_000);
+        scene.world.push().await;
+    }
+    scene.world.advance(900_000);
+    scene.die_before_the_push_is_given_up().await;
+    assert_eq!((scene.site.requests(), scene.world.pushes().await), (20, (1, 0)));
+    scene.world.advance(90_000);
+    scene.world.push().await;
+    assert_eq!((scene.site.requests(), scene.world.pushes().await), (1, (0, 0)));
+    scene.alice.refresh().await.unwrap();
+    scene.send().await;
+    assert_eq!(scene.site.taken().len(), 1);
+}
+
+/// The same after a refusal: the second attempt finds that its cause has passed.
+#[tokio::test]
+async fn a_process_that_dies_after_a_refusal_loses_nothing() {
+    let scene = PushScene::new().await;
+    scene.site.answer([PushAnswer::Status(400)]);
+    scene.world.send(&scene.alice, &[&scene.bob, &scene.absent]).await;
+    scene.world.deliver().await;
+    scene.die_before_the_push_is_given_up().await;
+    scene.world.advance(90_000);
+    scene.world.push().await;
+    assert_eq!((scene.site.taken().len(), scene.world.pushes().await), (1, (0, 0)));
+}
+
 #[tokio::test]
 async fn a_device_that_fetches_while_the_service_fails_gets_no_push() {
     let scene = PushScene::new().await;

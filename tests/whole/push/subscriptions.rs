@@ -1,7 +1,7 @@
 //! Subscriptions: who may have one, what they may look like, and what ends them.
 
 use eko_client::{Auth, Body, Device, Exchange};
-use eko_testkit::{Browser, ChainChanges as _, DirectTransport, World, lose_each_answer, refusal};
+use eko_testkit::{Browser, CallFault, ChainChanges as _, DirectTransport, World, lose_each_answer, refusal};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -135,6 +135,26 @@ async fn a_logout_removes_the_subscription() {
     scene.absent.sign_in_again(&scene.world.id_token(&scene.absent).await).await.unwrap();
     scene.send().await;
     assert_eq!(scene.site.requests(), 0);
+}
+
+/// The process dies after it has ended the session, and the device does not log out again. It has no
+/// subscription when it signs in again, and its old socket ends with the access token.
+#[tokio::test]
+async fn a_logout_whose_process_dies_has_ended_the_subscription() {
+    let scene = PushScene::on(World::live().await).await;
+    let mut socket = scene.world.connect(&scene.absent).await.unwrap();
+    scene.world.calls.reset();
+    // The first call reads the token.
+    scene.world.calls.fail_at(1, CallFault::ProcessDies);
+    assert!(scene.world.calls.until_death(scene.absent.logout()).await.is_none());
+    assert!(scene.world.stored().await.items.keys().all(|(_, sort)| sort != "PUSH"));
+    scene.absent.sign_in_again(&scene.world.id_token(&scene.absent).await).await.unwrap();
+    scene.world.advance(900_000);
+    scene.alice.refresh().await.unwrap();
+    scene.send().await;
+    assert_eq!(scene.site.requests(), 0);
+    assert_eq!(socket.frames().last().unwrap()["reason"], "token-expired");
+    assert!(socket.is_closed());
 }
 
 #[tokio::test]

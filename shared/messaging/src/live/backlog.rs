@@ -23,7 +23,7 @@ impl Messaging {
     pub async fn backlog(&self, socket: &Socket, id: Option<&str>) -> Result<Vec<String>> {
         let mut page = self.fetch_page(socket.address(), None).await?;
         if socket.is_pending {
-            self.store().continue_socket(&Socket { is_pending: false, ..socket.clone() }).await?;
+            self.store().approve_socket(socket).await?;
             page = self.fetch_page(socket.address(), None).await?;
         }
         let count = PreKeyCount {

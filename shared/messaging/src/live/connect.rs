@@ -2,7 +2,7 @@
 
 use eko_protocol::frame::TerminationReason;
 use eko_protocol::limits::{FRAME_BURST, MAX_SOCKETS};
-use eko_store::device::{DeviceAddress, DeviceStatus};
+use eko_store::device::{DeviceAddress, DeviceRecord, DeviceStatus};
 use eko_store::live::{ConnectionId, Live, Socket, UsedSocket};
 
 use crate::{Messaging, Refusal, Result};
@@ -25,11 +25,14 @@ impl Messaging {
     /// The device may wait for approval.
     ///
     /// GetItem of the device's record beside the UpdateItem of the account's budget; one PutItem
-    /// and one UpdateItem that register the socket. If the device has too many sockets, the oldest
-    /// are ended ([`end_sockets`](Self::end_sockets)); sockets whose time is over are removed.
+    /// and one UpdateItem that register the socket. For a device that waits, one UpdateItem gives
+    /// the account its budget back, and one charges the device's own. If the device has too many
+    /// sockets, the oldest are ended ([`end_sockets`](Self::end_sockets)); sockets whose time is
+    /// over are removed.
     ///
     /// # Errors
-    /// [`Refusal::DeviceRevoked`], [`Refusal::OverBudget`]; the store is broken or out of reach.
+    /// [`Refusal::DeviceRevoked`], [`Refusal::SignedOut`], [`Refusal::OverBudget`]; the store is
+    /// broken or out of reach.
     pub async fn connect(
         &self,
         device: DeviceAddress<'_>,
@@ -39,20 +42,22 @@ impl Messaging {
         let charge = self.request_charge(device.user);
         let (record, mut spending) =
             tokio::join!(self.store().device_record(device), self.spend(Some(charge), None));
-        let status = record?.map(|record| record.status);
+        let status = signed_in(record?);
         let is_pending = match status {
-            Some(DeviceStatus::Active) => {
+            Ok(DeviceStatus::Active) => {
                 spending.check()?;
                 false
             }
             // Only the account's own devices use up its budget.
-            Some(DeviceStatus::Pending) => {
-                self.give_back(spending).await;
+            Ok(_) => {
+                let charge = self.waiting_charge(device);
+                let (mut own, ()) = tokio::join!(self.spend(Some(charge), None), self.give_back(spending));
+                own.check()?;
                 true
             }
-            Some(DeviceStatus::Revoked) | None => {
+            Err(refusal) => {
                 self.give_back(spending).await;
-                return Err(Refusal::DeviceRevoked.into());
+                return Err(refusal.into());
             }
         };
         let socket = Socket {
@@ -62,6 +67,7 @@ impl Messaging {
             expires_s,
             opened_ms: self.now_ms(),
             is_pending,
+            behind: None,
         };
         let live = self.store().open_socket(&socket).await?;
         self.make_room(&live, &socket).await;
@@ -107,17 +113,13 @@ impl Messaging {
     /// GetItem of the device's record, and two UpdateItem.
     ///
     /// # Errors
-    /// [`Refusal::DeviceRevoked`]; the store is broken or out of reach.
+    /// [`Refusal::DeviceRevoked`], [`Refusal::SignedOut`]; the store is broken or out of reach.
     pub async fn continue_socket(&self, socket: &Socket, expires_s: i64) -> Result<()> {
-        let record = self.store().device_record(socket.address()).await?;
-        let is_pending = match record.map(|record| record.status) {
-            Some(DeviceStatus::Active) => false,
-            Some(DeviceStatus::Pending) => true,
-            Some(DeviceStatus::Revoked) | None => return Err(Refusal::DeviceRevoked.into()),
-        };
-        let expires_s = expires_s.max(socket.expires_s);
-        // A socket that was removed meanwhile is ended already.
-        self.store().continue_socket(&Socket { expires_s, is_pending, ..socket.clone() }).await?;
+        signed_in(self.store().device_record(socket.address()).await?)?;
+        if expires_s >= socket.expires_s {
+            // A socket that was removed meanwhile is ended already.
+            self.store().extend_socket(socket, expires_s).await?;
+        }
         Ok(())
     }
 
@@ -132,5 +134,16 @@ impl Messaging {
             self.store().remove_sockets(&socket.user, std::slice::from_ref(connection)).await?;
         }
         Ok(())
+    }
+}
+
+/// Checks that a device is there and has not signed out: its access token is good until it expires.
+/// Returns the status.
+fn signed_in(record: Option<DeviceRecord>) -> std::result::Result<DeviceStatus, Refusal> {
+    match record {
+        Some(record) if record.status == DeviceStatus::Revoked => Err(Refusal::DeviceRevoked),
+        Some(DeviceRecord { family: None, .. }) => Err(Refusal::SignedOut),
+        Some(record) => Ok(record.status),
+        None => Err(Refusal::DeviceRevoked),
     }
 }

@@ -7,12 +7,11 @@ use eko_store::StoreError;
 use eko_store::live::{LiveOrder, Socket};
 use eko_store::sockets::PostOutcome;
 use serde_json::Value;
+use tokio::time::Instant;
 
+use super::in_time;
+use crate::context::CLOCKS_MS;
 use crate::{Messaging, Result};
-
-/// The number of failures after which a device is not told to fetch any more, but its connection is
-/// closed: after about seven minutes.
-const MOST_FAILURES: u32 = 3;
 
 impl Messaging {
     /// Orders that the sockets end that devices have open now. Call it after the change that takes
@@ -59,66 +58,77 @@ impl Messaging {
         Ok(())
     }
 
-    /// Carries out an order.
+    /// Carries out an order until a deadline.
     ///
     /// One BatchGetItem; then the calls of [`end_sockets`](Self::end_sockets) or
     /// [`post`](Self::post). None on a server without sockets. An order that is carried out twice
     /// does the same again.
     ///
     /// # Errors
-    /// The sockets cannot be read.
-    pub(crate) async fn carry_out(&self, order: LiveOrder) -> std::result::Result<(), StoreError> {
+    /// The sockets cannot be read, or the deadline has passed.
+    pub(crate) async fn carry_out(
+        &self,
+        order: LiveOrder,
+        deadline: Instant,
+    ) -> std::result::Result<(), StoreError> {
         match order {
             LiveOrder::HangUp { user, devices, opened_until_ms, reason } => {
-                self.hang_up(&user, &devices, opened_until_ms, reason).await
+                self.hang_up(&user, &devices, opened_until_ms, reason, deadline).await
             }
             LiveOrder::Approve { user, device, node } => {
                 let is_waiting = |socket: &Socket| socket.device == device && socket.is_pending;
                 for socket in self.sockets_of(&user).await?.iter().filter(|socket| is_waiting(socket)) {
-                    self.post(socket, &[node.to_string()]).await;
+                    self.post_until(socket, &[node.to_string()], deadline).await;
                 }
                 Ok(())
             }
-            LiveOrder::Announce { user, connection, failures } => {
+            LiveOrder::Announce { user, connection, due_ms, failures } => {
                 let sockets = self.sockets_of(&user).await?;
-                if let Some(socket) = sockets.iter().find(|socket| socket.connection == connection) {
-                    self.announce(socket, failures).await;
+                // Of several announcements, the latest one is made.
+                let is_last = |socket: &Socket| socket.behind.is_none_or(|behind| behind.until_ms <= due_ms);
+                let found = sockets.iter().find(|socket| socket.connection == connection);
+                if let Some(socket) = found.filter(|socket| is_last(socket)) {
+                    self.announce(socket, failures, deadline).await;
                 }
                 Ok(())
             }
         }
     }
 
-    /// Ends the sockets of devices that were opened until this time.
+    /// Ends the sockets of devices that were opened until this time, as far as clocks agree.
     ///
     /// # Errors
-    /// The sockets cannot be read.
+    /// The sockets cannot be read, or some are not ended by the deadline.
     pub(crate) async fn hang_up(
         &self,
         user: &UserName,
         devices: &[DeviceId],
         opened_until_ms: i64,
         reason: TerminationReason,
+        deadline: Instant,
     ) -> std::result::Result<(), StoreError> {
+        let until_ms = opened_until_ms.saturating_add(CLOCKS_MS);
         let mut ended = self.sockets_of(user).await?;
-        ended.retain(|socket| devices.contains(&socket.device) && socket.opened_ms <= opened_until_ms);
-        self.end_sockets(&ended, reason).await;
-        Ok(())
+        ended.retain(|socket| devices.contains(&socket.device) && socket.opened_ms <= until_ms);
+        match self.end_until(&ended, reason, deadline).await {
+            true => Ok(()),
+            false => {
+                let detail = "sockets are not ended in time".to_owned();
+                Err(StoreError::GaveUp { operation: "DeleteConnection", detail })
+            }
+        }
     }
 
-    /// Tells a socket to fetch. If that fails too often, its connection is closed: the device
-    /// connects again, and fetches.
-    async fn announce(&self, socket: &Socket, failures: u32) {
+    /// Tells a socket to fetch. If that fails, it is told later.
+    async fn announce(&self, socket: &Socket, failures: u32, deadline: Instant) {
         let Some(sockets) = self.store().sockets() else { return };
         let announce = frame::announce(self.origin(), &socket.user).to_string();
-        match sockets.post(&socket.connection, &announce).await {
+        let posted = in_time(deadline, sockets.post(&socket.connection, &announce)).await;
+        match posted.unwrap_or(PostOutcome::Failed) {
             PostOutcome::Sent => {}
-            PostOutcome::Gone => self.forget(std::slice::from_ref(socket)).await,
-            PostOutcome::Busy | PostOutcome::Failed if failures < MOST_FAILURES => {
-                self.order_announcement(socket, failures.saturating_add(1)).await;
-            }
+            PostOutcome::Gone => self.end_gone(socket, deadline).await,
             PostOutcome::Busy | PostOutcome::Failed => {
-                self.end_sockets(std::slice::from_ref(socket), TerminationReason::GoingAway).await;
+                self.announce_later(socket, failures.saturating_add(1), deadline).await;
             }
         }
     }

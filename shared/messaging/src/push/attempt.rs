@@ -10,10 +10,9 @@ use eko_web_push::{PushOutcome, PushService};
 use futures_util::future::join_all;
 
 use super::PushDuty;
+use crate::context::CLOCKS_MS;
 use crate::{Messaging, QueueMessage};
 
-/// The most by which the clocks of two functions differ, in milliseconds.
-const CLOCKS_MS: i64 = 1_000;
 /// The age from which an entry that was not acknowledged leads to a push, in milliseconds. It is
 /// less than the time to a check, so that the entry that was watched is old enough at its check.
 const OLD_MS: i64 = CHECK_MS - 5_000;

@@ -16,6 +16,8 @@ pub(super) mod attr {
     pub(in crate::live) const OPENED_MS: &str = "o";
     pub(in crate::live) const PENDING: &str = "p";
     pub(in crate::live) const FRAMES: &str = "n";
+    pub(in crate::live) const BEHIND_MS: &str = "b";
+    pub(in crate::live) const FAILURES: &str = "f";
 }
 
 /// The names of the attributes of a push state.
@@ -112,6 +114,7 @@ mod tests {
             expires_s: 900,
             opened_ms,
             is_pending,
+            behind: None,
         };
         let sockets = vec![socket("b+/=", 1, true), socket("a=", 2, false)];
         let mut item: Item =

@@ -40,6 +40,8 @@ pub enum LiveOrder {
         user: UserName,
         /// The connection.
         connection: ConnectionId,
+        /// The time of the announcement, in epoch milliseconds.
+        due_ms: i64,
         /// The number of tries that have failed.
         failures: u32,
     },

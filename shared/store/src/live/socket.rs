@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
@@ -68,6 +69,18 @@ pub struct Socket {
     pub opened_ms: i64,
     /// True if the device waits for approval.
     pub is_pending: bool,
+    /// The announcement that is ordered, if a frame could not be posted. Only the user's item has
+    /// it.
+    pub behind: Option<Behind>,
+}
+
+/// A socket that does not take frames. Its device is told to fetch later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Behind {
+    /// The time of the announcement that is ordered, in epoch milliseconds.
+    pub until_ms: i64,
+    /// The number of failures in a row until then.
+    pub failures: u32,
 }
 
 /// A socket on which a frame came.
@@ -139,40 +152,105 @@ impl Store {
         Ok(Some(used).filter(|used| !used.socket.is_over(now_ms)))
     }
 
-    /// Continues a socket with the expiry and the status that `socket` has now. Returns false if
-    /// the socket was removed meanwhile.
+    /// Continues a socket until another time of expiry, unless it is a sooner one. Does nothing if the
+    /// socket was removed meanwhile.
     ///
-    /// Two UpdateItem, one after the other: the socket's own item, and the user's. 1 write unit,
-    /// and 1 for each KB of the user's item. Both may be repeated.
+    /// Two UpdateItem, one after the other: the user's item, and the socket's own. 1 write unit for
+    /// each KB of the user's item, and 1. Both may be repeated.
     ///
     /// # Errors
     /// The table is out of reach.
-    pub async fn continue_socket(&self, socket: &Socket) -> Result<bool> {
-        let own = self
-            .dynamodb()
-            .update_item()
-            .table_name(self.table())
-            .set_key(Some(key::socket(&socket.connection).item()))
-            .condition_expression(key::EXISTS)
-            .expression_attribute_names("#e", attr::EXPIRES_S)
-            .expression_attribute_names("#p", attr::PENDING)
-            .expression_attribute_values(":e", n(socket.expires_s));
-        let own = match socket.is_pending {
-            true => own.update_expression("SET #e = :e, #p = :p").expression_attribute_values(":p", n(1)),
-            false => own.update_expression("SET #e = :e REMOVE #p"),
-        };
-        if !conditional(own.send().await)?.is_done() {
-            return Ok(false);
-        }
+    pub async fn extend_socket(&self, socket: &Socket, expires_s: i64) -> Result<()> {
         let listed = self
-            .update_live(&socket.user)
-            .update_expression("SET #c = :c")
+            .update_listed(socket)
+            .update_expression("SET #c.#e = :e")
+            .condition_expression("#c.#e < :e")
+            .expression_attribute_names("#e", attr::EXPIRES_S)
+            .expression_attribute_values(":e", n(expires_s));
+        conditional(listed.send().await)?;
+        let own = self
+            .update_own(socket)
+            .update_expression("SET #e = :e")
+            .condition_expression("#e < :e")
+            .expression_attribute_names("#e", attr::EXPIRES_S)
+            .expression_attribute_values(":e", n(expires_s));
+        conditional(own.send().await)?;
+        Ok(())
+    }
+
+    /// Notes that the device of a socket was approved, so that entries are posted to it from now on.
+    /// Does nothing if the socket was removed meanwhile.
+    ///
+    /// Two UpdateItem, one after the other: the user's item, and the socket's own. Only when both
+    /// have it is the next `Fetch` of the device that of an active one, and does not repeat them. 1
+    /// write unit for each KB of the user's item, and 1. Both may be repeated.
+    ///
+    /// # Errors
+    /// The table is out of reach.
+    pub async fn approve_socket(&self, socket: &Socket) -> Result<()> {
+        let listed = self
+            .update_listed(socket)
+            .update_expression("REMOVE #c.#p")
             .condition_expression("attribute_exists(#c)")
-            .expression_attribute_names("#c", socket_name(&socket.connection))
-            .expression_attribute_values(":c", socket.listed())
-            .send()
-            .await;
-        Ok(conditional(listed)?.is_done())
+            .expression_attribute_names("#p", attr::PENDING);
+        conditional(listed.send().await)?;
+        let own = self
+            .update_own(socket)
+            .update_expression("REMOVE #p")
+            .condition_expression(key::EXISTS)
+            .expression_attribute_names("#p", attr::PENDING);
+        conditional(own.send().await)?;
+        Ok(())
+    }
+
+    /// Notes that an announcement to a socket is ordered, unless a later one is. Does nothing if the
+    /// socket was removed meanwhile.
+    ///
+    /// One UpdateItem: 1 write unit for each KB of the user's item. It may be repeated.
+    ///
+    /// # Errors
+    /// The table is out of reach.
+    pub async fn mark_behind(&self, socket: &Socket, behind: Behind) -> Result<()> {
+        let update = self
+            .update_listed(socket)
+            .update_expression("SET #c.#b = :b, #c.#f = :f")
+            .condition_expression("attribute_exists(#c) AND (attribute_not_exists(#c.#b) OR #c.#b < :b)")
+            .expression_attribute_names("#b", attr::BEHIND_MS)
+            .expression_attribute_names("#f", attr::FAILURES)
+            .expression_attribute_values(":b", n(behind.until_ms))
+            .expression_attribute_values(":f", n(behind.failures));
+        conditional(update.send().await)?;
+        Ok(())
+    }
+
+    /// Notes that a socket takes frames again, unless another announcement is ordered than the one
+    /// that was seen.
+    ///
+    /// One UpdateItem: 1 write unit for each KB of the user's item. It may be repeated.
+    ///
+    /// # Errors
+    /// The table is out of reach.
+    pub async fn unmark_behind(&self, socket: &Socket, seen: Behind) -> Result<()> {
+        let update = self
+            .update_listed(socket)
+            .update_expression("REMOVE #c.#b, #c.#f")
+            .condition_expression("#c.#b = :b")
+            .expression_attribute_names("#b", attr::BEHIND_MS)
+            .expression_attribute_names("#f", attr::FAILURES)
+            .expression_attribute_values(":b", n(seen.until_ms));
+        conditional(update.send().await)?;
+        Ok(())
+    }
+
+    /// Begins an UpdateItem of the user's item that changes the map of a socket, `#c`.
+    fn update_listed(&self, socket: &Socket) -> UpdateItemFluentBuilder {
+        self.update_live(&socket.user).expression_attribute_names("#c", socket_name(&socket.connection))
+    }
+
+    /// Begins an UpdateItem of a socket's own item.
+    fn update_own(&self, socket: &Socket) -> UpdateItemFluentBuilder {
+        let update = self.dynamodb().update_item().table_name(self.table());
+        update.set_key(Some(key::socket(&socket.connection).item()))
     }
 }
 
@@ -216,6 +294,15 @@ impl Socket {
             expires_s: map.need_n(attr::EXPIRES_S)?,
             opened_ms: map.need_n(attr::OPENED_MS)?,
             is_pending: map.get_n(attr::PENDING) == Some(1),
+            behind: Behind::from_map(map)?,
         })
+    }
+}
+
+impl Behind {
+    fn from_map(map: &Item) -> Result<Option<Self>> {
+        let Some(until_ms) = map.get_n(attr::BEHIND_MS) else { return Ok(None) };
+        let failures = u32::try_from(map.need_u(attr::FAILURES)?).map_err(corrupt)?;
+        Ok(Some(Self { until_ms, failures }))
     }
 }

@@ -61,7 +61,7 @@ async fn a_host_that_the_operator_names_may_be_inside() {
     assert_eq!(answer.read().await.into_body().unwrap(), "inside");
     // A port that is named must match.
     let refused = client.send(request("https://push.lan:8443/1"), &PATIENT).await.unwrap_err();
-    assert_eq!(refused.to_string(), "push.lan:8443 has no public address");
+    assert_eq!(refused.to_string(), "push.lan has no public address");
     let refused = client.send(request("https://evil.lan/"), &PATIENT).await.unwrap_err();
     assert_eq!(refused.to_string(), "evil.lan has no public address");
     let strict = error(get(&world.client(false), "https://push.lan/1").await);

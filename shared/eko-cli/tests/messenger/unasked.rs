@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use eko_client::Environment;
 use eko_client::group::{
-    GroupChange, GroupControl, GroupError, GroupGrant, GroupParts, GroupState, Proposal,
+    GroupChange, GroupControl, GroupError, GroupGrant, GroupId, GroupParts, GroupState, Proposal,
 };
 use eko_client::messenger::{Distrust, MessengerError};
 use eko_testkit::{World, seeded};
@@ -281,5 +281,88 @@ async fn the_join_of_an_own_device_enters_no_unproven_grants() {
         client.receive().await.unwrap();
     }
     mallory.receive().await.unwrap();
+    world.deliver().await;
+}
+
+/// Bob with a phone and a tablet, whose mailbox hides what Bob sends until that is shown. Alice, who is a
+/// contact, has invited him, and the phone has joined.
+async fn joined_on_one(line: &TestNetwork, world: &World) -> ([TestMessenger; 4], GroupId) {
+    let wire = TestNetwork::to(&[world]);
+    let (alice, bob) = (first(world, &wire, "alice").await, first(world, &wire, "bob").await);
+    let (two, carol) = (further(world, line, &bob, "two").await, first(world, &wire, "carol").await);
+    hide(line, &two, &[&bob]);
+    let (id, _) = alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
+    world.deliver().await;
+    for client in [&bob, &carol, &two] {
+        client.receive().await.unwrap();
+    }
+    bob.join_group(&id, None).await.unwrap();
+    world.advance(5);
+    ([alice, bob, two, carol], id)
+}
+
+/// The tablet has neither the phone's `Join` nor the renaming that the phone has made as an admin. The new key
+/// that the phone makes then joins the group all the same.
+#[tokio::test]
+async fn a_control_of_an_own_device_joins_what_the_user_is_invited_to() {
+    let world = World::new().await;
+    let line = TestNetwork::to(&[&world]);
+    let ([alice, bob, two, carol], id) = joined_on_one(&line, &world).await;
+    alice.change_group(&id, Proposal::Promote([bob.me().actor()].into())).await.unwrap();
+    for client in [&bob, &alice, &two] {
+        world.deliver().await;
+        client.receive().await.unwrap();
+    }
+    assert_eq!((two.invitations().unwrap().len(), two.groups().unwrap().len()), (1, 0));
+    bob.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    world.advance(5);
+    bob.change_group(&id, Proposal::Rekey).await.unwrap();
+    world.deliver().await;
+    line.tamper(|passing| {
+        let mut page: Value = serde_json::from_slice(passing.answer).ok()?;
+        let items = page["orderedItems"].as_array_mut().filter(|_| passing.endpoint.1.ends_with("/inbox"))?;
+        let last = items.pop();
+        *items = last.into_iter().collect();
+        Some(FalseAnswer { status: 200, body: page.to_string().into_bytes() })
+    });
+    two.receive().await.unwrap();
+    assert_eq!(group(&two, &id).state, group(&bob, &id).state);
+    assert!(group(&two, &id).member);
+    assert_eq!((two.held().unwrap(), two.invitations().unwrap().len()), (vec![], 0));
+    for client in [&alice, &carol, &bob] {
+        client.receive().await.unwrap();
+    }
+    world.deliver().await;
+}
+
+/// The phone leaves while Alice removes Carol, whose change wins. The tablet, which has not heard of the
+/// joining, hears of both.
+#[tokio::test]
+async fn an_own_departure_that_has_lost_joins_nothing() {
+    let world = World::new().await;
+    let line = TestNetwork::to(&[&world]);
+    let ([alice, bob, two, carol], id) = joined_on_one(&line, &world).await;
+    bob.change_group(&id, Proposal::Leave).await.unwrap();
+    alice.change_group(&id, Proposal::Remove([carol.me().actor()].into())).await.unwrap();
+    world.deliver().await;
+    two.receive().await.unwrap();
+    assert_eq!((two.invitations().unwrap().len(), two.groups().unwrap().len()), (1, 0));
+    line.tamper(|passing| {
+        let mut page: Value = serde_json::from_slice(passing.answer).ok()?;
+        let items = page["orderedItems"].as_array_mut().filter(|_| passing.endpoint.1.ends_with("/inbox"))?;
+        items.drain(..items.len().saturating_sub(1));
+        Some(FalseAnswer { status: 200, body: page.to_string().into_bytes() })
+    });
+    two.receive().await.unwrap();
+    assert!(two.groups().unwrap().iter().all(|group| !group.member), "{:?}", two.groups().unwrap());
+    line.honest();
+    for client in [&bob, &alice, &two, &bob, &alice] {
+        world.deliver().await;
+        client.receive().await.unwrap();
+    }
+    for client in [&bob, &two] {
+        assert!(client.groups().unwrap().iter().all(|group| !group.member));
+    }
+    carol.receive().await.unwrap();
     world.deliver().await;
 }

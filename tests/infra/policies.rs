@@ -9,6 +9,7 @@ use eko_client::device::{JoinKind, OutgoingEnvelope, SendOutcome};
 use eko_client::{Auth, Body, Device, KeyCounts};
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
+use eko_store::live::PushState;
 use eko_store::parcels::{Parcel, ParcelBody};
 use eko_store::pushes::PushOrder;
 use eko_testkit::template::{Template, arn_of, referred};
@@ -126,7 +127,8 @@ async fn pushes(world: &World, alice: &Device<DirectTransport>, bobs: [&Device<D
     subscribe().await;
     let (store, check_ms) = (world.state.store(), world.now_ms() + 10_000);
     let check = PushOrder::Check { user: bob.user().clone(), device: bob.id().clone(), check_ms };
-    store.watch(check.address(), check_ms, 0, 0).await.unwrap();
+    let seen = store.push_target(check.address()).await.unwrap().unwrap().state;
+    store.change_push(check.address(), &seen, &PushState::Watched { check_ms }).await.unwrap();
     store.queue_pushes(&[check], world.now_ms()).await.unwrap();
     world.advance(10_000);
     world.push().await;

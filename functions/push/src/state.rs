@@ -54,9 +54,3 @@ impl eko_service::shell::FunctionState for PushState {
         Self::new(app, Arc::new(SystemNetwork), public_roots())
     }
 }
-
-impl axum::extract::FromRef<PushState> for AppState {
-    fn from_ref(state: &PushState) -> Self {
-        state.app.clone()
-    }
-}

@@ -27,12 +27,31 @@ impl Messaging {
     ) -> Result<MailboxPage> {
         let mut page = self.checked_page(device, after).await?;
         if let (Some(pushed_ms), None) = (page.device.pushed_ms, after) {
-            let state = PushState::Idle { fetched_ms: self.now_ms() };
-            match self.store().end_push(device, pushed_ms, state).await {
+            let state = PushState::Idle { since_ms: self.now_ms() };
+            match self.store().end_push(device, pushed_ms, &state).await {
                 Ok(()) => page = self.checked_page(device, None).await?,
                 // The next fetch ends it.
                 Err(error) => tracing::warn!(%error, "a push is not ended now"),
             }
+        }
+        self.recount(device, &page).await;
+        Ok(page)
+    }
+
+    /// Reads the first page for a `Fetch` on a socket. Nobody knows whether the frames of the answer
+    /// arrive. So a push that is over is followed by a check, as an entry is that a socket took.
+    ///
+    /// The calls of [`fetch_page`](Self::fetch_page), and after a push those of
+    /// [`end_push_by_frame`](Self::end_push_by_frame) for its transaction.
+    ///
+    /// # Errors
+    /// Those of [`fetch_page`](Self::fetch_page).
+    pub(crate) async fn fetch_for_frames(&self, device: DeviceAddress<'_>) -> Result<MailboxPage> {
+        let mut page = self.checked_page(device, None).await?;
+        if let Some(pushed_ms) = page.device.pushed_ms.filter(|_| self.store().has_pushes())
+            && self.end_push_by_frame(device, pushed_ms, &page).await
+        {
+            page = self.checked_page(device, None).await?;
         }
         self.recount(device, &page).await;
         Ok(page)

@@ -4,18 +4,27 @@
 //! The state of a device that has a subscription:
 //!
 //! ```text
-//!          an entry that no socket took        the device fetches
-//!   Idle ────────────────────────────────▶ Sent ───────────────▶ Idle
-//!    │                                      ▲
-//!    │ a socket took an entry               │ an entry is there for a minute
-//!    ▼                                      │
-//! Watched ───────▶ Checked ─────────────────┘
-//!         the check        nothing is left: as Idle
+//!           an entry that no socket took         the device fetches over HTTP
+//!   Idle ──────────────────────────────▶ Sent ─────────────────────────────▶ Idle
+//!    │                                   │  ▲
+//!    │ a socket took      `Fetch`, or an │  │ an entry is there for a minute
+//!    │ an entry          acknowledgement │  │
+//!    └─────────▶ Watched ◀───────────────┘  │
+//!                   └──────▶ Checked ───────┘
+//!                  the check         nothing is left: as Idle
 //! ```
+//!
+//! An order of a push names the state that was there after its entry was written, and claims the push
+//! from that state only. Any other state is that of a fetch that has read the entry, of a check that
+//! will, or of another push. The state `Sent` names the order that sends the push: an order that
+//! comes back is the same push if the state names it, and has nothing to do otherwise. No clock says
+//! whose push it is.
 //!
 //! A check begins by a write that ends the watch, and reads the mailbox then. So an entry that is
 //! delivered meanwhile is either seen by it, or finds the device not watched and has a check of its
-//! own. Entries that led to a push lead to no other one: a check begins after them.
+//! own. Entries that led to a push lead to no other one: a check begins after them. The exception is
+//! a push that is answered by a `Fetch` on a socket, whose frames may go nowhere: the check sees the
+//! entries once more.
 //!
 //! [`Messaging::deliver`] writes an entry first, reads the state afterwards, and orders a push or a
 //! check by the queue `pushes`. The function `push` carries the orders out.
@@ -29,7 +38,7 @@ use eko_protocol::id::{DeviceId, EntryKey};
 use eko_store::StoreError;
 use eko_store::device::DeviceAddress;
 use eko_store::live::{Live, PushState};
-use eko_store::mailbox::{AddressedEntry, EntryContent};
+use eko_store::mailbox::{AddressedEntry, EntryContent, MailboxPage};
 use eko_store::pushes::{CHECK_MS, PushOrder};
 use futures_util::future::join_all;
 
@@ -45,7 +54,7 @@ const LOST_MS: i64 = 3_600_000;
 /// The entries that came for one device in a batch and want a notification.
 struct LoudArrival<'a> {
     /// The state of the device's pushes.
-    state: PushState,
+    state: &'a PushState,
     /// The time after which the last one is gone, in epoch seconds.
     ttl: i64,
     /// The key of the newest one.
@@ -67,14 +76,14 @@ enum PushDuty {
 
 impl PushDuty {
     /// Decides on an entry that is in the mailbox.
-    fn of(state: PushState, was_taken: bool, now_ms: i64) -> Self {
-        let is_forgotten = match state {
+    fn of(state: &PushState, was_taken: bool, now_ms: i64) -> Self {
+        let may_order = match state {
             PushState::Idle { .. } | PushState::Checked { .. } => true,
-            PushState::Sent { sent_ms } => now_ms.saturating_sub(sent_ms) > FORGOTTEN_MS,
-            PushState::Watched { check_ms } if was_taken => now_ms.saturating_sub(check_ms) > LOST_MS,
+            PushState::Sent { sent_ms, .. } => now_ms.saturating_sub(*sent_ms) > FORGOTTEN_MS,
+            PushState::Watched { check_ms } if was_taken => now_ms.saturating_sub(*check_ms) > LOST_MS,
             PushState::Watched { .. } => true,
         };
-        match (is_forgotten, was_taken) {
+        match (may_order, was_taken) {
             (false, _) => Self::None,
             (true, true) => Self::Check,
             (true, false) => Self::Push,
@@ -113,40 +122,46 @@ impl Messaging {
             let states = live.get(&entry.user).map(|live| &live.pushes);
             let Some(state) = states.and_then(|states| states.get(&entry.device)) else { continue };
             let key = &entry.entry.key;
-            let arrival = LoudArrival { state: *state, ttl: 0, newest: key, is_taken: true };
+            let arrival = LoudArrival { state, ttl: 0, newest: key, is_taken: true };
             let arrival = due.entry((&entry.user, &entry.device)).or_insert(arrival);
             arrival.ttl = arrival.ttl.max(entry.entry.ttl);
             arrival.newest = arrival.newest.max(key);
             arrival.is_taken &= was_taken(entry);
         }
         let mut orders = Vec::new();
+        let mut marks = Vec::new();
         for ((user, device), arrival) in due {
-            let (user, device) = (user.clone(), device.clone());
+            let address = DeviceAddress::new(user, device);
             match PushDuty::of(arrival.state, arrival.is_taken, now_ms) {
-                PushDuty::Push => {
-                    let (ttl, newest) = (arrival.ttl, arrival.newest.clone());
-                    orders.push(PushOrder::Now { user, device, at_ms: now_ms, ttl, newest });
-                }
+                PushDuty::Push => orders.push(PushOrder::Now {
+                    user: user.clone(),
+                    device: device.clone(),
+                    seen: arrival.state.clone(),
+                    ttl: arrival.ttl,
+                    newest: arrival.newest.clone(),
+                }),
                 PushDuty::Check => {
-                    let check_ms = now_ms.saturating_add(CHECK_MS);
-                    orders.push(PushOrder::Check { user, device, check_ms });
+                    let (check, watched) = self.next_check(address, now_ms);
+                    orders.push(check);
+                    marks.push((address, arrival.state, watched));
                 }
                 PushDuty::None => {}
             }
         }
         self.store().queue_pushes(&orders, now_ms).await?;
-        let marks = orders.iter().filter_map(|order| match order {
-            PushOrder::Check { check_ms, .. } => Some(self.watch(order.address(), *check_ms)),
-            PushOrder::Now { .. } => None,
+        let marks = marks.iter().map(async |(device, seen, watched)| {
+            // A check without its mark does nothing: somebody else sees to the entry.
+            self.store().change_push(*device, seen, watched).await.map(drop)
         });
-        // A check without its mark does nothing.
         join_all(marks).await.into_iter().collect()
     }
 
-    /// Marks a device as watched until a check that is ordered. One UpdateItem.
-    async fn watch(&self, device: DeviceAddress<'_>, check_ms: i64) -> Result<(), StoreError> {
-        let before = |ms| self.now_ms().saturating_sub(ms);
-        self.store().watch(device, check_ms, before(LOST_MS), before(FORGOTTEN_MS)).await
+    /// Returns the order of a check in a minute, or of the one of an entry that came at another time,
+    /// and the state that marks it.
+    fn next_check(&self, device: DeviceAddress<'_>, from_ms: i64) -> (PushOrder, PushState) {
+        let check_ms = from_ms.saturating_add(CHECK_MS);
+        let (user, id) = (device.user.clone(), device.device.clone());
+        (PushOrder::Check { user, device: id, check_ms }, PushState::Watched { check_ms })
     }
 
     /// Ends the push of a device that has acknowledged entries. There may be more entries, so that
@@ -156,15 +171,43 @@ impl Messaging {
     /// acknowledgement ends the push.
     pub(crate) async fn end_push_by_acknowledgement(&self, device: DeviceAddress<'_>, pushed_ms: i64) {
         let (now_ms, store) = (self.now_ms(), self.store());
-        let check_ms = now_ms.saturating_add(CHECK_MS);
-        let check = PushOrder::Check { user: device.user.clone(), device: device.device.clone(), check_ms };
+        let (check, watched) = self.next_check(device, now_ms);
         let ended = async {
             store.queue_pushes(&[check], now_ms).await?;
-            store.end_push(device, pushed_ms, PushState::Watched { check_ms }).await
+            store.end_push(device, pushed_ms, &watched).await
         };
         if let Err(error) = ended.await {
             tracing::warn!(%error, "a push is not ended now");
         }
+    }
+
+    /// Ends the push of a device that has sent `Fetch`, which is answered by this page or a newer
+    /// one. The frames may go nowhere, so that a check of them is ordered. Returns true if the push
+    /// is over, and false if a failure was logged.
+    ///
+    /// One SendMessageBatch and one transaction; before them one Query if there is a second page.
+    pub(crate) async fn end_push_by_frame(
+        &self,
+        device: DeviceAddress<'_>,
+        pushed_ms: i64,
+        page: &MailboxPage,
+    ) -> bool {
+        let (now_ms, store) = (self.now_ms(), self.store());
+        let (check, watched) = self.next_check(device, now_ms);
+        let ended = async {
+            let newest = match page.next {
+                None => page.entries.last().map(|entry| entry.key.clone()),
+                Some(_) => store.newest_entry(device).await?,
+            };
+            store.queue_pushes(&[check], now_ms).await?;
+            let before = page.device.push_fetched.as_ref();
+            store.end_push_by_frame(device, pushed_ms, &watched, before, newest.as_ref()).await
+        };
+        let ended: Result<(), StoreError> = ended.await;
+        if let Err(error) = &ended {
+            tracing::warn!(%error, "a push is not ended now");
+        }
+        ended.is_ok()
     }
 }
 
@@ -183,10 +226,10 @@ mod tests {
     #[test]
     fn each_state_has_its_duty() {
         let now_ms = 1_769_715_000_000;
-        let ago = |ms| PushState::Sent { sent_ms: now_ms - ms };
+        let ago = |ms| PushState::Sent { sent_ms: now_ms - ms, order: "an id".to_owned() };
         let ahead = |ms| PushState::Watched { check_ms: now_ms + ms };
         for (state, not_taken, taken) in [
-            (PushState::Idle { fetched_ms: now_ms }, PushDuty::Push, PushDuty::Check),
+            (PushState::Idle { since_ms: now_ms }, PushDuty::Push, PushDuty::Check),
             (ago(FORGOTTEN_MS), PushDuty::None, PushDuty::None),
             (ago(FORGOTTEN_MS + 1), PushDuty::Push, PushDuty::Check),
             (ahead(1), PushDuty::Push, PushDuty::None),
@@ -194,8 +237,8 @@ mod tests {
             (ahead(-LOST_MS - 1), PushDuty::Push, PushDuty::Check),
             (PushState::Checked { check_ms: now_ms }, PushDuty::Push, PushDuty::Check),
         ] {
-            assert_eq!(PushDuty::of(state, false, now_ms), not_taken, "{state:?}");
-            assert_eq!(PushDuty::of(state, true, now_ms), taken, "{state:?}");
+            assert_eq!(PushDuty::of(&state, false, now_ms), not_taken, "{state:?}");
+            assert_eq!(PushDuty::of(&state, true, now_ms), taken, "{state:?}");
         }
     }
 }

@@ -18,6 +18,7 @@
 //! | `nt` | N | epoch ms | the time at which `ob` and `kb` were noted |
 //! | `mf` | N | epoch ms | the last count of a mailbox that was full ([`crate::fill`]) |
 //! | `pu` | N | epoch ms | the last push, if the device has not been seen since ([`crate::push`]) |
+//! | `pf` | S | | the newest entry of the mailbox at the last `Fetch` on a socket that ended a push; missing before |
 //! | `rp` | N | epoch ms | the time that the last publication which replaced all keys states |
 //! | `T{hour}` | N | takes | takes by everyone in that hour since the epoch ([`crate::one_time_keys`]) |
 //! | `B{hour}.{hash}` | N | takes | takes by one taker in that hour |
@@ -26,9 +27,9 @@
 //! again.
 
 use eko_protocol::address::UserName;
-use eko_protocol::id::DeviceId;
+use eko_protocol::id::{DeviceId, EntryKey};
 
-use crate::attribute::{Item, ReadItem};
+use crate::attribute::{Item, ReadItem, corrupt};
 use crate::{Result, Store, StoreError, key};
 
 /// The names of a device record's attributes. Those of its pools are in [`PoolAttributes`], those
@@ -40,6 +41,7 @@ pub(crate) mod attr {
     pub(crate) const FULL_COUNTED_MS: &str = "mf";
     pub(crate) const REPLACED_MS: &str = "rp";
     pub(crate) const PUSHED_MS: &str = "pu";
+    pub(crate) const PUSH_FETCHED: &str = "pf";
 }
 
 /// The names of one pool's attributes in a device record. Each field describes the attribute's
@@ -129,6 +131,8 @@ pub struct DeviceRecord {
     pub full_counted_ms: Option<i64>,
     /// The time of the last push, in epoch milliseconds, if the device has not been seen since.
     pub pushed_ms: Option<i64>,
+    /// The newest entry of the mailbox at the last `Fetch` on a socket that ended a push.
+    pub push_fetched: Option<EntryKey>,
 }
 
 /// The positions of a pool of one-time keys. Each key has a place; places only grow.
@@ -175,6 +179,7 @@ impl DeviceRecord {
             kyber_pre_keys: KeyPool::from_item(item, &KYBER_PRE_KEY_POOL),
             full_counted_ms: item.get_n(attr::FULL_COUNTED_MS),
             pushed_ms: item.get_n(attr::PUSHED_MS),
+            push_fetched: item.get_s(attr::PUSH_FETCHED).map(EntryKey::parse).transpose().map_err(corrupt)?,
         })
     }
 }

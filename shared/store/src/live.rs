@@ -12,7 +12,7 @@
 //! |---|---|---|
 //! | `C{connection id}` | M | an open socket: the map of the next table |
 //! | `P{device}` | M | the state of the pushes to a device that has a subscription ([`PushState`]) |
-//! | `A{device}` | S | the key of the newest entry that led to a push to that device; missing before the first push |
+//! | `A{device}` | S | the key up to which the entries of that device have led to a push; missing before the first push |
 //!
 //! | In `C…` | Type | Unit | Meaning |
 //! |---|---|---|---|
@@ -26,7 +26,8 @@
 //! | In `P…` | Type | Unit | Meaning |
 //! |---|---|---|---|
 //! | `s` | S | | `I` idle, `W` watched, `C` checked, `S` sent |
-//! | `t` | N | epoch ms | the time of the fetch after the last push, of the check (`W`, `C`), or of the push |
+//! | `t` | N | epoch ms | the time since which the device is idle, of the check (`W`, `C`), or of the push |
+//! | `o` | S | | the id of the message of the queue `pushes` that sends the push; `S` only |
 //!
 //! # Item `K#{connection id}` / `SOCKET`
 //!
@@ -49,6 +50,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValue;
 use eko_protocol::address::UserName;
 use eko_protocol::id::{DeviceId, EntryKey};
+use serde::{Deserialize, Serialize};
 
 pub use order::LiveOrder;
 pub use socket::{Behind, ConnectionId, Socket, UsedSocket};
@@ -71,7 +73,7 @@ pub struct Live {
     pub sockets: Vec<Socket>,
     /// The state of the pushes, of each device that has a subscription.
     pub pushes: BTreeMap<DeviceId, PushState>,
-    /// The newest entry that led to a push, of each device that was woken for one.
+    /// The key up to which entries have led to a push, of each device that was woken.
     pub pushed_for: BTreeMap<DeviceId, EntryKey>,
 }
 
@@ -82,13 +84,16 @@ impl Live {
     }
 }
 
-/// The state of the pushes to one device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The state of the pushes to one device. Each change makes a value that was never there before, so
+/// that a state that is still there says that nothing has happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
 pub enum PushState {
-    /// No push was sent since the device has fetched.
+    /// No push is under way, and nothing is watched.
     Idle {
-        /// The time of that fetch, in epoch milliseconds.
-        fetched_ms: i64,
+        /// The time of the subscription, of the fetch that ended the last push, or at which that was
+        /// given up, in epoch milliseconds.
+        since_ms: i64,
     },
     /// A socket took an entry. Whether the device has acknowledged it is checked later.
     Watched {
@@ -101,10 +106,12 @@ pub enum PushState {
         /// The time of the check, in epoch milliseconds.
         check_ms: i64,
     },
-    /// A push was sent, and the device has not fetched since.
+    /// A push is sent, and the device has not been seen since.
     Sent {
-        /// The time of the push, in epoch milliseconds.
+        /// The time at which that began, in epoch milliseconds.
         sent_ms: i64,
+        /// The id of the queue message whose order sends it.
+        order: String,
     },
 }
 
@@ -182,7 +189,7 @@ impl Store {
     }
 
     /// Changes the state of the pushes to a device from one value to another. Returns false if it
-    /// has neither value: somebody else has changed it.
+    /// has neither value: somebody else has changed it, or there is no subscription.
     ///
     /// One UpdateItem: 1 write unit for each KB of the user's item. It may be repeated.
     ///
@@ -191,8 +198,8 @@ impl Store {
     pub async fn change_push(
         &self,
         device: DeviceAddress<'_>,
-        from: PushState,
-        to: PushState,
+        from: &PushState,
+        to: &PushState,
     ) -> Result<bool> {
         let changed = self
             .update_live(device.user)

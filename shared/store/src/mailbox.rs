@@ -139,22 +139,6 @@ pub struct EntryHead {
     pub envelope: Option<AuthoredEnvelope>,
 }
 
-/// The times of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EntryTime {
-    /// The time of acceptance, in epoch milliseconds.
-    pub accepted_ms: i64,
-    /// The time after which the entry is gone, in epoch seconds.
-    pub ttl: i64,
-}
-
-impl EntryTime {
-    pub(crate) fn from_item(item: &Item) -> Result<Self> {
-        let accepted_ms = i64::try_from(read_key(item)?.accepted_ms()).unwrap_or(i64::MAX);
-        Ok(Self { accepted_ms, ttl: item.need_n(TTL)? })
-    }
-}
-
 /// An envelope's id with its author, who gives the id its meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthoredEnvelope {

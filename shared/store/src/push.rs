@@ -24,9 +24,9 @@ use crate::condition::conditional;
 use crate::device::{self, DeviceAddress, DeviceStatus};
 use crate::error::call;
 use crate::key::{ENTRY_END, ENTRY_PREFIX};
-use crate::live::item::{push_attr, push_name, pushed_for_name};
+use crate::live::item::{push_name, pushed_for_name};
 use crate::live::{Live, PushState};
-use crate::mailbox::{EntryTime, QUIET, REPORT, TTL, read_key};
+use crate::mailbox::{QUIET, REPORT, TTL, read_key};
 use crate::transaction::TransactionOutcome;
 use crate::{Result, Store, key};
 
@@ -50,16 +50,16 @@ pub struct PushTarget {
     pub subscription: PushSubscription,
     /// The state.
     pub state: PushState,
-    /// The newest entry that led to a push to the device.
+    /// The key up to which entries have led to a push.
     pub pushed_for: Option<EntryKey>,
 }
 
 /// The entries of a mailbox that want a notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoudEntries {
-    /// The times of the oldest one.
-    pub oldest: EntryTime,
-    /// The key of the newest one among those that were read.
+    /// The oldest one; `None` if there are so many others before it that it was not found.
+    pub oldest: Option<EntryKey>,
+    /// The newest one, or another entry that is newer still.
     pub newest: EntryKey,
 }
 
@@ -97,8 +97,10 @@ impl Store {
         let record = self.update(&key::device(device), |update| {
             signed_in(update).update_expression("REMOVE #pu").condition_expression(SIGNED_IN)
         })?;
-        let state = PushState::Idle { fetched_ms: now_ms };
-        let state = self.update(&key::live(device.user), |update| set_state(update, device, state))?;
+        let state = PushState::Idle { since_ms: now_ms };
+        let state = self.update(&key::live(device.user), |update| {
+            set_state(update, device, &state).update_expression("SET #p = :p")
+        })?;
         Ok(self.transact(vec![record, state, self.put(item)?]).await?.is_done())
     }
 
@@ -147,23 +149,14 @@ impl Store {
                 .expression_attribute_names("#pu", device::attr::PUSHED_MS)
         })?;
         let state = self.update(&key::live(device.user), |update| {
-            update
-                .update_expression("REMOVE #p, #a")
-                .condition_expression("attribute_exists(#p)")
-                .expression_attribute_names("#p", push_name(device.device))
-                .expression_attribute_names("#a", pushed_for_name(device.device))
+            without_state(update, device).condition_expression("attribute_exists(#p)")
         })?;
         Ok(vec![removal, record, state])
     }
 
     /// Builds the writes that remove subscription and state of a device, whether or not there are any.
     pub(crate) fn without_push(&self, device: DeviceAddress<'_>) -> Result<[TransactWriteItem; 2]> {
-        let state = self.update(&key::live(device.user), |update| {
-            update
-                .update_expression("REMOVE #p, #a")
-                .expression_attribute_names("#p", push_name(device.device))
-                .expression_attribute_names("#a", pushed_for_name(device.device))
-        })?;
+        let state = self.update(&key::live(device.user), |update| without_state(update, device))?;
         Ok([self.remove(&key::push(device))?, state])
     }
 
@@ -202,8 +195,9 @@ impl Store {
         Ok(Some(PushTarget { subscription: read_subscription(push)?, state, pushed_for }))
     }
 
-    /// Notes that a push is sent now, for the entries up to `newest`, on condition that the state is
-    /// as it was seen and that the device is active and signed in. Call it before the push: a
+    /// Notes that a push is sent, on condition that the state is as it was seen and that the device
+    /// is active and signed in. `sent` is the new state; it is the one that was seen if the push is
+    /// repeated. `newest` is the newest entry that the push is for. Call it before the push: a
     /// process that dies in between leaves a message of the queue, and the note.
     ///
     /// One transaction of two writes: twice the write units of device record and the user's item.
@@ -213,26 +207,25 @@ impl Store {
     pub async fn claim_push(
         &self,
         device: DeviceAddress<'_>,
-        seen: PushState,
-        newest: &EntryKey,
-        now_ms: i64,
+        seen: &PushState,
+        sent: &PushState,
+        newest: Option<&EntryKey>,
     ) -> Result<PushClaim> {
         const RECORD: usize = 0;
         let record = self.update(&key::device(device), |update| {
             signed_in(update)
                 .update_expression("SET #pu = :now")
                 .condition_expression(SIGNED_IN)
-                .expression_attribute_values(":now", n(now_ms))
+                .expression_attribute_values(":now", n(sent.time_ms()))
         })?;
         let state = self.update(&key::live(device.user), |update| {
-            update
-                .update_expression("SET #p = :p, #a = :a")
+            let update = set_state(update, device, sent)
                 .condition_expression("#p = :seen")
-                .expression_attribute_names("#p", push_name(device.device))
-                .expression_attribute_names("#a", pushed_for_name(device.device))
-                .expression_attribute_values(":p", PushState::Sent { sent_ms: now_ms }.attribute())
-                .expression_attribute_values(":a", s(newest.as_str()))
-                .expression_attribute_values(":seen", seen.attribute())
+                .expression_attribute_values(":seen", seen.attribute());
+            match newest {
+                Some(newest) => set_pushed_for(update, device, newest),
+                None => update.update_expression("SET #p = :p"),
+            }
         })?;
         Ok(match self.transact(vec![record, state]).await? {
             TransactionOutcome::Done => PushClaim::Claimed,
@@ -249,65 +242,65 @@ impl Store {
     ///
     /// # Errors
     /// The table is out of reach.
-    pub async fn end_push(&self, device: DeviceAddress<'_>, pushed_ms: i64, state: PushState) -> Result<()> {
+    pub async fn end_push(&self, device: DeviceAddress<'_>, pushed_ms: i64, state: &PushState) -> Result<()> {
         let record = self.update(&key::device(device), |update| {
-            update
-                .update_expression("REMOVE #pu")
-                .condition_expression("#pu = :pu")
-                .expression_attribute_names("#pu", device::attr::PUSHED_MS)
-                .expression_attribute_values(":pu", n(pushed_ms))
+            push_noted(update, pushed_ms).update_expression("REMOVE #pu")
         })?;
         let state = self.update(&key::live(device.user), |update| {
-            set_state(update, device, state).condition_expression("attribute_exists(#p)")
+            let update = set_state(update, device, state).update_expression("SET #p = :p");
+            update.condition_expression("attribute_exists(#p)")
         })?;
         self.transact(vec![record, state]).await?;
         Ok(())
     }
 
-    /// Marks a device as watched until the check at `check_ms`, and no longer if it is watched: the
-    /// earliest check sees all entries. Does nothing if a push was sent after `forgotten_ms`, or if
-    /// the device has no subscription. A mark whose check is due since `lost_ms` is replaced.
+    /// Ends a push as [`Store::end_push`] does, for a `Fetch` on a socket: nobody knows whether its
+    /// answer arrives. So the entries count as not pushed for, and the next check sees them, up to
+    /// `newest`, the newest one of the mailbox. Those that the last such call saw
+    /// ([`push_fetched`](crate::device::DeviceRecord::push_fetched)) have led to a second push, and
+    /// lead to no further one.
     ///
-    /// One UpdateItem: 1 write unit for each KB of the user's item. It may be repeated.
+    /// The calls are those of [`Store::end_push`].
     ///
     /// # Errors
     /// The table is out of reach.
-    pub async fn watch(
+    pub async fn end_push_by_frame(
         &self,
         device: DeviceAddress<'_>,
-        check_ms: i64,
-        lost_ms: i64,
-        forgotten_ms: i64,
+        pushed_ms: i64,
+        state: &PushState,
+        fetched_before: Option<&EntryKey>,
+        newest: Option<&EntryKey>,
     ) -> Result<()> {
-        let idle = "#p.#s = :idle OR #p.#s = :checked";
-        let other = "(#p.#s = :watched AND (#p.#t > :t OR #p.#t < :lost))";
-        let forgotten = "(#p.#s = :sent AND #p.#t < :forgotten)";
-        let watched = PushState::Watched { check_ms };
-        let update = self
-            .update_live(device.user)
-            .update_expression("SET #p = :p")
-            .condition_expression(format!("{idle} OR {other} OR {forgotten}"))
-            .expression_attribute_names("#p", push_name(device.device))
-            .expression_attribute_names("#s", push_attr::STATE)
-            .expression_attribute_names("#t", push_attr::TIME_MS)
-            .expression_attribute_values(":p", watched.attribute())
-            .expression_attribute_values(":idle", s(PushState::Idle { fetched_ms: 0 }.code()))
-            .expression_attribute_values(":checked", s(PushState::Checked { check_ms }.code()))
-            .expression_attribute_values(":watched", s(watched.code()))
-            .expression_attribute_values(":sent", s(PushState::Sent { sent_ms: 0 }.code()))
-            .expression_attribute_values(":t", n(check_ms))
-            .expression_attribute_values(":lost", n(lost_ms))
-            .expression_attribute_values(":forgotten", n(forgotten_ms));
-        conditional(update.send().await)?;
+        let record = self.update(&key::device(device), |update| {
+            let update = push_noted(update, pushed_ms);
+            match newest {
+                None => update.update_expression("REMOVE #pu"),
+                Some(newest) => update
+                    .update_expression("SET #pf = :pf REMOVE #pu")
+                    .expression_attribute_names("#pf", device::attr::PUSH_FETCHED)
+                    .expression_attribute_values(":pf", s(newest.as_str())),
+            }
+        })?;
+        let state = self.update(&key::live(device.user), |update| {
+            let update = set_state(update, device, state).condition_expression("attribute_exists(#p)");
+            match fetched_before {
+                Some(before) => set_pushed_for(update, device, before),
+                None => update
+                    .update_expression("SET #p = :p REMOVE #a")
+                    .expression_attribute_names("#a", pushed_for_name(device.device)),
+            }
+        })?;
+        self.transact(vec![record, state]).await?;
         Ok(())
     }
 
-    /// Returns the entries of a mailbox that want a notification and are newer than `after`. `None`
-    /// means that there is none among the first eight megabytes. Of many entries, only the first
-    /// ones are read.
+    /// Looks for entries of a mailbox that want a notification and are newer than `after`. Returns
+    /// `None` if there is none. If the first eight megabytes have none, and there is more, it counts
+    /// as found.
     ///
     /// Up to eight Query, strongly consistent: 1 read unit for each 4 KB of the entries up to those
-    /// that are found.
+    /// that are found; and another one of a single entry, if the mailbox has more than 25.
     ///
     /// # Errors
     /// The table is out of reach, or an entry is corrupt.
@@ -324,6 +317,7 @@ impl Store {
             Some(entry) => format!("{ENTRY_PREFIX}{}!", entry.as_str()),
         };
         let mut start = None;
+        let mut found = None;
         for page in 0..PAGES {
             let query = self
                 .dynamodb()
@@ -344,16 +338,43 @@ impl Store {
                 .set_exclusive_start_key(start);
             let answer = query.send().await.map_err(call("Query"))?;
             let items = answer.items.unwrap_or_default();
-            if let (Some(oldest), Some(newest)) = (items.first(), items.last()) {
-                let oldest = EntryTime::from_item(oldest)?;
-                return Ok(Some(LoudEntries { oldest, newest: read_key(newest)? }));
-            }
+            found = items.first().map(read_key).transpose()?;
             start = answer.last_evaluated_key;
-            if start.is_none() {
+            if let (Some(oldest), Some(newest), None) = (&found, items.last(), &start) {
+                return Ok(Some(LoudEntries { oldest: Some(oldest.clone()), newest: read_key(newest)? }));
+            }
+            if found.is_some() || start.is_none() {
                 break;
             }
         }
-        Ok(None)
+        if found.is_none() && start.is_none() {
+            return Ok(None);
+        }
+        let newest = self.newest_entry(device).await?;
+        Ok(newest.map(|newest| LoudEntries { oldest: found, newest }))
+    }
+
+    /// Returns the key of the newest entry of a mailbox; `None` if it has none.
+    ///
+    /// One Query, strongly consistent: 1 read unit for each 4 KB of that entry.
+    ///
+    /// # Errors
+    /// The table is out of reach, or the entry is corrupt.
+    pub async fn newest_entry(&self, device: DeviceAddress<'_>) -> Result<Option<EntryKey>> {
+        let query = self
+            .dynamodb()
+            .query()
+            .table_name(self.table())
+            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+            .projection_expression("sk")
+            .expression_attribute_values(":pk", s(key::device_partition(device)))
+            .expression_attribute_values(":from", s(ENTRY_PREFIX))
+            .expression_attribute_values(":to", s(ENTRY_END))
+            .consistent_read(true)
+            .scan_index_forward(false)
+            .limit(1);
+        let answer = query.send().await.map_err(call("Query"))?;
+        answer.items.unwrap_or_default().first().map(read_key).transpose()
     }
 }
 
@@ -366,12 +387,36 @@ fn signed_in(update: UpdateBuilder) -> UpdateBuilder {
         .expression_attribute_values(":active", s(DeviceStatus::Active.code()))
 }
 
-/// Makes an update of the user's item set the state of a device, by the path `#p`.
-fn set_state(update: UpdateBuilder, device: DeviceAddress<'_>, state: PushState) -> UpdateBuilder {
+/// Adds the condition that the push of `pushed_ms` is noted in a device record, as `#pu`.
+fn push_noted(update: UpdateBuilder, pushed_ms: i64) -> UpdateBuilder {
     update
-        .update_expression("SET #p = :p")
+        .condition_expression("#pu = :pu")
+        .expression_attribute_names("#pu", device::attr::PUSHED_MS)
+        .expression_attribute_values(":pu", n(pushed_ms))
+}
+
+/// Adds the state of a device to an update of the user's item, as `:p`, with its name `#p`.
+fn set_state(update: UpdateBuilder, device: DeviceAddress<'_>, state: &PushState) -> UpdateBuilder {
+    update
         .expression_attribute_names("#p", push_name(device.device))
         .expression_attribute_values(":p", state.attribute())
+}
+
+/// Makes an update of the user's item set the state `:p`, and the key up to which entries have led to
+/// a push.
+fn set_pushed_for(update: UpdateBuilder, device: DeviceAddress<'_>, key: &EntryKey) -> UpdateBuilder {
+    update
+        .update_expression("SET #p = :p, #a = :a")
+        .expression_attribute_names("#a", pushed_for_name(device.device))
+        .expression_attribute_values(":a", s(key.as_str()))
+}
+
+/// Makes an update of the user's item remove what it has of a device's pushes. The state is `#p`.
+fn without_state(update: UpdateBuilder, device: DeviceAddress<'_>) -> UpdateBuilder {
+    update
+        .update_expression("REMOVE #p, #a")
+        .expression_attribute_names("#p", push_name(device.device))
+        .expression_attribute_names("#a", pushed_for_name(device.device))
 }
 
 fn read_subscription(item: &Item) -> Result<PushSubscription> {

@@ -3,7 +3,7 @@
 //! A message is the JSON form of [`PushOrder`]:
 //!
 //! ```text
-//! {"kind": "now", "user": "bob", "device": "0f3…", "at_ms": …, "ttl": …, "newest": "019…"}
+//! {"kind": "now", "user": "bob", "device": "0f3…", "seen": {"state": …}, "ttl": …, "newest": "019…"}
 //! {"kind": "check", "user": "bob", "device": "0f3…", "check_ms": …}
 //! ```
 
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attribute::corrupt;
 use crate::device::DeviceAddress;
+use crate::live::PushState;
 use crate::queue::OutgoingMessage;
 use crate::{Result, Store};
 
@@ -29,8 +30,9 @@ pub enum PushOrder {
         user: UserName,
         /// The device.
         device: DeviceId,
-        /// A time at which the entry was in the mailbox, in epoch milliseconds.
-        at_ms: i64,
+        /// The state of the device's pushes after the entry was written. Any other state is that of
+        /// a fetch that has read the entry, of a check that will, or of another push.
+        seen: PushState,
         /// The time after which the entry is gone, in epoch seconds.
         ttl: i64,
         /// The key of the entry; of several, of the newest.
@@ -110,9 +112,18 @@ mod tests {
         let user = UserName::parse("bob").unwrap();
         let device = DeviceId::parse("0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11").unwrap();
         let newest = EntryKey::new(1, "https://a.example/user/alice", "urn:uuid:x");
-        let now = PushOrder::Now { user: user.clone(), device: device.clone(), at_ms: 1, ttl: 2, newest };
-        let check = PushOrder::Check { user, device, check_ms: 3 };
-        for order in [now, check] {
+        let states = [
+            PushState::Idle { since_ms: 1 },
+            PushState::Watched { check_ms: 2 },
+            PushState::Checked { check_ms: 3 },
+            PushState::Sent { sent_ms: 4, order: "an id".to_owned() },
+        ];
+        let now = |seen| {
+            let (user, device, newest) = (user.clone(), device.clone(), newest.clone());
+            PushOrder::Now { user, device, seen, ttl: 5, newest }
+        };
+        let check = PushOrder::Check { user: user.clone(), device: device.clone(), check_ms: 6 };
+        for order in states.map(now).into_iter().chain([check]) {
             let body = serde_json::to_string(&order).unwrap();
             assert_eq!(PushOrder::parse(&body).unwrap(), order);
             assert!(PushOrder::parse(&body.replace("bob", "b o b")).is_err());

@@ -20,6 +20,7 @@ use eko_protocol::push::PushSubscription;
 use eko_service::config::Needs;
 use eko_store::deliveries::{Delivery, DeviceCiphertext, LetterDelivery};
 use eko_store::device::DeviceAddress;
+use eko_store::live::PushState;
 use eko_store::live::{ConnectionId, Socket};
 use eko_store::parcels::{Parcel, ParcelBody};
 use eko_store::pushes::PushOrder;
@@ -49,6 +50,8 @@ pub struct BenchScene {
     elsewhere: String,
     /// The refresh token that is good now.
     refresh: String,
+    /// The time at which Alice's device subscribed to pushes, in epoch milliseconds.
+    subscribed_ms: i64,
     /// Sockets of Alice's device. Each gets one frame.
     sockets: Vec<OpenConnection>,
 }
@@ -76,7 +79,8 @@ impl BenchScene {
         let refresh = alice.tokens().context("Alice's tokens")?.refresh;
         let elsewhere = elsewhere().await?;
         let sockets = open_sockets(&world, &alice).await?;
-        let scene = Self { world, alice, bob, second, stranger, elsewhere, refresh, sockets };
+        let subscribed_ms = world.now_ms();
+        let scene = Self { world, alice, bob, second, stranger, elsewhere, refresh, subscribed_ms, sockets };
         // The other server's actor is looked up once, and stored in the table from then on.
         let known = scene.incoming(0)?;
         let (status, body) = scene.world.transport().json(known).await;
@@ -89,9 +93,12 @@ impl BenchScene {
         // Alice gets nothing in these events, so that no delivery orders a push.
         let browser = Browser::at(&format!("{}/push/1", scene.elsewhere));
         let subscription = PushSubscription::parse(&browser.subscription())?;
-        let (store, now_ms) = (scene.world.state.store(), scene.world.now_ms());
+        let store = scene.world.state.store();
         let address = DeviceAddress::new(scene.alice.user(), scene.alice.id());
-        anyhow::ensure!(store.subscribe(address, &subscription, now_ms).await?, "Alice is signed in");
+        anyhow::ensure!(
+            store.subscribe(address, &subscription, scene.subscribed_ms).await?,
+            "Alice is signed in"
+        );
         Ok(scene)
     }
 
@@ -286,7 +293,8 @@ impl BenchScene {
         let now_ms = self.world.now_ms();
         let ttl = self.world.state.messaging().keep_until(now_ms);
         let newest = EntryKey::new(now_ms.unsigned_abs(), &self.bob.actor(), "urn:uuid:x");
-        Ok(serde_json::to_string(&PushOrder::Now { user, device, at_ms: now_ms, ttl, newest })?)
+        let seen = PushState::Idle { since_ms: self.subscribed_ms };
+        Ok(serde_json::to_string(&PushOrder::Now { user, device, seen, ttl, newest })?)
     }
 
     /// Returns a message of the queue for other servers.

@@ -1,6 +1,6 @@
 //! Tests of the answers of a push service and their consequences.
 
-use eko_testkit::{PushAnswer, World};
+use eko_testkit::{ChainChanges as _, PushAnswer, World};
 
 use super::PushScene;
 
@@ -134,6 +134,62 @@ async fn a_device_that_fetches_while_the_service_fails_gets_no_push() {
     scene.world.push().await;
     assert_eq!(scene.site.requests(), 1);
     assert!(scene.site.taken().is_empty());
+}
+
+/// The device fetches, and another message leads to a push of its own. The first order comes back and
+/// is not taken for it.
+#[tokio::test]
+async fn an_order_does_not_repeat_the_push_of_another_one() {
+    let scene = PushScene::new().await;
+    scene.site.answer(vec![PushAnswer::Status(503); 2]);
+    scene.send().await;
+    scene.absent.fetch().await.unwrap();
+    scene.world.advance(5_000);
+    scene.send().await;
+    assert_eq!(scene.site.requests(), 2);
+    scene.world.advance(25_000);
+    assert_eq!(scene.world.push().await, 1);
+    assert_eq!((scene.site.requests(), scene.world.pushes().await), (0, (1, 0)));
+    scene.world.advance(5_000);
+    assert_eq!(scene.world.push().await, 1);
+    assert_eq!(scene.site.taken().len(), 1);
+}
+
+/// The device acknowledges something while the service fails. It is there, and what is left has its
+/// check.
+#[tokio::test]
+async fn a_device_that_acknowledges_while_the_service_fails_gets_no_push() {
+    let scene = PushScene::new().await;
+    scene.send().await;
+    let page = scene.absent.fetch().await.unwrap();
+    scene.site.taken();
+    scene.site.answer([PushAnswer::Status(503)]);
+    scene.send().await;
+    scene.absent.acknowledge(&[page.entries[0].address.clone()]).await.unwrap();
+    scene.site.requests();
+    scene.world.advance(30_000);
+    assert_eq!(scene.world.push().await, 1);
+    assert_eq!(scene.site.requests(), 0);
+    scene.world.deliver().await;
+    scene.world.confirm(&scene.absent).await;
+    scene.world.advance(60_000);
+    scene.settle().await;
+    assert_eq!((scene.site.requests(), scene.world.pushes().await), (0, (0, 0)));
+}
+
+/// The device is revoked while the service fails, and its subscription is not erased yet.
+#[tokio::test]
+async fn a_device_that_is_revoked_while_the_service_fails_gets_no_push() {
+    let scene = PushScene::new().await;
+    scene.site.answer([PushAnswer::Status(503)]);
+    scene.send().await;
+    assert_eq!(scene.site.requests(), 1);
+    scene.bob.revoke(scene.absent.id()).await.unwrap();
+    scene.world.advance(30_000);
+    assert_eq!(scene.world.push().await, 1);
+    assert_eq!((scene.site.requests(), scene.world.pushes().await), (0, (0, 0)));
+    scene.world.deliver().await;
+    scene.world.erase().await;
 }
 
 #[tokio::test]

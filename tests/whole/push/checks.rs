@@ -1,6 +1,7 @@
 //! Checks: a socket took an entry, and the device may be gone all the same.
 
 use eko_store::device::DeviceAddress;
+use eko_store::live::PushState;
 use eko_store::pushes::{CHECK_MS, PushOrder};
 
 use super::PushScene;
@@ -8,19 +9,28 @@ use super::PushScene;
 impl PushScene {
     /// Orders a check of the absent device and marks it, as a delivery does whose entry a socket
     /// took.
-    async fn order_check(&self, in_ms: i64) {
+    async fn order_check(&self, in_ms: i64, seen: &PushState) {
         let (store, now_ms) = (self.world.state.store(), self.world.now_ms());
         let check_ms = now_ms + in_ms;
         let (user, device) = (self.absent.user().clone(), self.absent.id().clone());
         let check = PushOrder::Check { user: user.clone(), device: device.clone(), check_ms };
         store.queue_pushes(&[check], now_ms).await.unwrap();
-        store.watch(DeviceAddress::new(&user, &device), check_ms, 0, 0).await.unwrap();
+        store
+            .change_push(DeviceAddress::new(&user, &device), seen, &PushState::Watched { check_ms })
+            .await
+            .unwrap();
+    }
+
+    /// Returns the state of the absent device's pushes.
+    async fn state(&self) -> PushState {
+        let device = DeviceAddress::new(self.absent.user(), self.absent.id());
+        self.world.state.store().push_target(device).await.unwrap().unwrap().state
     }
 
     /// Makes a scene in which an entry of the absent device was taken by a socket.
     async fn taken_by_a_socket() -> Self {
         let scene = Self::with_an_unwatched_entry().await;
-        scene.order_check(CHECK_MS).await;
+        scene.order_check(CHECK_MS, &scene.state().await).await;
         scene
     }
 
@@ -64,9 +74,10 @@ async fn a_present_device_gets_no_push() {
 #[tokio::test]
 async fn a_check_that_was_sent_twice_leads_to_one_push() {
     let scene = PushScene::taken_by_a_socket().await;
+    let seen = scene.state().await;
     scene.world.advance(CHECK_MS);
     assert_eq!(scene.world.push().await, 1);
-    scene.order_check(0).await;
+    scene.order_check(0, &seen).await;
     assert_eq!(scene.world.push().await, 1);
     assert_eq!(scene.site.taken().len(), 1);
 }
@@ -75,7 +86,7 @@ async fn a_check_that_was_sent_twice_leads_to_one_push() {
 #[tokio::test]
 async fn a_young_entry_is_checked_again() {
     let scene = PushScene::with_an_unwatched_entry().await;
-    scene.order_check(10_000).await;
+    scene.order_check(10_000, &scene.state().await).await;
     scene.world.advance(10_000);
     assert_eq!(scene.world.push().await, 1);
     assert_eq!(scene.site.requests(), 0);
@@ -86,13 +97,13 @@ async fn a_young_entry_is_checked_again() {
     assert_eq!(scene.site.taken().len(), 1);
 }
 
-/// A check that is due sooner than the one that is marked takes its place, and sees what that one is
-/// for.
+/// Two deliveries order checks at once, and one of them marks its own. That one sees both entries.
 #[tokio::test]
-async fn the_earliest_check_decides() {
+async fn one_of_two_checks_that_are_ordered_at_once_decides() {
     let scene = PushScene::with_an_unwatched_entry().await;
-    scene.order_check(CHECK_MS + 10_000).await;
-    scene.order_check(CHECK_MS).await;
+    let seen = scene.state().await;
+    scene.order_check(CHECK_MS, &seen).await;
+    scene.order_check(CHECK_MS + 10_000, &seen).await;
     scene.check().await;
     assert_eq!((scene.site.requests(), scene.site.taken().len()), (1, 1));
     scene.world.advance(10_000);

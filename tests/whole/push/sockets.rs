@@ -171,3 +171,57 @@ async fn an_acknowledgement_on_a_socket_ends_a_push_and_what_is_left_is_checked(
     }
     scene.world.deliver().await;
 }
+
+/// A device that was woken connects and sends `Fetch`, and its connection breaks before the frames of
+/// the answer arrive. Nothing says so. It is woken once more, and not for ever.
+#[tokio::test]
+async fn a_fetch_on_a_socket_that_dies_is_checked_once() {
+    // A long answer is `Announce` alone.
+    for messages in [1, 30] {
+        let scene = PushScene::on(World::live().await).await;
+        for _ in 0..messages {
+            scene.send().await;
+        }
+        assert_eq!(scene.site.taken().len(), 1);
+        let mut woken = Vec::new();
+        for _ in 0..3 {
+            let mut dying = scene.world.connect(&scene.absent).await.unwrap();
+            dying.fetch().await;
+            scene.world.advance(CHECK_MS);
+            scene.settle().await;
+            woken.push(scene.site.taken().len());
+        }
+        assert_eq!((woken, scene.world.pushes().await), (vec![1, 0, 0], (0, 0)), "{messages}");
+        // Another message is woken for, and checked once as well.
+        scene.alice.refresh().await.unwrap();
+        scene.send().await;
+        scene.world.advance(CHECK_MS);
+        scene.settle().await;
+        assert_eq!(scene.site.taken().len(), 1, "{messages}");
+        for pushes in [1, 0] {
+            scene.world.connect(&scene.absent).await.unwrap().fetch().await;
+            scene.world.advance(CHECK_MS);
+            scene.settle().await;
+            assert_eq!(scene.site.taken().len(), pushes, "{messages}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_fetch_on_a_socket_costs_a_check_and_one_query_more_after_a_push() {
+    let scene = PushScene::on(World::live().await).await;
+    scene.send().await;
+    let mut socket = scene.world.connect(&scene.absent).await.unwrap();
+    scene.world.calls.reset();
+    socket.fetch().await;
+    let mut made = scene.world.calls.made();
+    made.retain(|call| call != "PostToConnection");
+    assert_eq!(made, ["UpdateItem", "Query", "SendMessageBatch", "TransactWriteItems", "Query"]);
+    scene.world.calls.reset();
+    socket.fetch().await;
+    let mut made = scene.world.calls.made();
+    made.retain(|call| call != "PostToConnection");
+    assert_eq!(made, ["UpdateItem", "Query"]);
+    scene.world.advance(CHECK_MS);
+    scene.settle().await;
+}

@@ -12,19 +12,18 @@ impl Messaging {
     /// Returns the frames that a `Fetch` of this id is answered with: the entries of the mailbox and
     /// `QueueEmpty`, or `Announce` alone, if there are many entries or long ones.
     ///
-    /// The calls of [`fetch_page`](Self::fetch_page), as for the first page over HTTP. If the
-    /// device was approved since it has connected: two UpdateItem from which on entries are
-    /// posted, and the Query again.
+    /// The calls of [`fetch_for_frames`](Self::fetch_for_frames). If the device was approved since it
+    /// has connected: two UpdateItem from which on entries are posted, and the Query again.
     ///
     /// # Errors
     /// [`Refusal::DevicePending`](crate::Refusal::DevicePending),
     /// [`Refusal::DeviceRevoked`](crate::Refusal::DeviceRevoked); the store is broken or out of
     /// reach.
     pub async fn backlog(&self, socket: &Socket, id: Option<&str>) -> Result<Vec<String>> {
-        let mut page = self.fetch_page(socket.address(), None).await?;
+        let mut page = self.fetch_for_frames(socket.address()).await?;
         if socket.is_pending {
             self.store().approve_socket(socket).await?;
-            page = self.fetch_page(socket.address(), None).await?;
+            page = self.fetch_for_frames(socket.address()).await?;
         }
         let count = PreKeyCount {
             pre_keys: page.device.pre_keys.left(),

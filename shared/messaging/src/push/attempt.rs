@@ -1,16 +1,15 @@
 //! The queue `pushes`: what becomes of an order.
 
 use eko_protocol::id::EntryKey;
+use eko_protocol::push::PushSubscription;
 use eko_store::StoreError;
 use eko_store::device::DeviceAddress;
 use eko_store::live::PushState;
-use eko_store::push::{LoudEntries, PushClaim, PushTarget};
+use eko_store::push::{PushClaim, PushTarget};
 use eko_store::pushes::{CHECK_MS, PushOrder};
 use eko_web_push::{PushOutcome, PushService};
 use futures_util::future::join_all;
 
-use super::PushDuty;
-use crate::context::CLOCKS_MS;
 use crate::{Messaging, QueueMessage};
 
 /// The age from which an entry that was not acknowledged leads to a push, in milliseconds. It is
@@ -20,13 +19,8 @@ const OLD_MS: i64 = CHECK_MS - 5_000;
 const MOST_RECEIVES: u32 = 20;
 /// The shortest time before another attempt, in seconds. It doubles with each further one.
 const FIRST_WAIT_SECONDS: i32 = 30;
-/// The time after a push in which no other attempt of it begins, in milliseconds. An order that comes
-/// sooner, and not for the first time, was sent twice.
-const NO_RETRY_MS: i64 = 20_000;
 /// The longest time before another attempt, in seconds. A push service may ask for as much.
 const LONGEST_WAIT_SECONDS: i32 = 900;
-/// The number of times that a claim is tried while the state changes.
-const CLAIMS: usize = 3;
 
 /// The end of one receive of an order.
 enum OrderFate {
@@ -38,14 +32,14 @@ enum OrderFate {
     Wait(i32),
 }
 
-/// The entries for which a device is to be woken.
+/// A push that is to be sent.
 struct PushCause {
-    /// A time at which they were in the mailbox, in epoch milliseconds.
-    at_ms: i64,
-    /// The time after which one of them is gone, in epoch seconds.
-    ttl: i64,
-    /// The key of the newest one.
-    newest: EntryKey,
+    /// The state from which it is claimed.
+    seen: PushState,
+    /// The state while it is sent. It is the one that was seen if the push is repeated.
+    sent: PushState,
+    /// The newest entry that it is for, unless it is repeated.
+    newest: Option<EntryKey>,
 }
 
 impl Messaging {
@@ -54,9 +48,9 @@ impl Messaging {
     ///
     /// A push makes one BatchGetItem of subscription and state, one transaction that notes the
     /// push, and then the request to the push service. A check makes one BatchGetItem, one
-    /// UpdateItem that ends the watch, and reads the mailbox then (one Query); if what is left is
-    /// young, one SendMessageBatch and one UpdateItem, or else a push. Orders that wait are hidden
-    /// by one ChangeMessageVisibilityBatch.
+    /// UpdateItem that ends the watch, and reads the mailbox then (one Query, or two if it has more
+    /// than 25 entries); if what is left is young, one SendMessageBatch and one UpdateItem, or else a
+    /// transaction and a push. Orders that wait are hidden by one ChangeMessageVisibilityBatch.
     ///
     /// A push service that fails is tried again up to 20 times. Then, or if the push fails for good,
     /// one UpdateItem lets the next entry try anew. If the process dies between a push and the end
@@ -89,122 +83,110 @@ impl Messaging {
     async fn push_one(&self, service: &PushService, message: &QueueMessage) -> Result<OrderFate, StoreError> {
         let order = PushOrder::parse(&message.body)?;
         let (device, now_ms) = (order.address(), self.now_ms());
-        let cause = match &order {
-            PushOrder::Now { at_ms, ttl, newest, .. } => {
-                PushCause { at_ms: *at_ms, ttl: *ttl, newest: newest.clone() }
-            }
-            PushOrder::Check { check_ms, .. } if now_ms < *check_ms => {
-                return Ok(OrderFate::Wait(seconds(check_ms.saturating_sub(now_ms))));
-            }
-            PushOrder::Check { check_ms, .. } => match self.check(device, *check_ms).await? {
-                Some(cause) => cause,
-                None => return Ok(OrderFate::Done),
-            },
+        if let PushOrder::Check { check_ms, .. } = &order
+            && now_ms < *check_ms
+        {
+            return Ok(OrderFate::Wait(seconds(check_ms.saturating_sub(now_ms))));
+        }
+        let Some(PushTarget { subscription, state, pushed_for }) = self.store().push_target(device).await?
+        else {
+            return Ok(OrderFate::Done);
         };
-        self.wake_device(service, device, &cause, message.receives).await
+        let cause = self.push_cause(&order, &message.id, state, pushed_for).await?;
+        let Some(PushCause { seen, sent, newest }) = cause else { return Ok(OrderFate::Done) };
+        match self.store().claim_push(device, &seen, &sent, newest.as_ref()).await? {
+            PushClaim::Claimed => {
+                self.send_push(service, device, &subscription, &sent, message.receives).await
+            }
+            PushClaim::Changed => Ok(OrderFate::Done),
+            PushClaim::SignedOut => {
+                self.store().drop_subscription(device, &subscription.endpoint).await?;
+                Ok(OrderFate::Done)
+            }
+        }
     }
 
-    /// Looks whether a device has acknowledged what its sockets took. Returns the cause of a push if
-    /// it has not.
-    async fn check(&self, device: DeviceAddress<'_>, check_ms: i64) -> Result<Option<PushCause>, StoreError> {
+    /// Returns the push that an order leads to, if there is one: the order's own push, which is
+    /// repeated; a first one, if the state is still the one that the order names; or what a check
+    /// comes to.
+    async fn push_cause(
+        &self,
+        order: &PushOrder,
+        id: &str,
+        state: PushState,
+        pushed_for: Option<EntryKey>,
+    ) -> Result<Option<PushCause>, StoreError> {
+        let now_ms = self.now_ms();
+        let first = |seen, newest| {
+            let sent = PushState::Sent { sent_ms: now_ms, order: id.to_owned() };
+            PushCause { seen, sent, newest: pushed_for.clone().max(Some(newest)) }
+        };
+        Ok(match (state, order) {
+            (PushState::Sent { sent_ms, order: own }, _) if own == id => {
+                // It stands for the entries that came since, too, whatever became of the first one.
+                let sent = PushState::Sent { sent_ms, order: own };
+                Some(PushCause { seen: sent.clone(), sent, newest: None })
+            }
+            (state, PushOrder::Now { seen, ttl, newest, .. }) => {
+                let is_due = state == *seen && *ttl > now_ms.div_euclid(1000);
+                is_due.then(|| first(state, newest.clone()))
+            }
+            (state, PushOrder::Check { check_ms, .. }) => {
+                let checked = PushState::Checked { check_ms: *check_ms };
+                let left = self.check(order.address(), *check_ms, &state, pushed_for.as_ref()).await?;
+                left.map(|newest| first(checked, newest))
+            }
+        })
+    }
+
+    /// Looks whether a device has acknowledged what its sockets took. Returns the newest entry if a
+    /// push is due because it has not.
+    async fn check(
+        &self,
+        device: DeviceAddress<'_>,
+        check_ms: i64,
+        state: &PushState,
+        pushed_for: Option<&EntryKey>,
+    ) -> Result<Option<EntryKey>, StoreError> {
         let (store, now_ms) = (self.store(), self.now_ms());
-        let Some(PushTarget { state, pushed_for, .. }) = store.push_target(device).await? else {
-            return Ok(None);
-        };
         let (watched, checked) = (PushState::Watched { check_ms }, PushState::Checked { check_ms });
-        match state {
-            // The process that began the check has died if it is checked already.
-            state if state == watched || state == checked => {
-                if !store.change_push(device, watched, checked).await? {
-                    return Ok(None);
-                }
-            }
-            // The order has sent a push already, which may not have arrived.
-            PushState::Sent { sent_ms } if sent_ms >= check_ms => {
-                let left = store.loud_entries(device, None, now_ms).await?;
-                let cause =
-                    |LoudEntries { oldest, newest }| PushCause { at_ms: check_ms, ttl: oldest.ttl, newest };
-                return Ok(left.map(cause));
-            }
-            _ => return Ok(None),
-        }
-        let Some(LoudEntries { oldest, newest }) =
-            store.loud_entries(device, pushed_for.as_ref(), now_ms).await?
-        else {
+        // The process that began the check has died if it is checked already.
+        let is_due = *state == watched || *state == checked;
+        if !is_due || !store.change_push(device, &watched, &checked).await? {
             return Ok(None);
-        };
-        if now_ms.saturating_sub(oldest.accepted_ms) >= OLD_MS {
-            return Ok(Some(PushCause { at_ms: now_ms, ttl: oldest.ttl, newest }));
         }
-        let check_ms = oldest.accepted_ms.saturating_add(CHECK_MS);
-        let (user, device_id) = (device.user.clone(), device.device.clone());
-        store.queue_pushes(&[PushOrder::Check { user, device: device_id, check_ms }], now_ms).await?;
-        self.watch(device, check_ms).await?;
+        let Some(left) = store.loud_entries(device, pushed_for, now_ms).await? else { return Ok(None) };
+        let since_ms =
+            left.oldest.map_or(0, |oldest| i64::try_from(oldest.accepted_ms()).unwrap_or(i64::MAX));
+        if now_ms.saturating_sub(since_ms) >= OLD_MS {
+            return Ok(Some(left.newest));
+        }
+        let (check, watched) = self.next_check(device, since_ms);
+        store.queue_pushes(&[check], now_ms).await?;
+        store.change_push(device, &checked, &watched).await?;
         Ok(None)
     }
 
-    /// Sends a push, unless the device has fetched since or another push was sent.
-    async fn wake_device(
+    /// Sends a push that is claimed by the state `sent`.
+    async fn send_push(
         &self,
         service: &PushService,
         device: DeviceAddress<'_>,
-        cause: &PushCause,
+        subscription: &PushSubscription,
+        sent: &PushState,
         receives: u32,
     ) -> Result<OrderFate, StoreError> {
         let (store, now_ms) = (self.store(), self.now_ms());
-        for _ in 0..CLAIMS {
-            let Some(PushTarget { subscription, state, pushed_for }) = store.push_target(device).await?
-            else {
-                return Ok(OrderFate::Done);
-            };
-            let is_own_retry = match state {
-                PushState::Idle { fetched_ms } if fetched_ms > cause.at_ms.saturating_add(CLOCKS_MS) => {
-                    return Ok(OrderFate::Done);
-                }
-                PushState::Sent { sent_ms } => {
-                    receives > 1
-                        && sent_ms >= cause.at_ms.saturating_sub(CLOCKS_MS)
-                        && now_ms.saturating_sub(sent_ms) >= NO_RETRY_MS
-                }
-                PushState::Idle { .. } | PushState::Watched { .. } | PushState::Checked { .. } => false,
-            };
-            let mut sent_ms = now_ms;
-            if let (true, PushState::Sent { sent_ms: noted_ms }) = (is_own_retry, state) {
-                // It stands for the entries that came since, too, whatever became of the first one.
-                sent_ms = noted_ms;
-            } else {
-                if cause.ttl <= now_ms.div_euclid(1000) {
-                    return Ok(OrderFate::Done);
-                }
-                if PushDuty::of(state, false, now_ms) != PushDuty::Push {
-                    return Ok(OrderFate::Done);
-                }
-                let newest = pushed_for.as_ref().map_or(&cause.newest, |key| key.max(&cause.newest));
-                match store.claim_push(device, state, newest, now_ms).await? {
-                    PushClaim::Claimed => {}
-                    PushClaim::Changed => continue,
-                    PushClaim::SignedOut => {
-                        store.drop_subscription(device, &subscription.endpoint).await?;
-                        return Ok(OrderFate::Done);
-                    }
-                }
-            }
-            let outcome = service.push(&subscription, now_ms).await;
-            if outcome == PushOutcome::Gone {
-                store.drop_subscription(device, &subscription.endpoint).await?;
-            }
-            let fate = fate(&outcome, receives);
-            if matches!(fate, OrderFate::GivenUp) {
-                // The next entry is tried anew.
-                let (from, to) = (PushState::Sent { sent_ms }, PushState::Idle { fetched_ms: 0 });
-                store.change_push(device, from, to).await?;
-            }
-            return Ok(fate);
+        let outcome = service.push(subscription, now_ms).await;
+        if outcome == PushOutcome::Gone {
+            store.drop_subscription(device, &subscription.endpoint).await?;
         }
-        Err(StoreError::GaveUp {
-            operation: "TransactWriteItems",
-            detail: "the state of a push changes".to_owned(),
-        })
+        let fate = fate(&outcome, receives);
+        if matches!(fate, OrderFate::GivenUp) {
+            // The next entry is tried anew.
+            store.change_push(device, sent, &PushState::Idle { since_ms: now_ms }).await?;
+        }
+        Ok(fate)
     }
 }
 

@@ -5,7 +5,7 @@ use eko_protocol::address::UserName;
 use eko_protocol::id::{DeviceId, EntryKey};
 
 use super::{ConnectionId, Live, PushState, Socket};
-use crate::attribute::{Item, ReadItem, corrupt, missing, n, s};
+use crate::attribute::{Item, ReadItem, WriteItem, corrupt, missing, n, s};
 use crate::{Result, StoreError};
 
 /// The names of the attributes of a socket, in its own item and in the map of the user's item.
@@ -21,9 +21,10 @@ pub(super) mod attr {
 }
 
 /// The names of the attributes of a push state.
-pub(crate) mod push_attr {
+mod push_attr {
     pub(crate) const STATE: &str = "s";
     pub(crate) const TIME_MS: &str = "t";
+    pub(crate) const ORDER: &str = "o";
 }
 
 const SOCKET_PREFIX: &str = "C";
@@ -40,7 +41,7 @@ pub(crate) fn push_name(device: &DeviceId) -> String {
     format!("{PUSH_PREFIX}{device}")
 }
 
-/// Returns the name of the attribute of the newest entry that led to a push to a device.
+/// Returns the name of the attribute of the key up to which entries have led to a push to a device.
 pub(crate) fn pushed_for_name(device: &DeviceId) -> String {
     format!("{PUSHED_FOR_PREFIX}{device}")
 }
@@ -68,32 +69,39 @@ impl Live {
 
 impl PushState {
     /// Returns the state as the value of its attribute.
-    pub(crate) fn attribute(self) -> AttributeValue {
-        let (Self::Idle { fetched_ms: time_ms }
-        | Self::Watched { check_ms: time_ms }
-        | Self::Checked { check_ms: time_ms }
-        | Self::Sent { sent_ms: time_ms }) = self;
-        let pairs = [(push_attr::STATE, s(self.code())), (push_attr::TIME_MS, n(time_ms))];
-        AttributeValue::M(pairs.map(|(name, value)| (name.to_owned(), value)).into())
-    }
-
-    /// Returns the text that is stored in `s`.
-    pub(crate) fn code(self) -> &'static str {
-        match self {
+    pub(crate) fn attribute(&self) -> AttributeValue {
+        let code = match self {
             Self::Idle { .. } => "I",
             Self::Watched { .. } => "W",
             Self::Checked { .. } => "C",
             Self::Sent { .. } => "S",
+        };
+        let mut map = Item::new();
+        map.set(push_attr::STATE, s(code));
+        map.set(push_attr::TIME_MS, n(self.time_ms()));
+        if let Self::Sent { order, .. } = self {
+            map.set(push_attr::ORDER, s(order));
+        }
+        AttributeValue::M(map)
+    }
+
+    /// Returns the time of the state, in epoch milliseconds.
+    pub(crate) fn time_ms(&self) -> i64 {
+        match self {
+            Self::Idle { since_ms: time_ms }
+            | Self::Watched { check_ms: time_ms }
+            | Self::Checked { check_ms: time_ms }
+            | Self::Sent { sent_ms: time_ms, .. } => *time_ms,
         }
     }
 
     fn from_map(map: &Item) -> Result<Self> {
         let time_ms = map.need_n(push_attr::TIME_MS)?;
         match map.need_s(push_attr::STATE)? {
-            "I" => Ok(Self::Idle { fetched_ms: time_ms }),
+            "I" => Ok(Self::Idle { since_ms: time_ms }),
             "W" => Ok(Self::Watched { check_ms: time_ms }),
             "C" => Ok(Self::Checked { check_ms: time_ms }),
-            "S" => Ok(Self::Sent { sent_ms: time_ms }),
+            "S" => Ok(Self::Sent { sent_ms: time_ms, order: map.need_s(push_attr::ORDER)?.to_owned() }),
             other => Err(StoreError::Corrupt(format!("push state {other}"))),
         }
     }
@@ -120,15 +128,15 @@ mod tests {
         let mut item: Item =
             sockets.iter().map(|socket| (socket_name(&socket.connection), socket.listed())).collect();
         let states = [
-            PushState::Idle { fetched_ms: 1 },
+            PushState::Idle { since_ms: 1 },
             PushState::Watched { check_ms: 2 },
             PushState::Checked { check_ms: 3 },
-            PushState::Sent { sent_ms: 4 },
+            PushState::Sent { sent_ms: 4, order: "an id".to_owned() },
         ];
-        for state in states {
+        for state in &states {
             item.insert(push_name(&device), state.attribute());
             let live = Live::from_item(&user, &item).unwrap();
-            assert_eq!((&live.sockets, live.pushes.get(&device)), (&sockets, Some(&state)));
+            assert_eq!((&live.sockets, live.pushes.get(&device)), (&sockets, Some(state)));
             assert!(live.pushed_for.is_empty());
         }
         let key = EntryKey::new(5, "https://a.example/user/alice", "urn:uuid:x");

@@ -12,10 +12,10 @@
 //! | 6 | `cli` | the command line as a whole |
 //! | 5 | `commands` | one file per command: its options and what it does |
 //! | 4 | `listener` | the loop of `eko listen` and `eko chat` |
-//! | 3 | `context`, `ask`, `people`, `show`, `delivery`, `joining` | the device in use, and its data as text or JSON |
+//! | 3 | `context`, `ask`, `people`, `show`, `writers`, `delivery`, `joining` | the device in use, and its data as text or JSON |
 //! | 2 | `global`, `output`, `progress`, `home` | the options of every command, the terminal, the files |
 //! | 1 | `failure` | the error of every command, with its exit code |
-//! | 0 | `printable`, `partial_handle`, `qr`, `interruption`, `libsignal`, `oidc` | parts that know nothing of the command |
+//! | 0 | `printable`, `partial_handle`, `qr`, `interruption`, `screen`, `libsignal`, `oidc` | parts that know nothing of the command |
 //!
 //! **Invariant**: a module uses only modules of lower layers, or modules to its left in its row. A
 //! parent and its child modules count as one. There is therefore no cycle between modules.
@@ -43,7 +43,9 @@ mod people;
 mod printable;
 mod progress;
 mod qr;
+mod screen;
 mod show;
+mod writers;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

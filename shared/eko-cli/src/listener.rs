@@ -18,7 +18,9 @@ use crate::home::AccountFolder;
 use crate::interruption::{END_TIME, Interruption};
 use crate::joining;
 use crate::people::{Correspondent, named};
+use crate::screen::{Screen, TypedInput};
 use crate::show;
+use crate::writers::CurrentWriters;
 
 /// The one process that reads an account's mailbox.
 pub(crate) struct MailboxListener<'a> {
@@ -29,10 +31,10 @@ pub(crate) struct MailboxListener<'a> {
     _lock: File,
 }
 
-/// Lines that a person types, and the recipient of them.
-pub(crate) struct TypedLines {
-    /// The lines. The person has ended the input when this channel is closed.
-    pub(crate) lines: UnboundedReceiver<String>,
+/// What a person types, and the recipient of it.
+pub(crate) struct TypedText {
+    /// The acts of the person, who has ended the input when this channel is closed.
+    pub(crate) acts: UnboundedReceiver<TypedInput>,
     /// The recipient.
     pub(crate) to: Correspondent,
 }
@@ -41,8 +43,8 @@ pub(crate) struct TypedLines {
 enum ListenerEvent<'t> {
     /// Something has come, or is due.
     Look,
-    /// The person has typed a line.
-    Line { text: String, to: &'t Correspondent },
+    /// The person has typed something.
+    Typed { act: TypedInput, to: &'t Correspondent },
     /// The person ends the loop.
     End,
 }
@@ -93,13 +95,18 @@ impl<'a> MailboxListener<'a> {
         Ok(())
     }
 
-    /// Shows what comes and sends what is typed, until the person ends it.
-    pub(crate) async fn until_the_end(&self, typed: Option<TypedLines>) -> Result<(), CommandFailure> {
+    /// Shows what comes and sends what is typed, until the person ends it. Who is writing is shown on
+    /// the `screen`.
+    pub(crate) async fn until_the_end(
+        &self,
+        typed: Option<TypedText>,
+        screen: Option<Screen>,
+    ) -> Result<(), CommandFailure> {
         let longest_pause_ms = i64::try_from(self.longest_pause.as_millis()).unwrap_or(i64::MAX);
         let mut feed = self.client.live_feed(longest_pause_ms);
         let mut interruption = Interruption::heard()?;
         let ended = tokio::select! {
-            ended = self.follow(&mut feed, typed) => ended,
+            ended = self.follow(&mut feed, typed, screen.as_ref()) => ended,
             // Whatever is under way goes on with the next command, as after a crash.
             () = interruption.happened() => Ok(()),
         };
@@ -111,13 +118,15 @@ impl<'a> MailboxListener<'a> {
     async fn follow(
         &self,
         feed: &mut HttpFeed<'_>,
-        mut typed: Option<TypedLines>,
+        mut typed: Option<TypedText>,
+        screen: Option<&Screen>,
     ) -> Result<(), CommandFailure> {
         let (mut told, mut mode) = (BTreeSet::new(), None);
+        let mut writers = CurrentWriters::default();
         // What a program reads was read by nobody yet.
         let is_read = typed.is_some() || (!self.context.out.json && std::io::stdout().is_terminal());
         loop {
-            let mut again = None;
+            let (mut again, mut batch) = (None, ReceivedBatch::default());
             match self.note_end(feed.advance().await).await {
                 Ok(received) => {
                     if !told.is_empty() && feed.is_in_touch() {
@@ -129,20 +138,29 @@ impl<'a> MailboxListener<'a> {
                     if is_read {
                         self.client.put_reading(&received.messages)?;
                     }
+                    batch = received;
                 }
                 Err(error) => self.report(error, &mut told)?,
+            }
+            writers.note(self.client, &batch, self.context.environment.now_ms());
+            if let Some(screen) = screen {
+                screen.show_status(&writers.text());
             }
             if mode.as_ref() != Some(feed.mode()) {
                 self.context.out.detail(&feed.mode().to_string());
                 mode = Some(feed.mode().clone());
             }
-            let due = [Some(feed.due_ms()), again, self.client.next_due_ms()?];
+            let due = [Some(feed.due_ms()), again, self.client.next_due_ms()?, writers.due_ms()];
             let due_ms = due.into_iter().flatten().min().unwrap_or(i64::MIN);
             match wait_for_event(self.time_until(due_ms), feed, typed.as_mut()).await {
                 ListenerEvent::Look => {}
-                ListenerEvent::Line { text, to } => {
+                ListenerEvent::Typed { act: TypedInput::Line(text), to } => {
                     self.send(text, to).await;
                     feed.expect_answer();
+                }
+                ListenerEvent::Typed { act: TypedInput::Writing, to } => {
+                    // If it cannot be told, the message that follows says why.
+                    let _ = self.client.send_typing(&to.conversation()).await;
                 }
                 ListenerEvent::End => return Ok(()),
             }
@@ -199,10 +217,7 @@ impl<'a> MailboxListener<'a> {
         let sent = match sent {
             Ok(sent) => sent,
             Err(error) => {
-                // If standard error is closed, there is nobody to write to.
-                let _ =
-                    CommandFailure::from(error).write(self.context.out.json, &mut std::io::stderr().lock());
-                return;
+                return self.context.out.failure(&CommandFailure::from(error));
             }
         };
         for envelope in &sent.envelopes {
@@ -293,6 +308,8 @@ pub(crate) fn tell(context: &Context, client: &HttpMessenger, notice: &Notice) -
     let out = context.out;
     if out.json {
         out.aside(&show::notice_object(notice));
+    } else if matches!(notice, Notice::Typing { .. }) {
+        // Only the screen shows that, which forgets it again.
     } else if let Some(line) = show::notice(client, notice) {
         match notice.severity() {
             Severity::Warning | Severity::Attention => out.prompt(&format!("  {line}")),
@@ -306,19 +323,19 @@ pub(crate) fn tell(context: &Context, client: &HttpMessenger, notice: &Notice) -
 async fn wait_for_event<'t>(
     wait: Duration,
     feed: &mut HttpFeed<'_>,
-    typed: Option<&'t mut TypedLines>,
+    typed: Option<&'t mut TypedText>,
 ) -> ListenerEvent<'t> {
-    let line = async move {
+    let typed = async move {
         match typed {
-            Some(TypedLines { lines, to }) => match lines.recv().await {
-                Some(text) => ListenerEvent::Line { text, to },
+            Some(TypedText { acts, to }) => match acts.recv().await {
+                Some(act) => ListenerEvent::Typed { act, to },
                 None => ListenerEvent::End,
             },
             None => std::future::pending().await,
         }
     };
     tokio::select! {
-        event = line => event,
+        event = typed => event,
         () = feed.arrival() => ListenerEvent::Look,
         () = sleep(wait) => ListenerEvent::Look,
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::failure::CommandFailure;
 use crate::printable::{printable, printable_json};
+use crate::screen::above;
 
 /// The form in which a command writes its output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,21 +73,29 @@ impl Output {
     /// With [`Output::json`] it is an object with the member `said`.
     pub fn prompt(self, text: &str) {
         // If standard error is closed, there is nobody to write to.
-        let _ = match self.json {
+        let _ = above(|| match self.json {
             true => writeln!(io::stderr().lock(), "{}", printable_json(&json!({ "said": text }))),
             false => writeln!(io::stderr().lock(), "{}", printable(text)),
-        };
+        });
     }
 
     /// Writes an object on one line of standard error.
     pub(crate) fn aside(self, object: &Value) {
-        let _ = writeln!(io::stderr().lock(), "{}", printable_json(object));
+        let _ = above(|| writeln!(io::stderr().lock(), "{}", printable_json(object)));
+    }
+
+    /// Writes a failure to standard error that does not end the command.
+    pub(crate) fn failure(self, failure: &CommandFailure) {
+        let _ = above(|| failure.write(self.json, &mut io::stderr().lock()));
     }
 }
 
 fn write_line(line: &str) -> Result<(), CommandFailure> {
-    let mut out = io::stdout().lock();
-    Ok(end_on_closed_pipe(writeln!(out, "{line}").and_then(|()| out.flush()))?)
+    let written = above(|| {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{line}").and_then(|()| out.flush())
+    });
+    Ok(end_on_closed_pipe(written)?)
 }
 
 /// Passes on the result of a write, but ends the process with code 0 if the reader has closed the

@@ -105,7 +105,7 @@ pub(super) async fn receives_by(
 pub(super) async fn receipt(stage: &DemoStage, envelope: &EnvelopeId) -> anyhow::Result<()> {
     stage.transcript.step(&format!("{} finds the receipt", stage.alice.label));
     report(stage, ReportKind::Delivered, envelope).await?;
-    let id = envelope.as_str().rsplit(':').next().unwrap_or_default();
+    let id = envelope.as_str().rsplit('/').next().unwrap_or_default();
     stage
         .transcript
         .means(&format!("Delivered, once, for envelope {}; however many devices Bob has.", short(id)));

@@ -4,21 +4,23 @@ use std::io::BufRead;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, UnboundedSender};
 
 use crate::context::Context;
 use crate::delivery;
 use crate::failure::CommandFailure;
-use crate::listener::{MailboxListener, TypedLines};
+use crate::listener::{MailboxListener, TypedText};
 use crate::people::{Correspondent, conversation};
+use crate::screen::{Screen, TypedInput};
 
 /// The longest pause between two looks into the mailbox while there is no socket. It is short, because a person waits for an
 /// answer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 const MORE: &str = "\
-Each line that you type is one message. Messages from anyone are shown as `eko listen` shows them. \
-Ctrl-D or Ctrl-C ends the chat.
+Each line that you type is one message, and what you paste is one message too. Messages from anyone are \
+shown as `eko listen` shows them. At a terminal your contact is told that you are writing, and you see when \
+they are; eko privacy switches that off. Ctrl-D or Ctrl-C ends the chat.
 
 Examples:
   eko chat @bob
@@ -55,16 +57,25 @@ impl ChatArgs {
         {
             context.out.prompt(&warning);
         }
-        let (lines, typed) = mpsc::unbounded_channel();
-        // A thread and not a task: a read of standard input cannot be cancelled, and the process
-        // does not wait for a thread when it ends.
-        std::thread::spawn(move || {
-            for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-                if lines.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        listening.until_the_end(Some(TypedLines { lines: typed, to: whom })).await
+        let (told, acts) = mpsc::unbounded_channel();
+        let screen = if context.out.json { None } else { Screen::begin_with_input(told.clone()) };
+        match screen {
+            Some(_) => drop(told),
+            None => read_lines(told),
+        }
+        listening.until_the_end(Some(TypedText { acts, to: whom }), screen).await
     }
+}
+
+/// Reads whole lines from standard input, until its end.
+fn read_lines(told: UnboundedSender<TypedInput>) {
+    // A thread and not a task: a read of standard input cannot be cancelled, and the process does not
+    // wait for a thread when it ends.
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if told.send(TypedInput::Line(line)).is_err() {
+                return;
+            }
+        }
+    });
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::context::Context;
 use crate::failure::CommandFailure;
 use crate::listener::MailboxListener;
+use crate::screen::Screen;
 
 const MORE: &str = "\
 Messages are written to standard output. Everything else goes to standard error: which of your \
@@ -42,6 +43,7 @@ impl ListenArgs {
             return listening.once().await;
         }
         context.out.remark(&format!("Listening for {}. Ctrl-C ends it.", account.handle));
-        listening.until_the_end(None).await
+        let screen = if context.out.json || context.out.quiet { None } else { Screen::begin() };
+        listening.until_the_end(None, screen).await
     }
 }

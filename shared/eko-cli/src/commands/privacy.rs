@@ -10,8 +10,8 @@ const MORE: &str = "\
 Your contacts are told that you have read their messages when eko chat shows them, or eko listen on a \
 terminal. Nobody else is. That a message has arrived on this device is told in any case.
 
-A terminal hands a line to eko when you end it, so eko itself never knows that you are writing. The \
-setting is for other programs that use this account.
+At a terminal, eko chat tells the contact or the group that you are writing. Nobody is told what. It is \
+encrypted as messages are, but a server can guess it: it wakes no device, and lives for half a minute.
 
 Examples:
   eko privacy                    what is told

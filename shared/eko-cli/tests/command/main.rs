@@ -15,5 +15,6 @@ mod signing_in;
 mod talking;
 mod terminal;
 mod test_home;
+mod typing;
 mod usage;
 mod verify;

@@ -11,7 +11,7 @@ use super::people::ReportedFailure;
 use super::test_home::{CommandOutput, TestHome, server};
 
 /// Signs Alice and Bob in on one server, which then is part of their handles.
-async fn two() -> [TestHome; 2] {
+pub(crate) async fn two() -> [TestHome; 2] {
     two_on(&server().await).await
 }
 
@@ -25,14 +25,14 @@ async fn two_on(server: &str) -> [TestHome; 2] {
 }
 
 /// A command that runs during the test, whose output is read line by line.
-struct RunningCommand {
+pub(crate) struct RunningCommand {
     child: Child,
     lines: Option<BufReader<ChildStdout>>,
     remarks: Option<BufReader<ChildStderr>>,
 }
 
 impl RunningCommand {
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let lines = child.stdout.take().map(BufReader::new);
         let remarks = child.stderr.take().map(BufReader::new);
@@ -40,7 +40,7 @@ impl RunningCommand {
     }
 
     /// Returns the next line of standard output.
-    async fn line(&mut self) -> String {
+    pub(crate) async fn line(&mut self) -> String {
         next_line(&mut self.lines).await
     }
 
@@ -55,12 +55,18 @@ impl RunningCommand {
         }
     }
 
-    fn type_line(&mut self, line: &str) {
+    pub(crate) fn type_line(&mut self, line: &str) {
         writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
+    /// Ends the command by force.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.end().await;
+    }
+
     /// Closes the command's standard input, waits for its end, and returns its exit code.
-    async fn end(mut self) -> i32 {
+    pub(crate) async fn end(mut self) -> i32 {
         drop(self.child.stdin.take());
         tokio::task::spawn_blocking(move || self.child.wait().unwrap().code().unwrap_or(-1)).await.unwrap()
     }
@@ -96,8 +102,7 @@ async fn messages_come_on_a_socket_while_there_is_one() {
     his.remark("fetching: the server ").await;
     served.await.unwrap().unwrap();
     his.remark("fetching: no live connection: cannot connect: ").await;
-    his.child.kill().unwrap();
-    his.end().await;
+    his.kill().await;
 }
 
 #[tokio::test]

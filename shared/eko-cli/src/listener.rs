@@ -122,13 +122,21 @@ impl<'a> MailboxListener<'a> {
         screen: Option<&Screen>,
     ) -> Result<(), CommandFailure> {
         let (mut told, mut mode) = (BTreeSet::new(), None);
-        let mut writers = CurrentWriters::default();
+        let (mut writers, mut waits) = (CurrentWriters::default(), false);
         // What a program reads was read by nobody yet.
         let is_read = typed.is_some() || (!self.context.out.json && std::io::stdout().is_terminal());
         loop {
             let (mut again, mut batch) = (None, ReceivedBatch::default());
-            match self.note_end(feed.advance().await).await {
+            let looked = self.note_end(feed.advance().await).await;
+            if mode.as_ref() != Some(feed.mode()) {
+                self.context.out.detail(&feed.mode().to_string());
+                mode = Some(feed.mode().clone());
+            }
+            match looked {
                 Ok(received) => {
+                    if std::mem::take(&mut waits) {
+                        self.context.out.remark("This device is one of your devices now.");
+                    }
                     if !told.is_empty() && feed.is_in_touch() {
                         self.context.out.remark("The server is there again.");
                         told.clear();
@@ -140,15 +148,18 @@ impl<'a> MailboxListener<'a> {
                     }
                     batch = received;
                 }
+                Err(MessengerError::Pending) => {
+                    if !std::mem::replace(&mut waits, true)
+                        && let Some(code) = self.client.joining_code()?
+                    {
+                        self.context.out.remark(&joining::text(self.client, &code));
+                    }
+                }
                 Err(error) => self.report(error, &mut told)?,
             }
             writers.note(self.client, &batch, self.context.environment.now_ms());
             if let Some(screen) = screen {
                 screen.show_status(&writers.text());
-            }
-            if mode.as_ref() != Some(feed.mode()) {
-                self.context.out.detail(&feed.mode().to_string());
-                mode = Some(feed.mode().clone());
             }
             let due = [Some(feed.due_ms()), again, self.client.next_due_ms()?, writers.due_ms()];
             let due_ms = due.into_iter().flatten().min().unwrap_or(i64::MIN);
@@ -184,22 +195,20 @@ impl<'a> MailboxListener<'a> {
         received
     }
 
-    /// Reports an error after which the loop tries again: the device is pending, or another attempt
-    /// may succeed. Writes the error unless its text is in `told`, and adds the text.
+    /// Reports an error after which the loop tries again, because another attempt may succeed. Writes
+    /// the error unless its text is in `told`, and adds the text.
     ///
     /// # Errors
     /// Any other error, as a failure of the command.
     fn report(&self, error: MessengerError, told: &mut BTreeSet<String>) -> Result<(), CommandFailure> {
-        let pending = matches!(error, MessengerError::Pending);
-        if !pending && error.retry_after_s().is_none() {
-            return Err(error.into());
+        let is_passing = error.retry_after_s().is_some();
+        let failure = CommandFailure::from(error);
+        if !is_passing {
+            return Err(failure);
         }
-        let why = error.to_string();
+        let why = failure.to_string();
         if told.insert(why.clone()) {
-            self.context.out.remark(&match pending {
-                true => self.client.joining_code()?.map_or(why, |code| joining::text(self.client, &code)),
-                false => format!("{why}; trying again"),
-            });
+            self.context.out.remark(&format!("{why}; trying again"));
         }
         Ok(())
     }

@@ -10,6 +10,7 @@
 //! A socket that is old, or whose server goes away, is replaced: another one is opened beside it, and
 //! takes its place when it has brought its backlog. Until then both bring entries.
 
+mod connecting;
 mod mode;
 mod plan;
 mod replacing;
@@ -28,7 +29,6 @@ pub use socket_state::{ANSWER_MS, APPROVAL_PAUSE_MS, PING_MS, RENEWED_AFTER_MS};
 use socket_state::{EntryGroup, SocketState};
 
 use super::{JoinState, Messenger, MessengerError, ReceivedBatch};
-use crate::capabilities::Capabilities;
 use crate::transport::{Socket, SocketTransport};
 use crate::{SignalSessions, Transport, TransportError};
 
@@ -36,6 +36,8 @@ use crate::{SignalSessions, Transport, TransportError};
 const FRAMES_AT_ONCE: usize = 256;
 /// The time between two looks at what is due while nothing comes.
 const IDLE_MS: i64 = 60_000;
+/// The time without a look after which the machine must have slept. Its sockets may be dead then.
+const SLEPT_AFTER_MS: i64 = 2 * IDLE_MS;
 /// The time after which entries are fetched again that stayed in the mailbox. It is longer than the
 /// time for which the messenger leaves them alone.
 const LEFT_AGAIN_MS: i64 = 61_000;
@@ -162,6 +164,7 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
             return Err(MessengerError::Pending);
         }
         self.read_frames();
+        self.notice_sleep();
         self.replace().await;
         self.leave_ended().await;
         if self.open.is_none() {
@@ -198,6 +201,18 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
         }
     }
 
+    /// Has the mailbox fetched at once if the machine has slept, and the server answer on the socket.
+    fn notice_sleep(&mut self) {
+        let now_ms = self.messenger.now_ms();
+        if now_ms.saturating_sub(self.looked_ms) < SLEPT_AFTER_MS {
+            return;
+        }
+        if let Some(open) = &mut self.open {
+            open.state.look_at(now_ms);
+            open.state.fetch_at(now_ms);
+        }
+    }
+
     /// Leaves a socket that has ended.
     async fn leave_ended(&mut self) {
         let Some(reason) = self.open.as_ref().and_then(|open| open.state.end().cloned()) else { return };
@@ -218,59 +233,6 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
         if self.messenger.acknowledge_all(&self.unacknowledged).await.is_ok() {
             self.unacknowledged.clear();
         }
-    }
-
-    /// Opens a socket, or notes why there is none.
-    async fn connect(&mut self, joined: JoinState) {
-        let opened = self.open_socket(joined).await;
-        self.mode = match (&opened, joined) {
-            (Ok(_), JoinState::Joined) => DeliveryMode::Live,
-            (Ok(_), JoinState::Waiting) => DeliveryMode::Waiting,
-            (Err(reason), _) => DeliveryMode::Fetching(reason.clone()),
-        };
-        self.open = opened.ok();
-    }
-
-    /// Opens a socket. The fetch that follows a failure says what the user must know.
-    async fn open_socket(&mut self, joined: JoinState) -> Result<OpenSocket<T::Socket>, FetchingReason> {
-        let messenger = self.messenger;
-        let opened = match self.address().await {
-            Ok(None) => {
-                self.plan.note_absent();
-                return Err(FetchingReason::NoSockets);
-            }
-            Ok(Some(address)) => {
-                let open = async || messenger.device.open_socket(&address).await;
-                match joined {
-                    JoinState::Joined => messenger.signed_in(open).await,
-                    JoinState::Waiting => messenger.with_tokens(open).await,
-                }
-            }
-            Err(error) => Err(error),
-        };
-        match opened {
-            Ok(socket) => {
-                let token_ends_ms = messenger.device.tokens().map_or(0, |tokens| tokens.expires_ms);
-                let is_waiting = joined == JoinState::Waiting;
-                let state = SocketState::new(&messenger.environment, token_ends_ms, is_waiting);
-                Ok(OpenSocket { socket, state })
-            }
-            Err(error) => {
-                // The server may have moved its sockets.
-                self.address = None;
-                self.plan.note_unopened(error.retry_after_s().unwrap_or(0));
-                Err(FetchingReason::Unopened(error.to_string()))
-            }
-        }
-    }
-
-    /// Returns the address of the sockets. One call, until the server has named it.
-    async fn address(&mut self) -> Result<Option<String>, MessengerError> {
-        if self.address.is_none() {
-            let device = &self.messenger.device;
-            self.address = Capabilities::fetch(device.transport(), device.origin().as_str()).await?.live;
-        }
-        Ok(self.address.clone())
     }
 
     /// Sends another access token before the present one ends.

@@ -282,6 +282,25 @@ async fn a_server_that_is_silent_is_left_and_fetched_from() {
     scene.world.deliver().await;
 }
 
+/// The connection died while the machine slept, and nobody said so.
+#[tokio::test]
+async fn what_came_while_the_machine_slept_is_fetched_at_once() {
+    let scene = LiveScene::new().await;
+    let mut bob = Listening::to(&scene);
+    bob.wait(STABLE_AFTER_MS).await;
+    scene.wire.sockets.mute(true);
+    scene.world.advance(5 * 60_000);
+    scene.write(&["0"]).await;
+    bob.step().await.unwrap();
+    assert_eq!(bob.heard, numbered(1));
+    bob.wait(ANSWER_MS).await;
+    assert_eq!(bob.fetching(), &FetchingReason::Silent);
+    scene.wire.sockets.honest();
+    bob.wait(60_000).await;
+    assert_eq!(bob.feed.mode(), &DeliveryMode::Live);
+    scene.world.deliver().await;
+}
+
 #[tokio::test]
 async fn nonsense_ends_a_socket_and_loses_nothing() {
     let long = format!(r#"{{"type": "Announce", "more": "{}"}}"#, "x".repeat(40_000));

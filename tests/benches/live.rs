@@ -83,10 +83,11 @@ async fn measure() -> anyhow::Result<()> {
     let running = tokio::spawn(server.run(async {
         let _ = stopped.await;
     }));
-    let sender = registered(&origin, "sender").await?;
+    let transport = HttpTransport::new()?;
+    let sender = registered(&transport, &origin, "sender").await?;
     let mut recipients = Vec::new();
     for index in 0..RECIPIENTS {
-        let device = registered(&origin, &format!("recipient{index}")).await?;
+        let device = registered(&transport, &origin, &format!("recipient{index}")).await?;
         let socket = connect(&device).await?;
         recipients.push((device, socket));
     }
@@ -185,9 +186,11 @@ async fn memory() -> anyhow::Result<()> {
     let mut line = String::new();
     BufReader::new(server.stdout.take().context("its output")?).read_line(&mut line)?;
     let origin = Origin::parse(line.trim())?;
+    // One connection for all requests, so that sockets are what is measured.
+    let transport = HttpTransport::new()?;
     let mut devices = Vec::new();
     for index in 0..SOCKETS / SOCKETS_EACH {
-        devices.push(registered(&origin, &format!("silent{index}")).await?);
+        devices.push(registered(&transport, &origin, &format!("silent{index}")).await?);
     }
     let before = resident_kib(server.id())?;
     let mut sockets = Vec::with_capacity(SOCKETS);
@@ -281,23 +284,27 @@ async fn frame(socket: &mut Socket) -> anyhow::Result<Value> {
 }
 
 /// Registers the first device of a new user.
-async fn registered(origin: &Origin, user: &str) -> anyhow::Result<Device<HttpTransport>> {
+async fn registered(
+    transport: &HttpTransport,
+    origin: &Origin,
+    user: &str,
+) -> anyhow::Result<Device<HttpTransport>> {
     let environment = Environment::system();
     let keys = DeviceKeys::generate(COUNTS, &environment)?;
-    let device =
-        Device::new(HttpTransport::new()?, origin.clone(), UserName::parse(user)?, keys, environment);
-    device.register(&id_token(&device).await?, JoinKind::First).await?;
+    let user = UserName::parse(user)?;
+    let device = Device::new(transport.clone(), origin.clone(), user, keys, environment);
+    device.register(&id_token(transport, &device).await?, JoinKind::First).await?;
     Ok(device)
 }
 
 /// Returns an ID token of the server's development issuer for a device.
-async fn id_token(device: &Device<HttpTransport>) -> anyhow::Result<IdToken> {
+async fn id_token(transport: &HttpTransport, device: &Device<HttpTransport>) -> anyhow::Result<IdToken> {
     let url = format!("{}{ISSUER_PATH}/token", device.origin());
     let (user, challenge) = (device.user(), device.challenge());
     let nonce = challenge.nonce();
     let form = format!("grant_type=password&username={user}&client_id={AUDIENCE}&nonce={nonce}");
     let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
-    let answer = Exchange::send(&HttpTransport::new()?, Method::POST, &url, body, None).await?.json()?;
+    let answer = Exchange::send(transport, Method::POST, &url, body, None).await?.json()?;
     Ok(challenge.answered(answer["id_token"].as_str().context("no ID token")?))
 }
 

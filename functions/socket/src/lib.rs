@@ -10,10 +10,11 @@ use eko_service::{AppState, Problem};
 use eko_store::live::ConnectionId;
 use http::StatusCode;
 
-/// The settings that this function needs.
+/// The settings that this function needs. It queues what an acknowledgement reports, which nobody waits
+/// for: the connection to the queue is opened then, and not in init.
 pub const NEEDS: Needs = Needs {
     token_keys: true,
-    deliveries: true,
+    seldom_deliveries: true,
     parcels: true,
     pushes: true,
     sockets: true,

@@ -50,7 +50,7 @@ pub const FUNCTIONS: [MeasuredFunction; 10] = [
         name: "socket",
         needs: eko_socket::NEEDS,
         asked: "a `Fetch` of an empty mailbox on a socket",
-        connections: 3,
+        connections: 2,
         aws_only: true,
     },
     MeasuredFunction {

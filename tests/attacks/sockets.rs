@@ -1,7 +1,7 @@
 //! Hostile clients of sockets: strangers, thieves who wait for approval, sockets without end, and
 //! clients that ask for more than they may.
 
-use eko_protocol::limits::{FRAME_BURST, MAX_SOCKETS};
+use eko_protocol::limits::{FRAME_BURST, MAX_CONNECTS, MAX_SOCKETS};
 use eko_testkit::{ChainChanges as _, TestSocket, World};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
@@ -77,12 +77,16 @@ async fn sockets_without_end_are_four() {
     let world = World::live().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let mut sockets: Vec<TestSocket> = Vec::new();
-    for _ in 0..40 {
-        sockets.push(world.connect(&bob).await.unwrap());
+    for _ in 0..4 {
+        for _ in 0..MAX_CONNECTS {
+            sockets.push(world.connect(&bob).await.unwrap());
+        }
+        world.advance(60_000);
     }
     // Of connections at the same time, each sees the others.
     let together = futures_util::future::join_all((0..10).map(|_| world.connect(&bob))).await;
     sockets.extend(together.into_iter().map(Result::unwrap));
+    world.advance(60_000);
     sockets.push(world.connect(&bob).await.unwrap());
     let live = world.state.store().live(&[bob.user()]).await.unwrap();
     assert_eq!(live[bob.user()].sockets.len(), MAX_SOCKETS);

@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use eko_protocol::frame::TerminationReason;
 use eko_service::body::{JsonBody, SmallBody};
 use eko_service::{AppState, Problem, respond};
 use http::StatusCode;
@@ -14,7 +13,7 @@ use crate::tokens::{RefreshRequest, RefreshToken};
 ///
 /// The device stays in the device set. Its access token is good until it expires; its sockets end.
 /// It gets no pushes from then on, and has no subscription. One GetItem, one transaction, and the
-/// call of [`order_hang_up`](eko_messaging::Messaging::order_hang_up). If the process dies before
+/// call of [`end_former_session`](eko_messaging::Messaging::end_former_session). If the process dies before
 /// that, and the device does not log out again, its sockets end with the access token.
 pub(crate) async fn log_out(
     State(state): State<AppState>,
@@ -26,8 +25,7 @@ pub(crate) async fn log_out(
     if let Some(session) = state.store().session(&hash, state.now_ms()).await?
         && state.store().end_family(&session).await?
     {
-        let reason = TerminationReason::TokenExpired;
-        state.messaging().order_hang_up(&session.user, vec![session.device], reason).await?;
+        state.messaging().end_former_session(session.address()).await?;
     }
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use eko_protocol::frame::TerminationReason;
 use eko_service::body::{JsonBody, SmallBody};
 use eko_service::caller::Caller;
 use eko_service::{AppState, Problem, respond};
@@ -36,8 +35,7 @@ pub(crate) async fn refresh_tokens(
         }
         RotationOutcome::Reused(session) => {
             tracing::warn!(user = %session.user, device = %session.device, "a refresh token came twice");
-            let reason = TerminationReason::TokenExpired;
-            state.messaging().order_hang_up(&session.user, vec![session.device], reason).await?;
+            state.messaging().end_former_session(session.address()).await?;
             let detail = "the refresh token was used before: sign in again";
             return Err(Problem::Unauthenticated(detail));
         }

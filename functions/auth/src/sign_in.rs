@@ -22,8 +22,11 @@ use crate::tokens::{self, DeviceMembership, RefreshToken, RegisteredStatus};
 ///
 /// The ID token alone does not suffice, because anyone who controls the issuer could read the
 /// mailbox with it. One GetItem of the device set, one BatchGetItem of the device's keys, one
-/// transaction; for a device that is not in the set one GetItem of its record. For a pending device
-/// also one SendMessageBatch: if the process died after the registration, nobody was told of it.
+/// transaction, and the call of
+/// [`end_former_session`](eko_messaging::Messaging::end_former_session): subscription and sockets
+/// of the former session may be a thief's. For a device that is not in the set one GetItem of its
+/// record. For a pending device also one SendMessageBatch: if the process died after the
+/// registration, nobody was told of it.
 pub(crate) async fn sign_in_again(
     state: &AppState,
     user: UserName,
@@ -55,6 +58,7 @@ pub(crate) async fn sign_in_again(
     if !store.start_session(caller.address(), &token.session(state)).await? {
         return Err(Problem::DeviceRevoked);
     }
+    state.messaging().end_former_session(caller.address()).await?;
     if let (RegisteredStatus::Pending, Some(joining_mac)) = (status, &keys.joining_mac) {
         let (new_device, registered_ms) = (&keys.new_device(device), keys.registered_ms);
         let pending = PendingRegistration { device: new_device, joining_mac, registered_ms };

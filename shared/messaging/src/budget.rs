@@ -6,7 +6,7 @@
 
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::envelope::Create;
-use eko_protocol::limits::MAX_WAITING_CONNECTS;
+use eko_protocol::limits::MAX_CONNECTS;
 use eko_store::budget::{Allowance, BudgetSender, BudgetSite, Charge, ChargeOutcome, Measure, UsedUp};
 use eko_store::device::DeviceAddress;
 use eko_store::inbound::site;
@@ -94,15 +94,23 @@ impl Messaging {
         self.charge_of_account(user, 0)
     }
 
+    /// Returns the charge of a socket to the active device that opens it, and to its account.
+    pub(crate) fn socket_charge(&self, device: DeviceAddress<'_>) -> Charge {
+        Charge::to_active_device(device, self.account_allowance(), MAX_CONNECTS, self.now_ms())
+    }
+
     /// Returns the charge of a socket to the device that opens it while it waits for approval.
     pub(crate) fn waiting_charge(&self, device: DeviceAddress<'_>) -> Charge {
-        Charge::to_waiting_device(device, MAX_WAITING_CONNECTS, self.now_ms())
+        Charge::to_waiting_device(device, MAX_CONNECTS, self.now_ms())
     }
 
     fn charge_of_account(&self, user: &UserName, bytes: u64) -> Charge {
+        Charge::to_account(user, self.account_allowance(), bytes, self.now_ms())
+    }
+
+    fn account_allowance(&self) -> Allowance {
         let limits = self.limits();
-        let allowance = Allowance { envelopes: limits.account_budget, bytes: limits.account_bytes_budget };
-        Charge::to_account(user, allowance, bytes, self.now_ms())
+        Allowance { envelopes: limits.account_budget, bytes: limits.account_bytes_budget }
     }
 
     /// Charges an envelope to its account and to its recipient, as far as there is a charge: one
@@ -189,7 +197,7 @@ fn text(used_up: UsedUp) -> &'static str {
         UsedUp::Recipient(Measure::Envelopes) => "too many envelopes to this recipient in this minute",
         UsedUp::Recipient(Measure::Bytes) => "too many bytes to this recipient in this minute",
         UsedUp::Account(Measure::Envelopes) => "too many envelopes from your account in this minute",
-        UsedUp::WaitingSockets => "too many sockets of a device that waits for approval in this minute",
+        UsedUp::Sockets => "too many sockets of this device in this minute",
         UsedUp::SiteReports => "too many reports from your server's domain to this user in this minute",
         UsedUp::Reports => "too many reports from other servers to this user in this minute",
         UsedUp::Unknown => "too many envelopes or bytes in this minute",

@@ -6,7 +6,6 @@
 //! queue `deliveries`, because a mailbox may be larger than one request can delete.
 
 use eko_protocol::address::UserName;
-use eko_protocol::frame::TerminationReason;
 use eko_protocol::id::DeviceId;
 use eko_store::StoreError;
 use eko_store::device::DeviceAddress;
@@ -94,8 +93,7 @@ impl Messaging {
         if erasure.pass == ErasurePass::Ordered {
             erasure.devices = self.store().revoked_among(&erasure.user, erasure.devices).await?;
             // A socket may have been registered since the revocation ended the others.
-            let reason = TerminationReason::DeviceRevoked;
-            self.hang_up(&erasure.user, &erasure.devices, i64::MAX, reason, deadline).await?;
+            self.hang_up(&erasure.user, &erasure.devices, deadline).await?;
             erasure.pass = ErasurePass::First;
         }
         if let Some(device) = erasure.devices.first() {

@@ -17,7 +17,7 @@ mod orders;
 use std::time::Duration;
 
 use eko_protocol::frame::{self, TerminationReason};
-use eko_store::live::{Behind, ConnectionId, LiveOrder, Socket};
+use eko_store::live::{Behind, ConnectionId, LiveOrder, MarkedItems, Socket};
 use eko_store::sockets::PostOutcome;
 use futures_util::future::join_all;
 use tokio::time::Instant;
@@ -62,14 +62,26 @@ impl Messaging {
     /// One PostToConnection for each. After the first one that fails, no other is posted. A socket
     /// that is gone ends, unless it is new: one DeleteConnection, one UpdateItem and one
     /// BatchWriteItem. Otherwise one SendMessageBatch orders that the device is told to fetch, and
-    /// one UpdateItem notes that, unless it is ordered. Failures of these are only logged, because
-    /// the mailbox has everything.
+    /// two UpdateItem note that, unless it is ordered: in the user's item for deliveries, and in
+    /// the socket's own for the next answers, which would put off the announcement otherwise.
+    /// Failures of these are only logged, because the mailbox has everything.
     pub async fn post(&self, socket: &Socket, frames: &[String]) -> usize {
-        self.post_until(socket, frames, Instant::now() + ANSWER_TIME).await
+        self.post_marking(socket, frames, MarkedItems::Both, Instant::now() + ANSWER_TIME).await
     }
 
-    /// Does as [`post`](Self::post) until a deadline. A frame that is not taken by then has failed.
+    /// Does as [`post`](Self::post) until a deadline, for deliveries and orders: only the user's item
+    /// notes what is ordered. A frame that is not taken by then has failed.
     async fn post_until(&self, socket: &Socket, frames: &[String], deadline: Instant) -> usize {
+        self.post_marking(socket, frames, MarkedItems::Listed, deadline).await
+    }
+
+    async fn post_marking(
+        &self,
+        socket: &Socket,
+        frames: &[String],
+        marked: MarkedItems,
+        deadline: Instant,
+    ) -> usize {
         let Some(sockets) = self.store().sockets() else { return 0 };
         for (taken, frame) in frames.iter().enumerate() {
             let posted = in_time(deadline, sockets.post(&socket.connection, frame)).await;
@@ -80,7 +92,7 @@ impl Messaging {
                     return taken;
                 }
                 PostOutcome::Busy | PostOutcome::Failed => {
-                    self.fall_behind(socket, deadline).await;
+                    self.fall_behind(socket, marked, deadline).await;
                     return taken;
                 }
             }
@@ -116,6 +128,22 @@ impl Messaging {
         closed.len() == ended.len()
     }
 
+    /// Ends a socket that gets nothing any more: its token has expired, or no connection of API Gateway
+    /// is as old. Returns true if it is one. The calls are those of
+    /// [`end_sockets`](Self::end_sockets).
+    async fn end_if_due(&self, socket: &Socket, deadline: Instant) -> bool {
+        let now_ms = self.now_ms();
+        let reason = if socket.is_expired(now_ms) {
+            TerminationReason::TokenExpired
+        } else if socket.is_over(now_ms) {
+            TerminationReason::GoingAway
+        } else {
+            return false;
+        };
+        self.end_until(std::slice::from_ref(socket), reason, deadline).await;
+        true
+    }
+
     /// Tells a connection why it ends, and closes it. One that answers as if it were gone is closed
     /// all the same: it may be there.
     pub async fn hang_up_on(&self, connection: &ConnectionId, reason: TerminationReason) {
@@ -147,21 +175,21 @@ impl Messaging {
 
     /// Notes that a frame could not be posted. Its device is told to fetch later. Does nothing if
     /// that is ordered already.
-    async fn fall_behind(&self, socket: &Socket, deadline: Instant) {
+    async fn fall_behind(&self, socket: &Socket, marked: MarkedItems, deadline: Instant) {
         let now_ms = self.now_ms();
         let failures = match socket.behind {
             Some(Behind { until_ms, .. }) if until_ms > now_ms.saturating_add(CLOCKS_MS) => return,
             Some(Behind { until_ms, failures }) if until_ms.saturating_add(SAME_ROW_MS) > now_ms => failures,
             _ => 0,
         };
-        self.announce_later(socket, failures.saturating_add(1), deadline).await;
+        self.announce_later(socket, failures.saturating_add(1), marked, deadline).await;
     }
 
     /// Orders that a device is told to fetch, after so many failures in a row. After too many, its
     /// connection is closed: the device connects again, and fetches.
     ///
     /// The order is queued before it is noted, so that nobody relies on one that is not there.
-    async fn announce_later(&self, socket: &Socket, failures: u32, deadline: Instant) {
+    async fn announce_later(&self, socket: &Socket, failures: u32, marked: MarkedItems, deadline: Instant) {
         if failures > MOST_FAILURES {
             let ended = std::slice::from_ref(socket);
             self.end_until(ended, TerminationReason::GoingAway, deadline).await;
@@ -174,7 +202,7 @@ impl Messaging {
         let delay_seconds = i32::try_from(delay_ms.div_euclid(1000)).unwrap_or(i32::MAX).min(900);
         let ordered = async {
             self.store().queue_live(order, delay_seconds).await?;
-            self.store().mark_behind(socket, Behind { until_ms, failures }).await
+            self.store().mark_behind(socket, Behind { until_ms, failures }, marked).await
         };
         if let Err(error) = ordered.await {
             tracing::warn!(%error, "a device is not told to fetch");

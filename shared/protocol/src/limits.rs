@@ -64,8 +64,8 @@ pub const MAX_TOKEN_BYTES: usize = 4096;
 /// The maximum number of sockets of one device. A further one replaces the oldest.
 pub const MAX_SOCKETS: usize = 4;
 
-/// The maximum number of sockets that a device may open in a minute while it waits for approval.
-pub const MAX_WAITING_CONNECTS: u64 = 10;
+/// The maximum number of sockets that a device may open in a minute.
+pub const MAX_CONNECTS: u64 = 10;
 
 /// The number of frames that a device may send on a socket at any time. One a second is added to it
 /// from the opening of the socket on.

@@ -30,6 +30,7 @@
 //! | Attribute | Type | Unit | Meaning |
 //! |---|---|---|---|
 //! | `n`, `b` | N | envelopes, bytes | what the account sent to everyone |
+//! | `c{hash}`, `d{hash}` | N | sockets, 0 | the sockets that one active device opened |
 //! | `ttl` | N | epoch s | one minute after the end of the window |
 //!
 //! # Item `L#{user}` / `WAITING#{device}#{window}`
@@ -39,8 +40,8 @@
 //! | `n`, `b` | N | sockets, 0 | the sockets that a device opened while it waits for approval |
 //! | `ttl` | N | epoch s | one minute after the end of the window |
 //!
-//! `{hash}` is the short hash ([`crate::attribute`]) of the sender's actor id or of the other
-//! server's site. In the set it is the first 16 bytes of the SHA-256.
+//! `{hash}` is the short hash ([`crate::attribute`]) of the sender's actor id, of the other server's
+//! site, or of the device. In the set it is the first 16 bytes of the SHA-256.
 //!
 //! The item has some 70 bytes for each actor of another site, and a write costs a unit for each
 //! kilobyte. The set bounds how many actors of one site the item has.
@@ -65,6 +66,8 @@ const TOTAL: [&str; 2] = ["n", "b"];
 const SENDER: [&str; 2] = ["s", "t"];
 /// The beginnings of the attributes' names that count one other site.
 const SITE: [&str; 2] = ["h", "i"];
+/// The beginnings of the attributes' names that count the sockets of one device.
+const DEVICE: [&str; 2] = ["c", "d"];
 /// The beginning of the attributes' names that list the actors of one other site.
 const ACTORS: &str = "a";
 /// The names of the attributes that count all other servers.
@@ -118,8 +121,8 @@ pub enum UsedUp {
     Recipient(Measure),
     /// The sending account's budget over all recipients.
     Account(Measure),
-    /// The sockets of a device that waits for approval.
-    WaitingSockets,
+    /// The sockets of a device.
+    Sockets,
     /// The share of the sender's site in the reports to a user.
     SiteReports,
     /// The reports of all other servers to a user.
@@ -159,7 +162,8 @@ pub struct Charge {
     ends_ms: i64,
     /// The bytes of content.
     bytes: u64,
-    /// The counters. The first one is the sender's, the account's or the reporting site's.
+    /// The counters. The first one is the sender's, the account's, the reporting site's or that of
+    /// a device that waits for approval.
     counters: Vec<Counter>,
     actors: Option<ActorSet>,
 }
@@ -272,16 +276,24 @@ impl Charge {
         }
     }
 
+    /// Creates the charge of a socket that an active device opens at `now_ms`, to its account. The
+    /// device may open `most` in a minute.
+    pub fn to_active_device(device: DeviceAddress<'_>, account: Allowance, most: u64, now_ms: i64) -> Self {
+        let mut charge = Self::to_account(device.user, account, 0, now_ms);
+        let (hash, allowance) = (short_hash(device.device.as_str()), sockets(most));
+        charge.counters.push(Counter::new(DEVICE, &hash, allowance, |_| UsedUp::Sockets));
+        charge
+    }
+
     /// Creates the charge of a socket that a device opens at `now_ms`, while it waits for approval. It
     /// may open `most` in a minute.
     pub fn to_waiting_device(device: DeviceAddress<'_>, most: u64, now_ms: i64) -> Self {
         let window = now_ms.div_euclid(WINDOW_MS);
-        let allowance = Allowance { envelopes: most, bytes: 0 };
         Self {
             key: key::waiting_rate(device, window.unsigned_abs()),
             ends_ms: end_of(window),
             bytes: 0,
-            counters: vec![Counter::new(TOTAL, "", allowance, |_| UsedUp::WaitingSockets)],
+            counters: vec![Counter::new(TOTAL, "", sockets(most), |_| UsedUp::Sockets)],
             actors: None,
         }
     }
@@ -292,6 +304,11 @@ impl Charge {
         // Nothing else refuses an envelope.
         used_up.or_else(|| self.actors.as_ref().map(|_| UsedUp::Actors).filter(|_| !stored.is_empty()))
     }
+}
+
+/// Returns the allowance of so many sockets.
+fn sockets(most: u64) -> Allowance {
+    Allowance { envelopes: most, bytes: 0 }
 }
 
 /// Returns the end of a window, in epoch milliseconds.

@@ -13,7 +13,8 @@
 //!  "activity": {…}}
 //! {"kind": "erase", "user": "bob", "devices": ["0f3…"], "erased": [], "pass": "first", "failures": 0}
 //! {"kind": "count", "user": "bob", "device": "0f3…", "after": null, "charged": 0, "senders": {}}
-//! {"kind": "live", "order": "hang-up", "user": "bob", "devices": ["0f3…"], "opened_until_ms": …, "reason": "device-revoked"}
+//! {"kind": "live", "order": "hang-up", "user": "bob", "devices": ["0f3…"]}
+//! {"kind": "live", "order": "end-session", "user": "bob", "device": "0f3…"}
 //! {"kind": "live", "order": "approve", "user": "bob", "device": "0f3…", "node": {…}}
 //! {"kind": "live", "order": "announce", "user": "bob", "connection": "L0SM9cOFvHcCIhw=", "failures": 0}
 //! ```
@@ -175,9 +176,18 @@ impl Store {
 
     /// Queues deliveries that nobody can receive for the first `delay_seconds`, 900 at most.
     pub(crate) async fn queue(&self, deliveries: Vec<Delivery>, delay_seconds: i32) -> Result<()> {
-        let message =
-            |delivery| serde_json::to_string(delivery).map(|body| OutgoingMessage { body, delay_seconds });
-        let messages = deliveries.iter().map(message).collect::<std::result::Result<Vec<_>, _>>();
+        self.queue_at(deliveries.iter().map(|delivery| (delivery, delay_seconds))).await
+    }
+
+    /// Queues deliveries, each with the seconds in which nobody can receive it, 900 at most.
+    pub(crate) async fn queue_at(
+        &self,
+        deliveries: impl IntoIterator<Item = (&Delivery, i32)>,
+    ) -> Result<()> {
+        let message = |(delivery, delay_seconds)| {
+            serde_json::to_string(delivery).map(|body| OutgoingMessage { body, delay_seconds })
+        };
+        let messages = deliveries.into_iter().map(message).collect::<std::result::Result<Vec<_>, _>>();
         self.send(self.deliveries_url(), messages.map_err(corrupt)?).await
     }
 }

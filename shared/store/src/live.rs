@@ -19,6 +19,7 @@
 //! | `d` | S | | the device |
 //! | `e` | N | epoch s | the time at which the access token expires |
 //! | `o` | N | epoch ms | the time of opening |
+//! | `g` | S | | the family of refresh tokens that the device had then ([`crate::sessions`]) |
 //! | `p` | N | | 1 if the device waits for approval; missing otherwise |
 //! | `b` | N | epoch ms | the time of the announcement that is ordered, because a frame could not be posted |
 //! | `f` | N | frames | the failures in a row until then; present with `b` |
@@ -36,8 +37,9 @@
 //! | Attribute | Type | Unit | Meaning |
 //! |---|---|---|---|
 //! | `u` | S | | the user |
-//! | `d`, `e`, `o`, `p` | | | as above |
+//! | `d`, `e`, `o`, `g`, `p` | | | as above |
 //! | `n` | N | frames | the frames that the device has sent |
+//! | `b`, `f` | | | as above, for an answer that could not be posted |
 //! | `ttl` | N | epoch s | the time after which there is no such connection: [`SOCKET_SECONDS`] after `o` |
 
 pub(crate) mod item;
@@ -53,10 +55,10 @@ use eko_protocol::id::{DeviceId, EntryKey};
 use serde::{Deserialize, Serialize};
 
 pub use order::LiveOrder;
-pub use socket::{Behind, ConnectionId, Socket, UsedSocket};
+pub use socket::{Behind, ConnectionId, MarkedItems, Socket, UsedSocket};
 
 use crate::condition::conditional;
-use crate::device::DeviceAddress;
+use crate::device::{DeviceAddress, DeviceRecord};
 use crate::error::call;
 use crate::items::BATCH_WRITES;
 use crate::{Result, Store, key};
@@ -132,6 +134,24 @@ impl Store {
             }
         }
         Ok(found)
+    }
+
+    /// Reads the sockets of a device that were opened in another session than it has now, strongly
+    /// consistent.
+    ///
+    /// One BatchGetItem of the user's item and the device's record: 1 read unit for each 4 KB of each.
+    ///
+    /// # Errors
+    /// The table is out of reach, or an item is corrupt.
+    pub async fn former_sockets(&self, device: DeviceAddress<'_>) -> Result<Vec<Socket>> {
+        let (live, record) = (key::live(device.user), key::device(device));
+        let items = self.batch_get(vec![live.clone(), record.clone()]).await?;
+        let Some(live) = live.find_in(&items) else { return Ok(Vec::new()) };
+        let record = record.find_in(&items).map(DeviceRecord::from_item).transpose()?;
+        let family = record.and_then(|record| record.family);
+        let mut sockets = Live::from_item(device.user, live)?.sockets;
+        sockets.retain(|socket| socket.address() == device && Some(&socket.family) != family.as_ref());
+        Ok(sockets)
     }
 
     /// Registers a socket whose connection is being established. Returns what its user has open

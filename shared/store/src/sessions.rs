@@ -239,12 +239,13 @@ impl Store {
         })
     }
 
-    /// Starts a new family for a registered device and ends its former one. Returns true if it is
-    /// started, false if the device has no record or is revoked.
+    /// Starts a new family for a registered device and ends its former one, with the device's push
+    /// subscription. Returns true if it is started, false if the device has no record or is revoked.
     ///
-    /// One transaction of two writes: twice the write units of device record and token. If its
-    /// answer is lost for good, the device may have a new family whose token it never got: it signs
-    /// in again.
+    /// One transaction of four writes: twice the write units of device record, token, subscription
+    /// and the user's item `LIVE`. The subscription may be that of a thief who had an access token
+    /// of the former family. If the answer is lost for good, the device may have a new family whose
+    /// token it never got: it signs in again.
     ///
     /// # Errors
     ///
@@ -253,15 +254,17 @@ impl Store {
     pub async fn start_session(&self, address: DeviceAddress<'_>, session: &NewSession) -> Result<bool> {
         let name = self.update(&key::device(address), |update| {
             update
-                .update_expression("SET #fam = :fam")
+                .update_expression("SET #fam = :fam REMOVE #pu")
                 .condition_expression("attribute_exists(pk) AND #st <> :revoked")
                 .expression_attribute_names("#fam", device::attr::FAMILY)
+                .expression_attribute_names("#pu", device::attr::PUSHED_MS)
                 .expression_attribute_names("#st", device::attr::STATUS)
                 .expression_attribute_values(":fam", s(&session.family))
                 .expression_attribute_values(":revoked", s(DeviceStatus::Revoked.code()))
         })?;
         let put = self.put_new(session.item(address))?;
-        Ok(self.transact(vec![name, put]).await?.is_done())
+        let [subscription, state] = self.without_push(address)?;
+        Ok(self.transact(vec![name, put, subscription, state]).await?.is_done())
     }
 
     /// Ends the family of a token: none of its tokens can be exchanged again, and the device has no

@@ -351,6 +351,8 @@ async fn open_sockets(
     world: &World,
     device: &Device<DirectTransport>,
 ) -> anyhow::Result<Vec<OpenConnection>> {
+    let record = world.state.store().device_record(DeviceAddress::new(device.user(), device.id())).await?;
+    let family = record.and_then(|record| record.family).context("a session")?;
     let mut sockets = Vec::with_capacity(SOCKETS);
     for _ in 0..SOCKETS {
         let open = world.engines.connections().open();
@@ -361,6 +363,7 @@ async fn open_sockets(
             device: device.id().clone(),
             expires_s: i64::MAX,
             opened_ms: world.now_ms(),
+            family: family.clone(),
             is_pending: false,
             behind: None,
         };

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 /// The rows that are played here.
 pub(super) const ROWS: &[&str] = &[
     "sockets of a device",
+    "sockets that a device opens in a minute",
     "bytes of a frame on a socket",
     "bytes of a frame's `id`",
     "bytes of a token in a frame",
@@ -33,6 +34,13 @@ async fn answer(limit: &'static str, count: u64) -> String {
                 others.push(world.connect(&bob).await.unwrap());
             }
             socket.frames()
+        }
+        "sockets that a device opens in a minute" => {
+            for _ in 2..count {
+                world.connect(&bob).await.map(drop).unwrap();
+            }
+            let refused = world.connect(&bob).await.err();
+            return refused.map(|status| status.as_str().to_owned()).unwrap_or_default();
         }
         "bytes of a frame on a socket" => {
             assert!(length <= MAX_FRAME_BYTES + 1);

@@ -1,6 +1,6 @@
 //! Connecting: the token, the subprotocol, pending and revoked devices, the number of sockets.
 
-use eko_protocol::limits::MAX_WAITING_CONNECTS;
+use eko_protocol::limits::MAX_CONNECTS;
 use eko_testkit::{ChainChanges as _, World};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
@@ -59,7 +59,7 @@ async fn connecting_too_often_is_refused() {
     let bob = world.user("bob").await;
     let waiting = world.pending(&bob, "two").await;
     world.deliver().await;
-    for _ in 0..MAX_WAITING_CONNECTS {
+    for _ in 0..MAX_CONNECTS {
         world.connect(&waiting).await.map(drop).unwrap();
     }
     assert_eq!(world.connect(&waiting).await.err(), Some(StatusCode::TOO_MANY_REQUESTS));
@@ -145,4 +145,22 @@ async fn a_pending_device_gets_its_approval() {
     world.send(&alice, &[&bob, &second]).await;
     world.deliver().await;
     assert_eq!(kinds(&socket.frames()), ["Create"]);
+}
+
+/// Each connect brings a budget of frames, so the connects of each device are bounded too.
+#[tokio::test]
+async fn a_device_that_connects_too_often_is_refused() {
+    let (world, alice, bob) = alice_and_bob().await;
+    let second = world.further(&bob, "two").await;
+    world.deliver().await;
+    for _ in 0..MAX_CONNECTS {
+        world.connect(&bob).await.map(drop).unwrap();
+    }
+    assert_eq!(world.connect(&bob).await.err(), Some(StatusCode::TOO_MANY_REQUESTS));
+    // Its account may do everything else, and its other devices may connect.
+    world.send(&bob, &[&alice]).await;
+    world.connect(&second).await.map(drop).unwrap();
+    world.advance(60_000);
+    world.connect(&bob).await.map(drop).unwrap();
+    world.deliver().await;
 }

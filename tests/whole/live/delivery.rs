@@ -321,3 +321,55 @@ async fn a_socket_whose_token_has_expired_gets_no_entry() {
     world.deliver().await;
     assert_ended(&mut socket, "token-expired");
 }
+
+/// No connection of API Gateway is older than two hours. A server without that limit ends older ones
+/// by itself, and says so.
+#[tokio::test]
+async fn a_socket_whose_time_is_over_ends() {
+    let (world, alice, bob) = alice_and_bob().await;
+    let mut sockets = [world.connect(&bob).await.unwrap(), world.connect(&bob).await.unwrap()];
+    for _ in 0..9 {
+        world.advance(800_000);
+        bob.refresh().await.unwrap();
+        let token = bob.tokens().unwrap().access;
+        for socket in &mut sockets {
+            let authenticate = json!({ "type": "Authenticate", "id": "t", "token": token });
+            assert_eq!(kinds(&socket.say(&authenticate).await), ["Accept"]);
+        }
+    }
+    world.advance(600_000);
+    alice.refresh().await.unwrap();
+    world.send(&alice, &[&bob]).await;
+    world.deliver().await;
+    for socket in &mut sockets {
+        assert_ended(socket, "going-away");
+    }
+    let mut former = world.connect(&bob).await.unwrap();
+    world.advance(7_800_000);
+    bob.refresh().await.unwrap();
+    let mut socket = world.connect(&bob).await.unwrap();
+    assert_ended(&mut former, "going-away");
+    assert_eq!(kinds(&socket.fetch().await), ["Create", "QueueEmpty"]);
+}
+
+/// Answers that cannot be posted do not put off the announcement that is ordered.
+#[tokio::test]
+async fn a_client_whose_answers_fail_is_told_to_fetch() {
+    let (world, _alice, bob) = alice_and_bob().await;
+    let mut socket = world.connect(&bob).await.unwrap();
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        world.calls.fail("PostToConnection", CallFault::Down, 2);
+        told.extend(socket.say(&json!({ "type": "Ping" })).await);
+        world.advance(2_500);
+        world.deliver().await;
+        told.extend(socket.frames());
+    }
+    assert_eq!(kinds(&told), ["Announce"]);
+    // The last answer failed soon after that, so that its announcement comes later.
+    world.advance(15_000);
+    world.deliver().await;
+    assert_eq!(kinds(&socket.frames()), ["Announce"]);
+    world.advance(900_000);
+    assert_eq!(world.deliver().await, 0, "no other one is ordered");
+}

@@ -1,8 +1,9 @@
 //! The end of sockets: revocation, reset, logout, expiry, another token.
 
 use eko_client::device::JoinKind;
+use eko_store::device::DeviceAddress;
 use eko_store::live::{ConnectionId, Socket};
-use eko_testkit::{BARE, ChainChanges as _, refused};
+use eko_testkit::{BARE, CallFault, ChainChanges as _, refused};
 use http::StatusCode;
 use serde_json::json;
 
@@ -81,7 +82,11 @@ async fn a_logout_ends_the_sockets_that_are_open() {
     bob.sign_in_again(&world.id_token(&bob).await).await.unwrap();
     let mut anew = world.connect(&bob).await.unwrap();
     world.deliver().await;
-    assert_ended(&mut socket, "token-expired");
+    // The log-out and the sign-in each order the end, and both orders may tell the device.
+    let mut told = kinds(&socket.frames());
+    told.dedup();
+    assert_eq!(told, ["Terminated token-expired"]);
+    assert!(socket.is_closed());
     for socket in [&mut other, &mut anew] {
         assert_eq!(kinds(&socket.fetch().await), ["QueueEmpty"]);
     }
@@ -93,12 +98,14 @@ async fn a_logout_ends_a_socket_of_a_clock_that_is_ahead() {
     let (world, _alice, bob) = alice_and_bob().await;
     let connection = world.engines.connections().open();
     connection.establish();
+    let record = world.state.store().device_record(DeviceAddress::new(bob.user(), bob.id())).await.unwrap();
     let socket = Socket {
         connection: ConnectionId::parse(&connection.id).unwrap(),
         user: bob.user().clone(),
         device: bob.id().clone(),
         expires_s: i64::MAX,
-        opened_ms: world.now_ms() + 1_000,
+        opened_ms: world.now_ms() + 60_000,
+        family: record.unwrap().family.unwrap(),
         is_pending: false,
         behind: None,
     };
@@ -247,4 +254,48 @@ async fn a_revoked_device_cannot_continue() {
     let told = socket.say(&json!({ "type": "Authenticate", "token": token })).await;
     assert_eq!(kinds(&told), ["Problem device-revoked", "Terminated device-revoked"]);
     world.deliver().await;
+}
+
+/// A socket whose token has expired gets no announcement and no approval. It ends instead.
+#[tokio::test]
+async fn orders_end_a_socket_whose_token_has_expired() {
+    let (world, alice, bob) = alice_and_bob().await;
+    let second = world.pending(&bob, "two").await;
+    world.deliver().await;
+    world.empty(&bob).await;
+    let mut announced = world.connect(&bob).await.unwrap();
+    let mut approved = world.connect(&second).await.unwrap();
+    world.advance(896_000);
+    for device in [&alice, &bob] {
+        device.refresh().await.unwrap();
+    }
+    world.send(&alice, &[&bob]).await;
+    world.calls.fail("PostToConnection", CallFault::Down, 2);
+    world.deliver().await;
+    world.advance(5_000);
+    bob.approve(second.id()).await.unwrap();
+    world.deliver().await;
+    assert_ended(&mut announced, "token-expired");
+    assert_ended(&mut approved, "token-expired");
+}
+
+/// A connect that has read the device's record before a log-out registers its socket after the
+/// order to end sockets. The second order ends it.
+#[tokio::test]
+async fn a_logout_ends_the_socket_of_a_connect_that_was_under_way() {
+    let (world, _alice, bob) = alice_and_bob().await;
+    let held = world.calls.hold("PutItem", 0);
+    let mut connecting = std::pin::pin!(world.connect(&bob));
+    tokio::select! {
+        biased;
+        _ = &mut connecting => panic!("it is held"),
+        () = held.reached() => {}
+    }
+    bob.logout().await.unwrap();
+    world.deliver().await;
+    held.release();
+    let mut socket = connecting.await.unwrap();
+    world.advance(30_000);
+    world.deliver().await;
+    assert_ended(&mut socket, "token-expired");
 }

@@ -239,10 +239,28 @@ async fn an_old_refresh_token_ends_no_pushes_of_a_later_sign_in() {
     let scene = PushScene::new().await;
     let old = scene.absent.tokens();
     scene.absent.sign_in_again(&scene.world.id_token(&scene.absent).await).await.unwrap();
+    let subscription = scene.site.browser("2").subscription();
+    assert_eq!(post(&scene.absent, "bob", &subscription).await, "204 No Content");
     let new = scene.absent.tokens();
     scene.absent.set_tokens(old);
     scene.absent.logout().await.unwrap();
     scene.absent.set_tokens(new);
     scene.send().await;
     assert_eq!(scene.site.taken().len(), 1);
+}
+
+/// Whoever has an access token of a device can subscribe and connect in its place. Both end when the
+/// device signs in again.
+#[tokio::test]
+async fn a_new_sign_in_ends_the_subscription_and_the_sockets() {
+    let scene = PushScene::on(World::live().await).await;
+    let mut socket = scene.world.connect(&scene.absent).await.unwrap();
+    scene.absent.sign_in_again(&scene.world.id_token(&scene.absent).await).await.unwrap();
+    let own = scene.world.connect(&scene.absent).await.unwrap();
+    scene.world.deliver().await;
+    assert_eq!(socket.frames().last().unwrap()["reason"], "token-expired");
+    assert!(socket.is_closed() && !own.is_closed());
+    own.close().await;
+    scene.send().await;
+    assert_eq!(scene.site.requests(), 0);
 }

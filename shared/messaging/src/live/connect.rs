@@ -24,11 +24,11 @@ impl Messaging {
     /// Registers the socket of a device, whose access token expires at `expires_s` (epoch seconds).
     /// The device may wait for approval.
     ///
-    /// GetItem of the device's record beside the UpdateItem of the account's budget; one PutItem
-    /// and one UpdateItem that register the socket. For a device that waits, one UpdateItem gives
-    /// the account its budget back, and one charges the device's own. If the device has too many
-    /// sockets, the oldest are ended ([`end_sockets`](Self::end_sockets)); sockets whose time is
-    /// over are removed.
+    /// GetItem of the device's record beside the UpdateItem of the account's budget, which counts
+    /// the device's sockets too; one PutItem and one UpdateItem that register the socket. For a
+    /// device that waits, one UpdateItem gives the account its budget back, and one charges the
+    /// device's own. If the device has too many sockets, the oldest are ended
+    /// ([`end_sockets`](Self::end_sockets)), like sockets of the user whose time is over.
     ///
     /// # Errors
     /// [`Refusal::DeviceRevoked`], [`Refusal::SignedOut`], [`Refusal::OverBudget`]; the store is
@@ -39,21 +39,20 @@ impl Messaging {
         expires_s: i64,
         connection: ConnectionId,
     ) -> Result<()> {
-        let charge = self.request_charge(device.user);
+        let charge = self.socket_charge(device);
         let (record, mut spending) =
             tokio::join!(self.store().device_record(device), self.spend(Some(charge), None));
-        let status = signed_in(record?);
-        let is_pending = match status {
-            Ok(DeviceStatus::Active) => {
+        let (is_pending, family) = match signed_in(record?) {
+            Ok(SignedIn { status: DeviceStatus::Active, family }) => {
                 spending.check()?;
-                false
+                (false, family)
             }
             // Only the account's own devices use up its budget.
-            Ok(_) => {
+            Ok(SignedIn { family, .. }) => {
                 let charge = self.waiting_charge(device);
                 let (mut own, ()) = tokio::join!(self.spend(Some(charge), None), self.give_back(spending));
                 own.check()?;
-                true
+                (true, family)
             }
             Err(refusal) => {
                 self.give_back(spending).await;
@@ -66,6 +65,7 @@ impl Messaging {
             device: device.device.clone(),
             expires_s,
             opened_ms: self.now_ms(),
+            family,
             is_pending,
             behind: None,
         };
@@ -74,18 +74,19 @@ impl Messaging {
         Ok(())
     }
 
-    /// Ends the oldest sockets of the device of a new one, and removes those of the user whose time
-    /// is over.
+    /// Ends the oldest sockets of the device of a new one, and those of the user whose time is over.
     async fn make_room(&self, live: &Live, new: &Socket) {
         let now_ms = self.now_ms();
         let (over, open): (Vec<Socket>, Vec<Socket>) = (live.sockets.iter())
             .filter(|socket| socket.connection != new.connection)
             .cloned()
             .partition(|socket| socket.is_over(now_ms));
-        self.forget(&over).await;
         let mut others: Vec<Socket> = open.into_iter().filter(|socket| socket.device == new.device).collect();
         others.truncate((others.len().saturating_add(1)).saturating_sub(MAX_SOCKETS));
-        self.end_sockets(&others, TerminationReason::Replaced).await;
+        tokio::join!(
+            self.end_sockets(&over, TerminationReason::GoingAway),
+            self.end_sockets(&others, TerminationReason::Replaced),
+        );
     }
 
     /// Counts a frame that came on a connection, and finds out whose it is. One UpdateItem.
@@ -137,13 +138,18 @@ impl Messaging {
     }
 }
 
+/// A device that is there and has not signed out.
+struct SignedIn {
+    status: DeviceStatus,
+    /// The family of its refresh tokens.
+    family: String,
+}
+
 /// Checks that a device is there and has not signed out: its access token is good until it expires.
-/// Returns the status.
-fn signed_in(record: Option<DeviceRecord>) -> std::result::Result<DeviceStatus, Refusal> {
+fn signed_in(record: Option<DeviceRecord>) -> std::result::Result<SignedIn, Refusal> {
     match record {
-        Some(record) if record.status == DeviceStatus::Revoked => Err(Refusal::DeviceRevoked),
+        None | Some(DeviceRecord { status: DeviceStatus::Revoked, .. }) => Err(Refusal::DeviceRevoked),
         Some(DeviceRecord { family: None, .. }) => Err(Refusal::SignedOut),
-        Some(record) => Ok(record.status),
-        None => Err(Refusal::DeviceRevoked),
+        Some(DeviceRecord { status, family: Some(family), .. }) => Ok(SignedIn { status, family }),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use eko_protocol::address::UserName;
-use eko_protocol::frame::{self, TerminationReason};
+use eko_protocol::frame;
 use eko_protocol::limits::MAX_FRAME_BYTES;
 use eko_store::StoreError;
 use eko_store::live::{Live, Socket};
@@ -66,17 +66,10 @@ impl Messaging {
         if own.is_empty() || socket.is_pending {
             return Vec::new();
         }
-        let now_ms = self.now_ms();
-        if socket.is_over(now_ms) {
-            self.forget(std::slice::from_ref(socket)).await;
+        if self.end_if_due(socket, deadline).await {
             return Vec::new();
         }
-        if socket.is_expired(now_ms) {
-            let ended = std::slice::from_ref(socket);
-            self.end_until(ended, TerminationReason::TokenExpired, deadline).await;
-            return Vec::new();
-        }
-        if let Some(behind) = socket.behind.filter(|behind| behind.until_ms > now_ms) {
+        if let Some(behind) = socket.behind.filter(|behind| behind.until_ms > self.now_ms()) {
             // An entry would come before those that the device lacks.
             let announce = frame::announce(self.origin(), &socket.user).to_string();
             if self.post_until(socket, &[announce], deadline).await == 0 {

@@ -4,41 +4,46 @@ use eko_protocol::address::UserName;
 use eko_protocol::frame::{self, TerminationReason};
 use eko_protocol::id::DeviceId;
 use eko_store::StoreError;
-use eko_store::live::{LiveOrder, Socket};
+use eko_store::device::DeviceAddress;
+use eko_store::live::{LiveOrder, MarkedItems, Socket};
 use eko_store::sockets::PostOutcome;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::in_time;
-use crate::context::CLOCKS_MS;
 use crate::{Messaging, Result};
 
+/// The time after which sockets of a former session are ended again, in seconds. It is longer than a
+/// connect takes.
+const SESSION_AGAIN_SECONDS: i32 = 30;
+
 impl Messaging {
-    /// Orders that the sockets end that devices have open now. Call it after the change that takes
-    /// the sockets from the devices.
+    /// Orders that the sockets of revoked devices end. Call it after the revocation. A failure is
+    /// only logged: their erasure, which was ordered before, ends the sockets as well.
     ///
     /// One SendMessageBatch; none on a server without sockets.
+    pub async fn end_revoked(&self, user: &UserName, devices: Vec<DeviceId>) {
+        if let Err(error) = self.order(LiveOrder::HangUp { user: user.clone(), devices }).await {
+            tracing::warn!(%error, "sockets of revoked devices end with the erasure");
+        }
+    }
+
+    /// Orders that the sockets of a device end that were opened in another session than it has now.
+    /// Call it after the change of the session.
+    ///
+    /// The order comes twice. A connect that was under way during the change registers its socket
+    /// after the first one, and before the second one. One SendMessageBatch; none on a server without
+    /// sockets.
     ///
     /// # Errors
     /// The queue is out of reach.
-    pub async fn order_hang_up(
-        &self,
-        user: &UserName,
-        devices: Vec<DeviceId>,
-        reason: TerminationReason,
-    ) -> Result<()> {
-        let opened_until_ms = self.now_ms();
-        let order = LiveOrder::HangUp { user: user.clone(), devices, opened_until_ms, reason };
-        self.order(order).await
-    }
-
-    /// Does as [`order_hang_up`](Self::order_hang_up) for devices that were revoked. A failure is
-    /// only logged: their erasure, which was ordered before, ends the sockets as well.
-    pub async fn end_revoked(&self, user: &UserName, devices: Vec<DeviceId>) {
-        let reason = TerminationReason::DeviceRevoked;
-        if let Err(error) = self.order_hang_up(user, devices, reason).await {
-            tracing::warn!(%error, "sockets of revoked devices end with the erasure");
+    pub async fn end_former_session(&self, device: DeviceAddress<'_>) -> Result<()> {
+        if self.has_sockets() {
+            let (user, device) = (device.user.clone(), device.device.clone());
+            let order = LiveOrder::EndSession { user, device };
+            self.store().queue_live_twice(order, SESSION_AGAIN_SECONDS).await?;
         }
+        Ok(())
     }
 
     /// Orders that a device is told of the node by which it was approved. A failure is only logged,
@@ -61,8 +66,8 @@ impl Messaging {
     /// Carries out an order until a deadline.
     ///
     /// One BatchGetItem; then the calls of [`end_sockets`](Self::end_sockets) or
-    /// [`post`](Self::post). None on a server without sockets. An order that is carried out twice
-    /// does the same again.
+    /// [`post`](Self::post). None on a server without sockets. A socket whose token has expired is
+    /// told nothing else. An order that is carried out twice does the same again.
     ///
     /// # Errors
     /// The sockets cannot be read, or the deadline has passed.
@@ -72,13 +77,20 @@ impl Messaging {
         deadline: Instant,
     ) -> std::result::Result<(), StoreError> {
         match order {
-            LiveOrder::HangUp { user, devices, opened_until_ms, reason } => {
-                self.hang_up(&user, &devices, opened_until_ms, reason, deadline).await
+            LiveOrder::HangUp { user, devices } => self.hang_up(&user, &devices, deadline).await,
+            LiveOrder::EndSession { user, device } => {
+                if self.store().sockets().is_none() {
+                    return Ok(());
+                }
+                let former = self.store().former_sockets(DeviceAddress::new(&user, &device)).await?;
+                self.end_in_time(&former, TerminationReason::TokenExpired, deadline).await
             }
             LiveOrder::Approve { user, device, node } => {
                 let is_waiting = |socket: &Socket| socket.device == device && socket.is_pending;
                 for socket in self.sockets_of(&user).await?.iter().filter(|socket| is_waiting(socket)) {
-                    self.post_until(socket, &[node.to_string()], deadline).await;
+                    if !self.end_if_due(socket, deadline).await {
+                        self.post_until(socket, &[node.to_string()], deadline).await;
+                    }
                 }
                 Ok(())
             }
@@ -87,7 +99,9 @@ impl Messaging {
                 // Of several announcements, the latest one is made.
                 let is_last = |socket: &Socket| socket.behind.is_none_or(|behind| behind.until_ms <= due_ms);
                 let found = sockets.iter().find(|socket| socket.connection == connection);
-                if let Some(socket) = found.filter(|socket| is_last(socket)) {
+                if let Some(socket) = found.filter(|socket| is_last(socket))
+                    && !self.end_if_due(socket, deadline).await
+                {
                     self.announce(socket, failures, deadline).await;
                 }
                 Ok(())
@@ -95,7 +109,7 @@ impl Messaging {
         }
     }
 
-    /// Ends the sockets of devices that were opened until this time, as far as clocks agree.
+    /// Ends all sockets of revoked devices.
     ///
     /// # Errors
     /// The sockets cannot be read, or some are not ended by the deadline.
@@ -103,14 +117,21 @@ impl Messaging {
         &self,
         user: &UserName,
         devices: &[DeviceId],
-        opened_until_ms: i64,
+        deadline: Instant,
+    ) -> std::result::Result<(), StoreError> {
+        let mut ended = self.sockets_of(user).await?;
+        ended.retain(|socket| devices.contains(&socket.device));
+        self.end_in_time(&ended, TerminationReason::DeviceRevoked, deadline).await
+    }
+
+    /// Ends sockets of one user. [`StoreError::GaveUp`] if some are not ended by the deadline.
+    async fn end_in_time(
+        &self,
+        ended: &[Socket],
         reason: TerminationReason,
         deadline: Instant,
     ) -> std::result::Result<(), StoreError> {
-        let until_ms = opened_until_ms.saturating_add(CLOCKS_MS);
-        let mut ended = self.sockets_of(user).await?;
-        ended.retain(|socket| devices.contains(&socket.device) && socket.opened_ms <= until_ms);
-        match self.end_until(&ended, reason, deadline).await {
+        match self.end_until(ended, reason, deadline).await {
             true => Ok(()),
             false => {
                 let detail = "sockets are not ended in time".to_owned();
@@ -128,7 +149,8 @@ impl Messaging {
             PostOutcome::Sent => {}
             PostOutcome::Gone => self.end_gone(socket, deadline).await,
             PostOutcome::Busy | PostOutcome::Failed => {
-                self.announce_later(socket, failures.saturating_add(1), deadline).await;
+                let failures = failures.saturating_add(1);
+                self.announce_later(socket, failures, MarkedItems::Listed, deadline).await;
             }
         }
     }

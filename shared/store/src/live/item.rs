@@ -14,6 +14,7 @@ pub(super) mod attr {
     pub(in crate::live) const DEVICE: &str = "d";
     pub(in crate::live) const EXPIRES_S: &str = "e";
     pub(in crate::live) const OPENED_MS: &str = "o";
+    pub(in crate::live) const FAMILY: &str = "g";
     pub(in crate::live) const PENDING: &str = "p";
     pub(in crate::live) const FRAMES: &str = "n";
     pub(in crate::live) const BEHIND_MS: &str = "b";
@@ -121,6 +122,7 @@ mod tests {
             device: device.clone(),
             expires_s: 900,
             opened_ms,
+            family: "f".to_owned(),
             is_pending,
             behind: None,
         };

@@ -2,7 +2,6 @@
 //! sockets.
 
 use eko_protocol::address::UserName;
-use eko_protocol::frame::TerminationReason;
 use eko_protocol::id::DeviceId;
 use serde::{Deserialize, Serialize};
 
@@ -14,16 +13,19 @@ use crate::{Result, Store};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "kebab-case")]
 pub enum LiveOrder {
-    /// To end the sockets of devices.
+    /// To end the sockets of devices that were revoked.
     HangUp {
         /// The user.
         user: UserName,
         /// The devices.
         devices: Vec<DeviceId>,
-        /// The time of opening of the last sockets that are ended, in epoch milliseconds.
-        opened_until_ms: i64,
-        /// The reason.
-        reason: TerminationReason,
+    },
+    /// To end the sockets of a device that belong to another session than it has now.
+    EndSession {
+        /// The user.
+        user: UserName,
+        /// The device.
+        device: DeviceId,
     },
     /// To tell a device that it was approved.
     Approve {
@@ -55,5 +57,15 @@ impl Store {
     /// The queue is out of reach or refuses the message.
     pub async fn queue_live(&self, order: LiveOrder, delay_seconds: i32) -> Result<()> {
         self.queue(vec![Delivery::Live(order)], delay_seconds).await
+    }
+
+    /// Queues an order twice: for now, and for `again_seconds` later, 900 at most. One
+    /// SendMessageBatch.
+    ///
+    /// # Errors
+    /// The queue is out of reach or refuses a message. The other one may be queued then.
+    pub async fn queue_live_twice(&self, order: LiveOrder, again_seconds: i32) -> Result<()> {
+        let order = Delivery::Live(order);
+        self.queue_at([(&order, 0), (&order, again_seconds)]).await
     }
 }

@@ -67,10 +67,12 @@ pub struct Socket {
     pub expires_s: i64,
     /// The time of opening, in epoch milliseconds.
     pub opened_ms: i64,
+    /// The family of refresh tokens that the device had then: its session.
+    pub family: String,
     /// True if the device waits for approval.
     pub is_pending: bool,
-    /// The announcement that is ordered, if a frame could not be posted. Only the user's item has
-    /// it.
+    /// The announcement that is ordered, if a frame could not be posted. The socket's own item has
+    /// the latest one that was ordered because of an answer, the user's item the latest one.
     pub behind: Option<Behind>,
 }
 
@@ -81,6 +83,15 @@ pub struct Behind {
     pub until_ms: i64,
     /// The number of failures in a row until then.
     pub failures: u32,
+}
+
+/// The items that note an announcement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkedItems {
+    /// The user's item.
+    Listed,
+    /// The user's item and the socket's own, by which frames are answered.
+    Both,
 }
 
 /// A socket on which a frame came.
@@ -206,20 +217,24 @@ impl Store {
     /// Notes that an announcement to a socket is ordered, unless a later one is. Does nothing if the
     /// socket was removed meanwhile.
     ///
-    /// One UpdateItem: 1 write unit for each KB of the user's item. It may be repeated.
+    /// One UpdateItem for each item: 1 write unit for each KB of the user's item, and 1. They may be
+    /// repeated.
     ///
     /// # Errors
     /// The table is out of reach.
-    pub async fn mark_behind(&self, socket: &Socket, behind: Behind) -> Result<()> {
+    pub async fn mark_behind(&self, socket: &Socket, behind: Behind, items: MarkedItems) -> Result<()> {
         let update = self
             .update_listed(socket)
             .update_expression("SET #c.#b = :b, #c.#f = :f")
-            .condition_expression("attribute_exists(#c) AND (attribute_not_exists(#c.#b) OR #c.#b < :b)")
-            .expression_attribute_names("#b", attr::BEHIND_MS)
-            .expression_attribute_names("#f", attr::FAILURES)
-            .expression_attribute_values(":b", n(behind.until_ms))
-            .expression_attribute_values(":f", n(behind.failures));
-        conditional(update.send().await)?;
+            .condition_expression("attribute_exists(#c) AND (attribute_not_exists(#c.#b) OR #c.#b < :b)");
+        conditional(behind.set(update).send().await)?;
+        if items == MarkedItems::Both {
+            let update = self
+                .update_own(socket)
+                .update_expression("SET #b = :b, #f = :f")
+                .condition_expression("attribute_exists(pk) AND (attribute_not_exists(#b) OR #b < :b)");
+            conditional(behind.set(update).send().await)?;
+        }
         Ok(())
     }
 
@@ -273,6 +288,7 @@ impl Socket {
             (attr::DEVICE.to_owned(), s(self.device.as_str())),
             (attr::EXPIRES_S.to_owned(), n(self.expires_s)),
             (attr::OPENED_MS.to_owned(), n(self.opened_ms)),
+            (attr::FAMILY.to_owned(), s(&self.family)),
         ]);
         if self.is_pending {
             map.insert(attr::PENDING.to_owned(), n(1));
@@ -293,6 +309,7 @@ impl Socket {
             device: DeviceId::parse(map.need_s(attr::DEVICE)?).map_err(corrupt)?,
             expires_s: map.need_n(attr::EXPIRES_S)?,
             opened_ms: map.need_n(attr::OPENED_MS)?,
+            family: map.need_s(attr::FAMILY)?.to_owned(),
             is_pending: map.get_n(attr::PENDING) == Some(1),
             behind: Behind::from_map(map)?,
         })
@@ -300,6 +317,15 @@ impl Socket {
 }
 
 impl Behind {
+    /// Adds the names and values of a mark to an update: `#b`, `#f`, `:b`, `:f`.
+    fn set(self, update: UpdateItemFluentBuilder) -> UpdateItemFluentBuilder {
+        update
+            .expression_attribute_names("#b", attr::BEHIND_MS)
+            .expression_attribute_names("#f", attr::FAILURES)
+            .expression_attribute_values(":b", n(self.until_ms))
+            .expression_attribute_values(":f", n(self.failures))
+    }
+
     fn from_map(map: &Item) -> Result<Option<Self>> {
         let Some(until_ms) = map.get_n(attr::BEHIND_MS) else { return Ok(None) };
         let failures = u32::try_from(map.need_u(attr::FAILURES)?).map_err(corrupt)?;

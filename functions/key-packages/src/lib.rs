@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::on;
 use eko_protocol::Invalid;
-use eko_protocol::json::has_type;
+use eko_protocol::json::{has_type, optional_text};
 use eko_service::body::{JsonBody, SmallBody};
 use eko_service::caller::{Caller, PathUser, check_actor};
 use eko_service::config::Needs;
@@ -49,7 +49,7 @@ async fn post(
     if caller.user != user {
         return Err(Problem::NotOwner);
     }
-    check_actor(&state, &caller, &activity)?;
+    check_actor(&state, &caller, optional_text(&activity, "actor")?)?;
     if has_type(&activity, "Add") {
         add::add_keys(&state, &caller, &activity).await
     } else if has_type(&activity, "Check") {

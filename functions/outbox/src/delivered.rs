@@ -1,6 +1,7 @@
 //! The activity `Delivered`: a device acknowledges entries of its mailbox.
 
 use axum::response::{IntoResponse, Response};
+use eko_protocol::activity::DeliveredActivity;
 use eko_service::caller::Caller;
 use eko_service::{FederatedState, Problem, delivered};
 use http::StatusCode;
@@ -15,6 +16,7 @@ pub(crate) async fn acknowledge_entries(
     caller: &Caller,
     body: &Value,
 ) -> Result<Response, Problem> {
-    delivered::acknowledge_entries(state, state.federates().is_some(), caller, body).await?;
+    let activity = DeliveredActivity::parse(body)?;
+    delivered::acknowledge_entries(state, state.federates().is_some(), caller, &activity).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

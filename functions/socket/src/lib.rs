@@ -3,11 +3,9 @@
 mod connect;
 mod message;
 
-use eko_protocol::frame::{self, TerminationReason};
 use eko_service::config::Needs;
 use eko_service::socket_event::{SocketAnswer, SocketEvent, SocketEventKind};
 use eko_service::{AppState, Problem};
-use eko_store::live::ConnectionId;
 use http::StatusCode;
 
 /// The settings that this function needs. It queues what an acknowledgement reports, which nobody waits
@@ -48,28 +46,4 @@ pub async fn handle(state: AppState, event: SocketEvent) -> SocketAnswer {
             }
         },
     }
-}
-
-/// Returns the frame that says that a frame is refused, and logs the problem.
-fn problem_frame(state: &AppState, request: &str, id: Option<&str>, problem: &Problem) -> String {
-    problem.log(request, "FRAME", "");
-    let type_url = state.origin().problem(problem.kind().slug);
-    frame::problem(id, problem.body(&type_url, &state.random_uuid())).to_string()
-}
-
-/// Tells a connection of which it is not known whose it is that a frame is refused.
-async fn refuse(
-    state: &AppState,
-    connection: &ConnectionId,
-    request: &str,
-    id: Option<&str>,
-    problem: &Problem,
-) {
-    let frame = problem_frame(state, request, id, problem);
-    state.messaging().post_to(connection, &frame).await;
-}
-
-/// Ends a connection that is not known, so that its client connects again.
-async fn end_unknown(state: &AppState, connection: &ConnectionId) {
-    state.messaging().hang_up_on(connection, TerminationReason::GoingAway).await;
 }

@@ -10,10 +10,8 @@ use eko_service::caller::Caller;
 use eko_service::{AppState, Problem, delivered};
 use eko_store::live::{ConnectionId, Socket};
 
-use crate::{end_unknown, problem_frame, refuse};
-
-/// Answers a message. Whatever it is, the device is told what becomes of it, as far as there is
-/// anything to tell.
+/// Answers a message with the frames that it leads to. A message that is refused is answered with
+/// `Problem`.
 pub(crate) async fn answer(
     state: &AppState,
     connection: &ConnectionId,
@@ -94,4 +92,28 @@ async fn perform(
         }
         FrameRequest::Ping => Ok(vec![frame::pong(id).to_string()]),
     }
+}
+
+/// Returns the frame that says that a frame is refused, and logs the problem.
+fn problem_frame(state: &AppState, request: &str, id: Option<&str>, problem: &Problem) -> String {
+    problem.log(request, "FRAME", "");
+    let type_url = state.origin().problem(problem.kind().slug);
+    frame::problem(id, problem.body(&type_url, &state.random_uuid())).to_string()
+}
+
+/// Tells a connection of which it is not known whose it is that a frame is refused.
+async fn refuse(
+    state: &AppState,
+    connection: &ConnectionId,
+    request: &str,
+    id: Option<&str>,
+    problem: &Problem,
+) {
+    let frame = problem_frame(state, request, id, problem);
+    state.messaging().post_to(connection, &frame).await;
+}
+
+/// Ends a connection that is not known, so that its client connects again.
+async fn end_unknown(state: &AppState, connection: &ConnectionId) {
+    state.messaging().hang_up_on(connection, TerminationReason::GoingAway).await;
 }

@@ -51,9 +51,8 @@ pub struct ClientFrame {
 pub enum FrameRequest {
     /// Asks for the entries of the mailbox.
     Fetch,
-    /// Acknowledges entries. The value is the frame, from which
-    /// [`DeliveredActivity::parse`] reads the same activity as from the body of a request.
-    Delivered(Value),
+    /// Acknowledges entries, by the same activity as the body of a request.
+    Delivered(DeliveredActivity),
     /// Continues the socket with another access token.
     Authenticate {
         /// The token.
@@ -105,7 +104,7 @@ impl ClientFrame {
         }
         let value = value.map_err(|error| fault(error.into()))?;
         let request =
-            id.clone().and_then(|_| read_request(value)).map_err(|invalid| fault(invalid.into()))?;
+            id.clone().and_then(|_| read_request(&value)).map_err(|invalid| fault(invalid.into()))?;
         Ok(Self { id: id.unwrap_or_default(), request })
     }
 }
@@ -133,23 +132,22 @@ fn read_id(value: &Value) -> Result<Option<String>, Invalid> {
     }
 }
 
-fn read_request(value: Value) -> Result<FrameRequest, Invalid> {
+fn read_request(value: &Value) -> Result<FrameRequest, Invalid> {
     if !value.is_object() {
         return Err(Invalid::whole("must be an object"));
     }
-    if has_type(&value, "Fetch") {
+    if has_type(value, "Fetch") {
         Ok(FrameRequest::Fetch)
-    } else if has_type(&value, "Delivered") {
-        DeliveredActivity::parse(&value)?;
-        Ok(FrameRequest::Delivered(value))
-    } else if has_type(&value, "Authenticate") {
-        match text(&value, "token")? {
+    } else if has_type(value, "Delivered") {
+        Ok(FrameRequest::Delivered(DeliveredActivity::parse(value)?))
+    } else if has_type(value, "Authenticate") {
+        match text(value, "token")? {
             token if token.len() > MAX_TOKEN_BYTES => {
                 Err(Invalid::at("/token", format!("has more than {MAX_TOKEN_BYTES} bytes")))
             }
             token => Ok(FrameRequest::Authenticate { token: token.to_owned() }),
         }
-    } else if has_type(&value, "Ping") {
+    } else if has_type(value, "Ping") {
         Ok(FrameRequest::Ping)
     } else {
         Err(Invalid::at("/type", "must be Fetch, Delivered, Authenticate or Ping"))
@@ -228,10 +226,11 @@ mod tests {
     #[test]
     fn every_request_is_read() {
         let delivered = json!({"type": ["Activity", "Delivered"], "object": ENTRY});
+        let activity = DeliveredActivity { actor: None, entries: vec![ENTRY.to_owned()] };
         let token = "t".to_owned();
         for (frame, request) in [
             (json!({"type": "Fetch"}), FrameRequest::Fetch),
-            (delivered.clone(), FrameRequest::Delivered(delivered)),
+            (delivered, FrameRequest::Delivered(activity)),
             (json!({"type": "Authenticate", "token": token}), FrameRequest::Authenticate { token }),
             (json!({"type": "Ping", "id": null}), FrameRequest::Ping),
         ] {

@@ -7,10 +7,8 @@ use axum::extract::{FromRef, FromRequestParts, Path};
 use eko_protocol::Invalid;
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
-use eko_protocol::json::optional_text;
 use eko_store::device::DeviceAddress;
 use http::{HeaderMap, header, request::Parts};
-use serde_json::Value;
 
 use crate::{AppState, Problem};
 
@@ -100,12 +98,12 @@ where
     }
 }
 
-/// Checks that the `actor` of an activity, if it has one, is the caller.
+/// Checks that the `actor` that an activity states, if it states one, is the caller.
 ///
 /// # Errors
-/// [`Problem::NotYours`] or [`Problem::Invalid`] at `/actor`.
-pub fn check_actor(state: &AppState, caller: &Caller, activity: &Value) -> Result<(), Problem> {
-    match optional_text(activity, "actor")? {
+/// [`Problem::NotYours`] at `/actor`.
+pub fn check_actor(state: &AppState, caller: &Caller, actor: Option<&str>) -> Result<(), Problem> {
+    match actor {
         Some(actor) if actor != state.origin().actor(&caller.user) => {
             Err(Problem::NotYours(Invalid::at("/actor", "must be the caller")))
         }

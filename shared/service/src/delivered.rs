@@ -3,7 +3,6 @@
 use eko_protocol::Invalid;
 use eko_protocol::activity::DeliveredActivity;
 use eko_protocol::id::EntryKey;
-use serde_json::Value;
 
 use crate::caller::{Caller, check_actor};
 use crate::{AppState, Problem};
@@ -14,26 +13,25 @@ use crate::{AppState, Problem};
 /// The calls are listed at [`acknowledge`](eko_messaging::Messaging::acknowledge).
 ///
 /// # Errors
-/// [`Problem::Invalid`], [`Problem::NotYours`]; the problems of
+/// [`Problem::NotYours`]; the problems of
 /// [`acknowledge`](eko_messaging::Messaging::acknowledge).
 pub async fn acknowledge_entries(
     state: &AppState,
     federates: bool,
     caller: &Caller,
-    body: &Value,
+    delivered: &DeliveredActivity,
 ) -> Result<(), Problem> {
-    check_actor(state, caller, body)?;
-    let keys = entry_keys(state, caller, body)?;
+    check_actor(state, caller, delivered.actor.as_deref())?;
+    let keys = entry_keys(state, caller, &delivered.entries)?;
     state.messaging().acknowledge(federates, caller.address(), &keys).await?;
     Ok(())
 }
 
 /// Reads the keys of the entries and drops repetitions. Their URLs must be in the caller's own
 /// inbox.
-fn entry_keys(state: &AppState, caller: &Caller, body: &Value) -> Result<Vec<EntryKey>, Problem> {
-    let delivered = DeliveredActivity::parse(body)?;
-    let mut keys = Vec::with_capacity(delivered.entries.len());
-    for (index, url) in delivered.entries.iter().enumerate() {
+fn entry_keys(state: &AppState, caller: &Caller, entries: &[String]) -> Result<Vec<EntryKey>, Problem> {
+    let mut keys = Vec::with_capacity(entries.len());
+    for (index, url) in entries.iter().enumerate() {
         match state.origin().parse_entry(url) {
             Some((user, key)) if user == caller.user => keys.push(key),
             _ => {

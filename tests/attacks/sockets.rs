@@ -16,7 +16,7 @@ fn kinds(frames: &[Value]) -> Vec<&str> {
 async fn a_stranger_costs_no_call() {
     let world = World::live().await;
     let elsewhere = World::with(|config| {
-        World::has_sockets(config);
+        World::give_sockets(config);
         config.token_keys[0].secret = vec![8; 32];
     });
     let foreign = elsewhere.await.user("bob").await.tokens().unwrap().access;

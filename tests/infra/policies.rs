@@ -37,11 +37,11 @@ async fn what_is_allowed_is_done() {
     let mut full = World::at(&internet, "full.example", |config| config.limits.account_parcels = 1).await;
     a_full_list(&internet, &full).await;
     full.leave_queues();
-    let live = World::at(&internet, "live.example", World::has_sockets).await;
+    let live = World::at(&internet, "live.example", World::give_sockets).await;
     internet.serve("live.example", live.app.clone()).await;
     sockets(&live, &a).await;
     let crowded = World::with(|config| {
-        World::has_sockets(config);
+        World::give_sockets(config);
         config.limits.mailbox_entries = 4;
     });
     let crowded = crowded.await;

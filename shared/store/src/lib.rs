@@ -19,7 +19,6 @@ pub mod attribute;
 pub mod budget;
 pub mod chain;
 mod condition;
-mod connections;
 pub mod deliveries;
 pub mod device;
 pub mod device_keys;
@@ -51,9 +50,10 @@ mod site;
 pub mod sockets;
 mod transaction;
 pub mod waiting;
+mod warm_up;
 
-pub use connections::open_connections;
 pub use error::{Result, StoreError};
+pub use warm_up::open_connections;
 
 use std::sync::{Arc, LazyLock};
 

@@ -80,11 +80,11 @@ impl World {
 
     /// Makes a server whose devices have sockets.
     pub async fn live() -> Self {
-        Self::with(Self::has_sockets).await
+        Self::with(Self::give_sockets).await
     }
 
     /// Gives a server sockets.
-    pub fn has_sockets(config: &mut Config) {
+    pub fn give_sockets(config: &mut Config) {
         config.live_url = Some("wss://live.eko.example".to_owned());
     }
 

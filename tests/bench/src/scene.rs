@@ -64,7 +64,7 @@ impl BenchScene {
     /// A part of the scene cannot be made.
     pub async fn new() -> anyhow::Result<Self> {
         let internet = Internet::new();
-        let mut world = World::at(&internet, "eko.example", World::has_sockets).await;
+        let mut world = World::at(&internet, "eko.example", World::give_sockets).await;
         world.leave_queues();
         // The bootstraps follow the system's clock.
         #[expect(clippy::disallowed_methods, reason = "the bootstraps follow the system's clock")]

@@ -52,7 +52,7 @@ async fn a_revoked_device_is_refused_though_its_token_is_good() {
 #[tokio::test]
 async fn connecting_too_often_is_refused() {
     let world = World::with(|config| {
-        World::has_sockets(config);
+        World::give_sockets(config);
         config.limits.account_budget = 2;
     })
     .await;

@@ -200,7 +200,8 @@ async fn the_calls_of_a_push() {
         scene.world.calls.made(),
         ["ReceiveMessage", "BatchGetItem", "TransactWriteItems", "DeleteMessageBatch", "ReceiveMessage"]
     );
-    // The next message finds that a push was sent.
+    // The next message, whose key is a newer one, finds that a push was sent.
+    scene.world.advance(1);
     scene.world.send(&scene.alice, &[&scene.bob, &scene.absent]).await;
     scene.world.calls.reset();
     scene.world.deliver().await;

@@ -39,7 +39,8 @@ impl Messaging {
     /// One BatchWriteItem for each 25 entries. A report costs one more GetItem, of the device set.
     /// Now and then a SendMessageBatch orders the count of a mailbox ([`crate::fill`]). Then the
     /// calls of `notify`: one BatchGetItem on a server with sockets or pushes, and a post for each
-    /// entry of a device that has a socket; and those of [`order_pushes`](Self::order_pushes).
+    /// entry of a device that has a socket; and those of [`order_pushes`](Self::order_pushes). An
+    /// entry whose device could not be told of it comes again, and no other one.
     /// Erasures, counts and orders about sockets follow the entries, side by side, one step of
     /// each. All posts together have two seconds. A socket that has not taken an entry by then is
     /// told to fetch, and an order that is not carried out by then comes back.
@@ -79,18 +80,18 @@ impl Messaging {
         }
         let unwritten: BTreeSet<usize> = self.store().put_entries(&entries).await.into_iter().collect();
         let indexed = entries.iter().enumerate().filter(|(index, _)| !unwritten.contains(index));
-        let written: Vec<&AddressedEntry> = indexed.map(|(_, entry)| entry).collect();
+        let (places, written): (Vec<usize>, Vec<&AddressedEntry>) = indexed.unzip();
         self.order_counts(written.iter().copied()).await;
         let deadline = Instant::now() + POSTS_TIME;
-        let told = match self.notify(&written, deadline).await {
+        let untold = match self.notify(&written, deadline).await {
             Ok(Notified { live, taken }) => self.order_pushes(&written, &live, &taken).await,
-            Err(error) => Err(error),
+            Err(error) => {
+                tracing::error!(%error, "devices are not notified");
+                (0..written.len()).collect()
+            }
         };
-        if let Err(error) = told {
-            tracing::error!(%error, "devices are not notified");
-            failed.extend(&sources);
-        }
-        failed.extend(unwritten.into_iter().filter_map(|entry| sources.get(entry)));
+        let untold = untold.iter().filter_map(|index| places.get(*index));
+        failed.extend(unwritten.iter().chain(untold).filter_map(|entry| sources.get(*entry)));
         let (messages, orders): (Vec<&QueueMessage>, Vec<_>) = orders.into_iter().unzip();
         let carried_out = orders.into_iter().map(async |order| match order {
             DeliverOrder::Erase(erasure) => self.erase(erasure, deadline).await,

@@ -53,8 +53,14 @@ const LOST_MS: i64 = 3_600_000;
 
 /// The entries that came for one device in a batch and want a notification.
 struct LoudArrival<'a> {
+    /// The device.
+    device: DeviceAddress<'a>,
     /// The state of the device's pushes.
     state: &'a PushState,
+    /// The key up to which entries have led to a push, if one of these entries is older.
+    passed: Option<&'a EntryKey>,
+    /// The indexes of the entries.
+    entries: Vec<usize>,
     /// The time after which the last one is gone, in epoch seconds.
     ttl: i64,
     /// The key of the newest one.
@@ -94,66 +100,75 @@ impl PushDuty {
 impl Messaging {
     /// Orders pushes and checks for entries that are in their mailboxes. `live` was read after
     /// that; `taken` has the indexes of the entries that a socket of their device took. Each device
-    /// gets one order at most. A report wakes nobody.
+    /// gets one order at most. A report wakes nobody. Returns the indexes of the entries for which
+    /// that failed, and which have to be delivered again: those of a device whose order, or whose
+    /// mark, could not be written.
     ///
     /// One SendMessageBatch for each ten orders, then one UpdateItem for each check, all at once.
     /// No call if nothing is due, and on a server without pushes. A check is ordered before it is
-    /// marked, so that every mark has its check.
-    ///
-    /// # Errors
-    /// The queue is out of reach. The entries have to be delivered again then.
+    /// marked, so that every mark has its check. One UpdateItem more for a device to which entries
+    /// come in another order than that of their keys.
     pub(crate) async fn order_pushes(
         &self,
         written: &[&AddressedEntry],
         live: &BTreeMap<UserName, Live>,
         taken: &BTreeSet<usize>,
-    ) -> Result<(), StoreError> {
+    ) -> Vec<usize> {
         if !self.store().has_pushes() {
-            return Ok(());
+            return Vec::new();
         }
         let now_ms = self.now_ms();
-        // An entry may be there twice, of which a socket takes one.
-        let was_taken = |entry: &AddressedEntry| {
-            let mut posted = taken.iter().filter_map(|index| written.get(*index));
-            posted.any(|other| other.address() == entry.address() && other.entry.key == entry.entry.key)
-        };
-        let mut due: BTreeMap<(&UserName, &DeviceId), LoudArrival> = BTreeMap::new();
-        for entry in written.iter().filter(|entry| wants_notification(&entry.entry.content)) {
-            let states = live.get(&entry.user).map(|live| &live.pushes);
-            let Some(state) = states.and_then(|states| states.get(&entry.device)) else { continue };
-            let key = &entry.entry.key;
-            let arrival = LoudArrival { state, ttl: 0, newest: key, is_taken: true };
-            let arrival = due.entry((&entry.user, &entry.device)).or_insert(arrival);
-            arrival.ttl = arrival.ttl.max(entry.entry.ttl);
-            arrival.newest = arrival.newest.max(key);
-            arrival.is_taken &= was_taken(entry);
-        }
-        let mut orders = Vec::new();
-        let mut marks = Vec::new();
-        for ((user, device), arrival) in due {
-            let address = DeviceAddress::new(user, device);
-            match PushDuty::of(arrival.state, arrival.is_taken, now_ms) {
-                PushDuty::Push => orders.push(PushOrder::Now {
-                    user: user.clone(),
-                    device: device.clone(),
-                    seen: arrival.state.clone(),
-                    ttl: arrival.ttl,
-                    newest: arrival.newest.clone(),
-                }),
+        let (mut orders, mut marks, mut untold) = (Vec::new(), Vec::new(), Vec::new());
+        for arrival in arrivals(written, live, taken) {
+            let duty = PushDuty::of(arrival.state, arrival.is_taken, now_ms);
+            if duty != PushDuty::None || arrival.passed.is_some() {
+                untold.extend(&arrival.entries);
+            }
+            let (user, device) = (arrival.device.user.clone(), arrival.device.device.clone());
+            let mut watched = None;
+            match duty {
+                PushDuty::Push => {
+                    let (seen, newest) = (arrival.state.clone(), arrival.newest.clone());
+                    orders.push(PushOrder::Now { user, device, seen, ttl: arrival.ttl, newest });
+                }
                 PushDuty::Check => {
-                    let (check, watched) = self.next_check(address, now_ms);
+                    let (check, mark) = self.next_check(arrival.device, now_ms);
                     orders.push(check);
-                    marks.push((address, arrival.state, watched));
+                    watched = Some(mark);
                 }
                 PushDuty::None => {}
             }
+            if watched.is_some() || arrival.passed.is_some() {
+                marks.push((arrival, watched));
+            }
         }
-        self.store().queue_pushes(&orders, now_ms).await?;
-        let marks = marks.iter().map(async |(device, seen, watched)| {
+        if let Err(error) = self.store().queue_pushes(&orders, now_ms).await {
+            tracing::error!(%error, "devices are not woken");
+            return untold;
+        }
+        let marked =
+            join_all(marks.iter().map(|(arrival, watched)| self.mark(arrival, watched.as_ref()))).await;
+        untold.clear();
+        for ((arrival, _), marked) in marks.iter().zip(marked) {
+            if let Err(error) = marked {
+                tracing::error!(%error, "a device is not watched");
+                untold.extend(&arrival.entries);
+            }
+        }
+        untold
+    }
+
+    /// Marks a device as watched if a check is ordered, and notes that one of its entries is older
+    /// than those that have led to a push. One UpdateItem for each.
+    async fn mark(&self, arrival: &LoudArrival<'_>, watched: Option<&PushState>) -> Result<(), StoreError> {
+        if let Some(passed) = arrival.passed {
+            self.store().forget_pushed_for(arrival.device, passed).await?;
+        }
+        if let Some(watched) = watched {
             // A check without its mark does nothing: somebody else sees to the entry.
-            self.store().change_push(*device, seen, watched).await.map(drop)
-        });
-        join_all(marks).await.into_iter().collect()
+            self.store().change_push(arrival.device, arrival.state, watched).await?;
+        }
+        Ok(())
     }
 
     /// Returns the order of a check in a minute, or of the one of an entry that came at another time,
@@ -209,6 +224,38 @@ impl Messaging {
         }
         ended.is_ok()
     }
+}
+
+/// Returns the entries that want a notification, by their devices, as far as these have a
+/// subscription.
+fn arrivals<'a>(
+    written: &[&'a AddressedEntry],
+    live: &'a BTreeMap<UserName, Live>,
+    taken: &BTreeSet<usize>,
+) -> Vec<LoudArrival<'a>> {
+    // An entry may be there twice, of which a socket takes one.
+    let was_taken = |entry: &AddressedEntry| {
+        let mut posted = taken.iter().filter_map(|index| written.get(*index));
+        posted.any(|other| other.address() == entry.address() && other.entry.key == entry.entry.key)
+    };
+    let mut arrivals: BTreeMap<(&UserName, &DeviceId), LoudArrival<'a>> = BTreeMap::new();
+    for (index, entry) in written.iter().enumerate() {
+        let Some(live) = live.get(&entry.user).filter(|_| wants_notification(&entry.entry.content)) else {
+            continue;
+        };
+        let Some(state) = live.pushes.get(&entry.device) else { continue };
+        let (key, ttl) = (&entry.entry.key, entry.entry.ttl);
+        let (device, entries) = (entry.address(), Vec::new());
+        let arrival = LoudArrival { device, state, passed: None, entries, ttl, newest: key, is_taken: true };
+        let arrival = arrivals.entry((&entry.user, &entry.device)).or_insert(arrival);
+        arrival.passed =
+            arrival.passed.or(live.pushed_for.get(&entry.device).filter(|passed| key <= *passed));
+        arrival.entries.push(index);
+        arrival.ttl = arrival.ttl.max(ttl);
+        arrival.newest = arrival.newest.max(key);
+        arrival.is_taken &= was_taken(entry);
+    }
+    arrivals.into_values().collect()
 }
 
 /// True if a device is woken for an entry.

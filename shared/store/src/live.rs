@@ -57,7 +57,7 @@ use serde::{Deserialize, Serialize};
 pub use order::LiveOrder;
 pub use socket::{Behind, ConnectionId, MarkedItems, Socket, UsedSocket};
 
-use crate::condition::conditional;
+use crate::condition::ConditionalWrite;
 use crate::device::{DeviceAddress, DeviceRecord};
 use crate::error::call;
 use crate::items::BATCH_WRITES;
@@ -174,11 +174,13 @@ impl Store {
             .update_expression("SET #c = :c")
             .expression_attribute_names("#c", socket_name(&socket.connection))
             .expression_attribute_values(":c", socket.listed())
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await;
-        let item = listed.map_err(call("UpdateItem"))?.attributes.unwrap_or_default();
-        Live::from_item(&socket.user, &item)
+            .return_values(ReturnValue::AllNew);
+        let item = match self.update_beside_transactions(listed).await? {
+            ConditionalWrite::Done(output) => output.attributes,
+            // There is no condition.
+            ConditionalWrite::Refused { stored } => stored,
+        };
+        Live::from_item(&socket.user, &item.unwrap_or_default())
     }
 
     /// Removes sockets of a user: first from the user's item, so that nothing is posted to them any
@@ -201,7 +203,7 @@ impl Store {
         for (name, connection) in names.iter().zip(connections) {
             update = update.expression_attribute_names(name, socket_name(connection));
         }
-        conditional(update.send().await)?;
+        self.update_beside_transactions(update).await?;
         for some in connections.chunks(BATCH_WRITES) {
             self.batch_delete(some.iter().map(|connection| key::socket(connection).item()).collect()).await?;
         }
@@ -221,19 +223,18 @@ impl Store {
         from: &PushState,
         to: &PushState,
     ) -> Result<bool> {
-        let changed = self
+        let change = self
             .update_live(device.user)
             .update_expression("SET #p = :to")
             .condition_expression("#p = :from OR #p = :to")
             .expression_attribute_names("#p", push_name(device.device))
             .expression_attribute_values(":from", from.attribute())
-            .expression_attribute_values(":to", to.attribute())
-            .send()
-            .await;
-        Ok(conditional(changed)?.is_done())
+            .expression_attribute_values(":to", to.attribute());
+        Ok(self.update_beside_transactions(change).await?.is_done())
     }
 
-    /// Begins an UpdateItem of a user's item `LIVE`.
+    /// Begins an UpdateItem of a user's item `LIVE`. Send it by
+    /// [`update_beside_transactions`](Self::update_beside_transactions).
     pub(crate) fn update_live(&self, user: &UserName) -> UpdateItemFluentBuilder {
         self.dynamodb().update_item().table_name(self.table()).set_key(Some(key::live(user).item()))
     }

@@ -14,21 +14,22 @@
 //! | `a` | B | | the browser's authentication secret |
 //! | `c` | N | epoch ms | the time of the subscription |
 
+mod loud;
+
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use eko_protocol::id::EntryKey;
 use eko_protocol::push::PushSubscription;
 
 use crate::attribute::{Item, ReadItem, WriteItem, b, corrupt, n, s};
-use crate::condition::conditional;
 use crate::device::{self, DeviceAddress, DeviceStatus};
 use crate::error::call;
-use crate::key::{ENTRY_END, ENTRY_PREFIX};
 use crate::live::item::{push_name, pushed_for_name};
 use crate::live::{Live, PushState};
-use crate::mailbox::{QUIET, REPORT, TTL, read_key};
 use crate::transaction::TransactionOutcome;
 use crate::{Result, Store, key};
+
+pub use loud::LoudEntries;
 
 /// The names of the attributes of a subscription.
 mod attr {
@@ -38,8 +39,6 @@ mod attr {
     pub(super) const CREATED_MS: &str = "c";
 }
 
-/// The most pages that [`Store::loud_entries`] reads.
-const PAGES: usize = 8;
 /// The condition that the device is signed in and active.
 const SIGNED_IN: &str = "#st = :active AND attribute_exists(#fam)";
 
@@ -52,15 +51,6 @@ pub struct PushTarget {
     pub state: PushState,
     /// The key up to which entries have led to a push.
     pub pushed_for: Option<EntryKey>,
-}
-
-/// The entries of a mailbox that want a notification.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoudEntries {
-    /// The oldest one; `None` if there are so many others before it that it was not found.
-    pub oldest: Option<EntryKey>,
-    /// The newest one, or another entry that is newer still.
-    pub newest: EntryKey,
 }
 
 /// The outcome of [`Store::claim_push`].
@@ -174,7 +164,7 @@ impl Store {
             .condition_expression("attribute_exists(#p)")
             .expression_attribute_names("#p", push_name(device.device))
             .expression_attribute_names("#a", pushed_for_name(device.device));
-        conditional(update.send().await)?;
+        self.update_beside_transactions(update).await?;
         Ok(())
     }
 
@@ -295,86 +285,23 @@ impl Store {
         Ok(())
     }
 
-    /// Looks for entries of a mailbox that want a notification and are newer than `after`. Returns
-    /// `None` if there is none. If the first eight megabytes have none, and there is more, it counts
-    /// as found.
+    /// Notes that a device has an entry with an older key than the one up to which entries have led to
+    /// a push, so that the next check sees it. Does nothing if another push was sent since that key was
+    /// seen: it is for that entry too.
     ///
-    /// Up to eight Query, strongly consistent: 1 read unit for each 4 KB of the entries up to those
-    /// that are found; and another one of a single entry, if the mailbox has more than 25.
-    ///
-    /// # Errors
-    /// The table is out of reach, or an entry is corrupt.
-    pub async fn loud_entries(
-        &self,
-        device: DeviceAddress<'_>,
-        after: Option<&EntryKey>,
-        now_ms: i64,
-    ) -> Result<Option<LoudEntries>> {
-        /// The entries of one page. Most mailboxes have fewer.
-        const LIMIT: i32 = 25;
-        let from = match after {
-            None => ENTRY_PREFIX.to_owned(),
-            Some(entry) => format!("{ENTRY_PREFIX}{}!", entry.as_str()),
-        };
-        let mut start = None;
-        let mut found = None;
-        for page in 0..PAGES {
-            let query = self
-                .dynamodb()
-                .query()
-                .table_name(self.table())
-                .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
-                .filter_expression("#ttl > :now AND attribute_not_exists(#q) AND attribute_not_exists(#j)")
-                .projection_expression("sk, #ttl")
-                .expression_attribute_names("#ttl", TTL)
-                .expression_attribute_names("#q", QUIET)
-                .expression_attribute_names("#j", REPORT)
-                .expression_attribute_values(":pk", s(key::device_partition(device)))
-                .expression_attribute_values(":from", s(&from))
-                .expression_attribute_values(":to", s(ENTRY_END))
-                .expression_attribute_values(":now", n(now_ms.div_euclid(1000)))
-                .consistent_read(true)
-                .set_limit((page == 0).then_some(LIMIT))
-                .set_exclusive_start_key(start);
-            let answer = query.send().await.map_err(call("Query"))?;
-            let items = answer.items.unwrap_or_default();
-            found = items.first().map(read_key).transpose()?;
-            start = answer.last_evaluated_key;
-            if let (Some(oldest), Some(newest), None) = (&found, items.last(), &start) {
-                return Ok(Some(LoudEntries { oldest: Some(oldest.clone()), newest: read_key(newest)? }));
-            }
-            if found.is_some() || start.is_none() {
-                break;
-            }
-        }
-        if found.is_none() && start.is_none() {
-            return Ok(None);
-        }
-        let newest = self.newest_entry(device).await?;
-        Ok(newest.map(|newest| LoudEntries { oldest: found, newest }))
-    }
-
-    /// Returns the key of the newest entry of a mailbox; `None` if it has none.
-    ///
-    /// One Query, strongly consistent: 1 read unit for each 4 KB of that entry.
+    /// One UpdateItem: 1 write unit for each KB of the user's item. It may be repeated.
     ///
     /// # Errors
-    /// The table is out of reach, or the entry is corrupt.
-    pub async fn newest_entry(&self, device: DeviceAddress<'_>) -> Result<Option<EntryKey>> {
-        let query = self
-            .dynamodb()
-            .query()
-            .table_name(self.table())
-            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
-            .projection_expression("sk")
-            .expression_attribute_values(":pk", s(key::device_partition(device)))
-            .expression_attribute_values(":from", s(ENTRY_PREFIX))
-            .expression_attribute_values(":to", s(ENTRY_END))
-            .consistent_read(true)
-            .scan_index_forward(false)
-            .limit(1);
-        let answer = query.send().await.map_err(call("Query"))?;
-        answer.items.unwrap_or_default().first().map(read_key).transpose()
+    /// The table is out of reach.
+    pub async fn forget_pushed_for(&self, device: DeviceAddress<'_>, seen: &EntryKey) -> Result<()> {
+        let update = self
+            .update_live(device.user)
+            .update_expression("REMOVE #a")
+            .condition_expression("#a = :a")
+            .expression_attribute_names("#a", pushed_for_name(device.device))
+            .expression_attribute_values(":a", s(seen.as_str()));
+        self.update_beside_transactions(update).await?;
+        Ok(())
     }
 }
 

@@ -7,22 +7,27 @@
 //! the call, DynamoDB recognizes the token and answers as it did the first time. If all repetitions
 //! fail, the verb returns [`StoreError::Call`] and the transaction may have happened.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::builders::{ConditionCheckBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Update};
 
 use crate::attribute::Item;
+use crate::condition::{ConditionalWrite, conditional};
 use crate::error::call;
 use crate::key::{IS_NEW, ItemKey};
 use crate::{Result, Store, StoreError};
 
 /// The name of the AWS operation.
 const OPERATION: &str = "TransactWriteItems";
-/// The most times that a transaction is tried while it meets conflicts.
-const TRIES: u32 = 6;
-/// The pause after the first conflict. It doubles after each further one.
+/// The most times that a write is tried while it meets conflicts.
+const TRIES: u32 = 7;
+/// The mean pause after the first conflict. It doubles after each further one.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The outcome of a transaction.
@@ -49,10 +54,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Call`] if the call fails; [`StoreError::GaveUp`] after 6 conflicts.
+    /// [`StoreError::Call`] if the call fails; [`StoreError::GaveUp`] after 7 conflicts.
     pub(crate) async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<TransactionOutcome> {
-        let mut pause = PAUSE;
-        for _ in 0..TRIES {
+        for attempt in 0..TRIES {
             let sent =
                 self.dynamodb().transact_write_items().set_transact_items(Some(writes.clone())).send().await;
             let Err(error) = sent else { return Ok(TransactionOutcome::Done) };
@@ -72,10 +76,30 @@ impl Store {
             if !reasons.iter().filter_map(|r| r.code()).any(is_temporary) {
                 return Err(call(OPERATION)(error));
             }
-            tokio::time::sleep(pause).await;
-            pause = pause.saturating_mul(2);
+            tokio::time::sleep(pause(attempt)).await;
         }
         Err(StoreError::GaveUp { operation: OPERATION, detail: "conflicts".to_owned() })
+    }
+
+    /// Sends an UpdateItem of an item that transactions write too. It is refused while one of them
+    /// does, and the SDK does not repeat it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`] if the call fails; [`StoreError::GaveUp`] after 7 conflicts.
+    pub(crate) async fn update_beside_transactions(
+        &self,
+        update: UpdateItemFluentBuilder,
+    ) -> Result<ConditionalWrite<UpdateItemOutput>> {
+        for attempt in 0..TRIES {
+            let sent = update.clone().send().await;
+            let refused = sent.as_ref().err().and_then(SdkError::as_service_error);
+            if !refused.is_some_and(UpdateItemError::is_transaction_conflict_exception) {
+                return conditional(sent);
+            }
+            tokio::time::sleep(pause(attempt)).await;
+        }
+        Err(StoreError::GaveUp { operation: "UpdateItem", detail: "conflicts".to_owned() })
     }
 
     /// Builds a put without a condition: it replaces the item that is there.
@@ -116,4 +140,12 @@ impl Store {
         let check = complete(ConditionCheck::builder().table_name(self.table()).set_key(Some(key.item())));
         Ok(TransactWriteItem::builder().condition_check(check.build().map_err(call(OPERATION))?).build())
     }
+}
+
+/// Returns the pause after a conflict: half of the mean one and a random part, so that writers who have
+/// met once do not meet again.
+fn pause(attempt: u32) -> Duration {
+    let mean = PAUSE.saturating_mul(1 << attempt.min(TRIES));
+    let micros = u64::try_from(mean.as_micros()).unwrap_or(u64::MAX).max(1);
+    mean / 2 + Duration::from_micros(RandomState::new().hash_one(attempt) % micros)
 }

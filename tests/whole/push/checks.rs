@@ -1,10 +1,14 @@
 //! Checks: a socket took an entry, and the device may be gone all the same.
 
+use eko_protocol::id::EntryKey;
 use eko_store::device::DeviceAddress;
 use eko_store::live::PushState;
+use eko_store::mailbox::{AddressedEntry, Entry, EntryContent};
 use eko_store::pushes::{CHECK_MS, PushOrder};
+use eko_testkit::envelope;
 
 use super::PushScene;
+use crate::outcomes::accepted;
 
 impl PushScene {
     /// Orders a check of the absent device and marks it, as a delivery does whose entry a socket
@@ -125,5 +129,29 @@ async fn a_check_whose_process_died_is_made_again() {
     assert_eq!(scene.site.requests(), 0);
     scene.world.advance(90_000);
     assert_eq!(scene.world.push().await, 1);
+    assert_eq!(scene.site.taken().len(), 1);
+}
+
+/// Quiet entries before a loud one hide it from a check. So many of them count as one that is found.
+#[tokio::test]
+async fn a_check_that_does_not_see_the_end_of_the_mailbox_leads_to_a_push() {
+    let scene = PushScene::new().await;
+    let mut quiet = envelope(&scene.alice, &[&scene.bob, &scene.absent]);
+    quiet.notify = false;
+    accepted(scene.alice.send(&quiet).await.unwrap());
+    scene.settle().await;
+    let (store, device) =
+        (scene.world.state.store(), DeviceAddress::new(scene.absent.user(), scene.absent.id()));
+    let entry = store.fetch(device, None, scene.world.now_ms()).await.unwrap().unwrap().entries.remove(0);
+    let EntryContent::Letter { letter, .. } = entry.content else { panic!("a letter") };
+    let further = (1..=40).map(|n| {
+        let key = EntryKey::new(entry.key.accepted_ms() + n, &letter.header.author, "urn:uuid:x");
+        let content = EntryContent::Letter { letter: letter.clone(), ciphertext: vec![0; 250_000] };
+        let entry = Entry { key, ttl: entry.ttl, content };
+        AddressedEntry { user: device.user.clone(), device: device.device.clone(), entry }
+    });
+    assert!(store.put_entries(&further.collect::<Vec<_>>()).await.is_empty());
+    scene.order_check(CHECK_MS, &scene.state().await).await;
+    scene.check().await;
     assert_eq!(scene.site.taken().len(), 1);
 }

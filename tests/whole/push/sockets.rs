@@ -2,10 +2,11 @@
 //! minute.
 
 use eko_store::pushes::CHECK_MS;
-use eko_testkit::World;
+use eko_testkit::{CallFault, World, envelope};
 use serde_json::json;
 
 use super::PushScene;
+use crate::outcomes::accepted;
 
 /// Ten messages within two minutes to a device that acknowledges each: every check finds nothing.
 #[tokio::test]
@@ -224,4 +225,63 @@ async fn a_fetch_on_a_socket_costs_a_check_and_one_query_more_after_a_push() {
     assert_eq!(made, ["UpdateItem", "Query"]);
     scene.world.advance(CHECK_MS);
     scene.settle().await;
+}
+
+/// A message that is sent again for a device that lacked it has the key of its first acceptance. It is
+/// checked although a newer message has led to a push.
+#[tokio::test]
+async fn a_message_with_an_older_key_than_the_last_push_is_checked() {
+    let scene = PushScene::on(World::live().await).await;
+    let mut early = envelope(&scene.alice, &[&scene.bob]);
+    scene.alice.send(&early).await.unwrap();
+    scene.settle().await;
+    scene.world.advance(1_000);
+    scene.send().await;
+    assert_eq!(scene.site.taken().len(), 1);
+    scene.world.confirm(&scene.absent).await;
+    let _dead = scene.world.connect(&scene.absent).await.unwrap();
+    early.messages = envelope(&scene.alice, &[&scene.bob, &scene.absent]).messages;
+    accepted(scene.alice.send(&early).await.unwrap());
+    scene.settle().await;
+    scene.world.advance(CHECK_MS);
+    scene.settle().await;
+    assert_eq!(scene.site.taken().len(), 1);
+}
+
+/// A transaction writes the user's item while a delivery marks a device as watched. If it does so for
+/// long, the message of that device comes again, and no other one.
+#[tokio::test]
+async fn a_mark_that_meets_transactions_holds_up_its_own_message_only() {
+    for (conflicts, again) in [(2, 0), (100, 1)] {
+        let scene = PushScene::on(World::live().await).await;
+        let carol = scene.world.user("carol").await;
+        let _dead = scene.world.connect(&scene.absent).await.unwrap();
+        scene.world.deliver().await;
+        scene.world.send(&scene.alice, &[&scene.bob, &scene.absent]).await;
+        scene.world.send(&scene.alice, &[&carol]).await;
+        scene.world.calls.fail("UpdateItem", CallFault::Conflict, conflicts);
+        assert_eq!(scene.world.deliver().await, 2);
+        scene.world.calls.fail("UpdateItem", CallFault::Conflict, 0);
+        scene.world.advance(CHECK_MS * 10);
+        assert_eq!(scene.world.deliver().await, again, "{conflicts}");
+        scene.world.advance(CHECK_MS);
+        scene.settle().await;
+        assert_eq!(scene.site.taken().len(), 1, "{conflicts}");
+    }
+}
+
+/// The queue of the pushes is out of reach. Only the message that wakes somebody comes again.
+#[tokio::test]
+async fn an_order_that_is_not_queued_holds_up_its_own_message_only() {
+    let scene = PushScene::new().await;
+    let carol = scene.world.user("carol").await;
+    scene.world.send(&scene.alice, &[&scene.bob, &scene.absent]).await;
+    scene.world.send(&scene.alice, &[&carol]).await;
+    scene.world.calls.fail("SendMessageBatch", CallFault::Down, 100);
+    assert_eq!(scene.world.deliver().await, 2);
+    scene.world.calls.fail("SendMessageBatch", CallFault::Down, 0);
+    scene.world.advance(CHECK_MS * 10);
+    assert_eq!(scene.world.deliver().await, 1);
+    scene.world.push().await;
+    assert_eq!(scene.site.taken().len(), 1);
 }

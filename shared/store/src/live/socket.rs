@@ -178,7 +178,7 @@ impl Store {
             .condition_expression("#c.#e < :e")
             .expression_attribute_names("#e", attr::EXPIRES_S)
             .expression_attribute_values(":e", n(expires_s));
-        conditional(listed.send().await)?;
+        self.update_beside_transactions(listed).await?;
         let own = self
             .update_own(socket)
             .update_expression("SET #e = :e")
@@ -204,7 +204,7 @@ impl Store {
             .update_expression("REMOVE #c.#p")
             .condition_expression("attribute_exists(#c)")
             .expression_attribute_names("#p", attr::PENDING);
-        conditional(listed.send().await)?;
+        self.update_beside_transactions(listed).await?;
         let own = self
             .update_own(socket)
             .update_expression("REMOVE #p")
@@ -227,7 +227,7 @@ impl Store {
             .update_listed(socket)
             .update_expression("SET #c.#b = :b, #c.#f = :f")
             .condition_expression("attribute_exists(#c) AND (attribute_not_exists(#c.#b) OR #c.#b < :b)");
-        conditional(behind.set(update).send().await)?;
+        self.update_beside_transactions(behind.set(update)).await?;
         if items == MarkedItems::Both {
             let update = self
                 .update_own(socket)
@@ -253,7 +253,7 @@ impl Store {
             .expression_attribute_names("#b", attr::BEHIND_MS)
             .expression_attribute_names("#f", attr::FAILURES)
             .expression_attribute_values(":b", n(seen.until_ms));
-        conditional(update.send().await)?;
+        self.update_beside_transactions(update).await?;
         Ok(())
     }
 

@@ -79,7 +79,7 @@ fn each_role_is_limited_to_its_kinds_of_items() {
     insta::assert_snapshot!(lines.join("\n"), @r"
     auth: - D#* N#* O#* S#* U#*
     deliver: - D#* K#* U#*
-    devices: - D#* U#*
+    devices: - D#* L#* U#*
     discovery: - N#* U#*
     federate: - F#* H#* L#* R#*
     inbox: - D#* H#* I#* L#* R#* U#* W#*

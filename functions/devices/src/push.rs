@@ -14,7 +14,7 @@ use http::StatusCode;
 /// POST `/user/{name}/push` (`docs/protocol.md`, section 8): stores the subscription of the calling
 /// device in the place of an earlier one. The answer is 204.
 ///
-/// One GetItem and one transaction.
+/// One GetItem, one UpdateItem of the account's budget, and one transaction.
 pub(crate) async fn subscribe(
     State(state): State<AppState>,
     Owner(caller): Owner,
@@ -27,6 +27,7 @@ pub(crate) async fn subscribe(
     let endpoint = policy.read_exempt(&subscription.endpoint, &push.private);
     subscription.endpoint = endpoint.map_err(|refusal| Invalid::at("/endpoint", refusal.to_string()))?.into();
     require_signed_in(&state, &caller).await?;
+    state.messaging().charge_subscription(&caller.user).await?;
     match state.store().subscribe(caller.address(), &subscription, state.now_ms()).await? {
         true => Ok(StatusCode::NO_CONTENT.into_response()),
         // It was revoked or signed out a moment ago.
@@ -37,12 +38,13 @@ pub(crate) async fn subscribe(
 /// DELETE `/user/{name}/push` (`docs/protocol.md`, section 8): removes the subscription of the
 /// calling device. The answer is 204, also if there is none.
 ///
-/// One GetItem and one transaction.
+/// One GetItem, one UpdateItem of the account's budget, and one transaction.
 pub(crate) async fn unsubscribe(
     State(state): State<AppState>,
     Owner(caller): Owner,
 ) -> Result<Response, Problem> {
     require_signed_in(&state, &caller).await?;
+    state.messaging().charge_subscription(&caller.user).await?;
     state.store().unsubscribe(caller.address()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -171,6 +171,16 @@ impl Messaging {
         Ok(())
     }
 
+    /// Charges a change of a subscription to the account's budget: its transaction is in the way of
+    /// other writes of the user's item. One UpdateItem.
+    ///
+    /// # Errors
+    /// [`Refusal::OverBudget`](crate::Refusal::OverBudget); the store is broken or out of reach.
+    pub async fn charge_subscription(&self, user: &UserName) -> crate::Result<()> {
+        let charge = self.request_charge(user);
+        self.spend(Some(charge), None).await.check()
+    }
+
     /// Returns the order of a check in a minute, or of the one of an entry that came at another time,
     /// and the state that marks it.
     fn next_check(&self, device: DeviceAddress<'_>, from_ms: i64) -> (PushOrder, PushState) {

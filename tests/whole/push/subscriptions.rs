@@ -104,6 +104,20 @@ async fn a_device_has_one_subscription_the_last_one() {
     assert!(scene.site.taken().is_empty());
 }
 
+#[tokio::test]
+async fn subscriptions_count_in_the_budget_of_the_account() {
+    let scene = PushScene::on(World::with(|config| config.limits.account_budget = 4).await).await;
+    let body = scene.site.browser("2").subscription();
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        told.push(post(&scene.absent, "bob", &body).await);
+    }
+    let done = "204 No Content";
+    assert_eq!(told, [done, done, done, "429 too-many"]);
+    scene.world.advance(60_000);
+    assert_eq!(post(&scene.absent, "bob", &body).await, done);
+}
+
 /// An order that is under way finds that the device is not there any more.
 #[tokio::test]
 async fn revocation_and_logout_end_pushes_at_once() {

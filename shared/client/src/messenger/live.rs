@@ -158,8 +158,15 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
     /// follows, as [`Messenger::receive`] does.
     ///
     /// # Errors
-    /// Those of [`Messenger::receive`]. The feed goes on with the next call.
+    /// Those of [`Messenger::receive`]. The feed goes on with the next call. With
+    /// [`MessengerError::SignedOut`] it has closed its sockets.
     pub async fn advance(&mut self) -> Result<ReceivedBatch, MessengerError> {
+        if let Err(error) = self.messenger.require_signed_in() {
+            for mut open in [self.open.take(), self.next.take()].into_iter().flatten() {
+                open.socket.close().await;
+            }
+            return Err(error);
+        }
         if self.join().await? == JoinState::Waiting {
             return Err(MessengerError::Pending);
         }

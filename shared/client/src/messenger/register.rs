@@ -165,11 +165,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(SignInOutcome { status: RegistrationStatus::Active, device_set })
     }
 
-    /// Ends the tokens of this device, on the server and here. Keys, sessions and messages stay.
+    /// Ends the tokens of this device, on the server and here. Other processes that use the store see it
+    /// before their next call. Keys, sessions and messages stay.
     ///
     /// # Errors
     /// Those of every call. The device then stays signed in.
     pub async fn sign_out(&self) -> Result<(), MessengerError> {
+        // Another process may have replaced those that this one began with.
+        self.device.set_tokens(self.store.read(|tx| tx.tokens())?);
         match self.device.logout().await {
             Ok(()) | Err(ClientError::NotSignedIn) => Ok(self.store.write(|tx| tx.keep_tokens(None))?),
             Err(error) => Err(error.into()),

@@ -25,11 +25,22 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Returns tokens of which the access token lasts. One call if they are to be replaced.
     pub(super) async fn fresh_tokens(&self) -> Result<Option<DeviceTokens>, MessengerError> {
+        self.require_signed_in()?;
         let ends_ms = self.device.tokens().map_or(0, |tokens| tokens.expires_ms);
         if ends_ms.saturating_sub(self.now_ms()) < SOON_MS {
             self.refresh(false).await?;
         }
         Ok(self.device.tokens())
+    }
+
+    /// Fails if the user has signed out, which another process may have done. The access token of this
+    /// process may last longer, and is not used any more.
+    pub(super) fn require_signed_in(&self) -> Result<(), MessengerError> {
+        if self.store.read(|tx| tx.tokens())?.is_none() {
+            self.device.set_tokens(None);
+            return Err(MessengerError::SignedOut);
+        }
+        Ok(())
     }
 
     /// Makes a call with a valid token. If the server says that the token is not valid, it makes
@@ -65,7 +76,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// A refresh token works once, and a second use ends all tokens of the device, except within a
     /// minute. So only one task or process refreshes at a time, the new tokens are kept before
-    /// anything else happens, and a refresh whose answer is lost is repeated at once.
+    /// anything else happens, and a refresh whose answer is lost is repeated at once. Tokens that come
+    /// after the user has signed out are ended, and not kept.
     async fn refresh(&self, refused: bool) -> Result<(), MessengerError> {
         let _one = self.refreshing.lock().await;
         let used = self.device.tokens();
@@ -98,10 +110,23 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let tokens = self.device.tokens();
         let done_ms = self.now_ms();
-        self.store.write(|tx| {
+        let replaced = self.store.write(|tx| {
+            tx.put_moment("refresh_lease", done_ms)?;
+            let kept = tx.tokens()?;
+            if kept != used {
+                return Ok(Some(kept));
+            }
             tx.keep_tokens(tokens.as_ref())?;
-            tx.put_moment("refresh_lease", done_ms)
+            Ok::<_, DeviceStoreError>(None)
         })?;
+        if let Some(kept) = replaced {
+            if kept.is_none() {
+                // Without an answer they end by themselves.
+                let _ = self.device.logout().await;
+            }
+            self.device.set_tokens(kept.clone());
+            return kept.map(|_| ()).ok_or(MessengerError::SignedOut);
+        }
         match refreshed {
             Err(_) if ended => Err(MessengerError::SignedOut),
             done => Ok(done?),

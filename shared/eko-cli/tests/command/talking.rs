@@ -15,7 +15,7 @@ pub(crate) async fn two() -> [TestHome; 2] {
     two_on(&server().await).await
 }
 
-async fn two_on(server: &str) -> [TestHome; 2] {
+pub(crate) async fn two_on(server: &str) -> [TestHome; 2] {
     let (alice, bob) = (TestHome::new(), TestHome::new());
     alice.eko(&["login", "alice", "--server", server]).await.done();
     bob.eko(&["login", "bob", "--server", server]).await.done();
@@ -45,7 +45,7 @@ impl RunningCommand {
     }
 
     /// Waits for a line of standard error that begins with this.
-    async fn remark(&mut self, beginning: &str) {
+    pub(crate) async fn remark(&mut self, beginning: &str) {
         loop {
             let line = next_line(&mut self.remarks).await;
             assert!(!line.is_empty(), "no line begins with {beginning}");
@@ -103,6 +103,29 @@ async fn messages_come_on_a_socket_while_there_is_one() {
     served.await.unwrap().unwrap();
     his.remark("fetching: no live connection: cannot connect: ").await;
     his.kill().await;
+}
+
+/// The server ends the socket. The program that runs does not sign in again, and makes no call with the
+/// access token that it has.
+#[tokio::test]
+async fn whoever_signs_out_ends_what_listens_beside_it() {
+    let [alice, bob] = two().await;
+    let to_alice = &["chat", "@alice"][..];
+    for command in [&["listen", "--verbose"][..], to_alice] {
+        let mut his = RunningCommand::start(bob.command(command));
+        alice.eko(&["send", "@bob", "before"]).await.done();
+        assert!(his.line().await.trim_end().ends_with("before"));
+        bob.eko(&["logout"]).await.done();
+        alice.eko(&["send", "@bob", "after"]).await.done();
+        assert_eq!(his.line().await, "", "what comes afterwards waits for the next sign-in");
+        his.remark("eko: this device is signed out").await;
+        his.remark("Next: eko login @bob@").await;
+        assert_eq!(his.end().await, 1);
+        let whoami = bob.eko(&["whoami"]).await.done();
+        assert!(whoami.contains("signed out"), "{whoami}");
+        bob.eko(&["login", "bob"]).await.done();
+        assert_eq!(bob.hears().await, ["after"]);
+    }
 }
 
 #[tokio::test]

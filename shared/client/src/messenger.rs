@@ -72,11 +72,11 @@ pub use joining::JoinState;
 pub use leaving::CALL_PAUSE_MS;
 pub use live::{
     ANSWER_MS, APPROVAL_PAUSE_MS, DeliveryMode, FIRST_CONNECT_PAUSE_MS, FetchingReason,
-    LONGEST_CONNECT_PAUSE_MS, LiveFeed, PING_MS, RENEWED_AFTER_MS, STABLE_AFTER_MS,
+    LONGEST_CONNECT_PAUSE_MS, LiveFeed, PING_MS, RECEIPTS_PAUSE_MS, RENEWED_AFTER_MS, STABLE_AFTER_MS,
 };
 pub use notice::{GroupEvent, Notice, Severity, UnreadableReason};
 pub use person::Person;
-pub use receipts::READ_FOR_RECEIPTS;
+pub use receipts::{READ_FOR_RECEIPTS, SIDE_ENVELOPES};
 pub use receive::{HOLD_MS, ReceivedBatch};
 pub use register::{PreparedSignIn, SignInRequest};
 pub use rekeying::RENEWAL_PAUSE_MS;

@@ -281,11 +281,25 @@ impl<'a> MailboxListener<'a> {
             if out.json {
                 out.line(&show::notice_object(notice))?;
                 self.client.note_told(notice)?;
+            } else if self.is_read_too(notice, &received.notices)? {
+                self.client.note_told(notice)?;
             } else {
                 tell(self.context, self.client, notice)?;
             }
         }
         Ok(())
+    }
+
+    /// True if a notice says that somebody has a message, and another one that they have read it.
+    fn is_read_too(&self, notice: &Notice, notices: &[Notice]) -> Result<bool, CommandFailure> {
+        let Notice::Settled(envelope) = notice else { return Ok(false) };
+        let reads =
+            |other: &Notice| matches!(other, Notice::Read { actor, .. } if *actor == envelope.recipient);
+        if envelope.state != EnvelopeState::Delivered || !notices.iter().any(reads) {
+            return Ok(false);
+        }
+        let sent = self.client.sent(&envelope.message)?;
+        Ok(sent.envelopes.iter().any(|now| now.id == envelope.id && now.seen))
     }
 
     fn time_until(&self, ms: i64) -> Duration {

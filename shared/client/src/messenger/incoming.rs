@@ -280,8 +280,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let Some(read) = tx.message(&self.device.actor(), id.as_str())? else { return Ok(()) };
         if self.takes_part(tx, whence.actor, &read.content.conversation)? {
-            tx.note_seen(id.as_str(), whence.actor)?;
-            notices.push(Notice::Read { actor: whence.actor.to_owned(), id: id.to_string() });
+            // Whoever has read it has it.
+            notices.extend(tx.note_received(id.as_str(), whence.actor)?.map(Notice::Settled));
+            self.confirm_by_receipt(tx, id.as_str(), whence.actor)?;
+            let is_news = tx.note_seen(id.as_str(), whence.actor)?;
+            // Another device of this user may have sent it.
+            if is_news || tx.envelopes_of(id.as_str())?.is_empty() {
+                notices.push(Notice::Read { actor: whence.actor.to_owned(), id: id.to_string() });
+            }
         }
         Ok(())
     }

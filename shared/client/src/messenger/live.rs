@@ -28,6 +28,7 @@ pub use plan::{FIRST_CONNECT_PAUSE_MS, LONGEST_CONNECT_PAUSE_MS, STABLE_AFTER_MS
 pub use socket_state::{ANSWER_MS, APPROVAL_PAUSE_MS, PING_MS, RENEWED_AFTER_MS};
 use socket_state::{EntryGroup, SocketState};
 
+use super::receive::ReceiptTime;
 use super::{JoinState, Messenger, MessengerError, ReceivedBatch};
 use crate::transport::{Socket, SocketTransport};
 use crate::{SignalSessions, Transport, TransportError};
@@ -41,6 +42,8 @@ const SLEPT_AFTER_MS: i64 = 2 * IDLE_MS;
 /// The time after which entries are fetched again that stayed in the mailbox. It is longer than the
 /// time for which the messenger leaves them alone.
 const LEFT_AGAIN_MS: i64 = 61_000;
+/// The time for which receipts are gathered.
+pub const RECEIPTS_PAUSE_MS: i64 = 1_000;
 /// The number of acknowledgements that are kept while the server is out of reach. Further entries come
 /// again, and are recognised.
 const MOST_UNACKNOWLEDGED: usize = 1000;
@@ -60,6 +63,9 @@ pub struct LiveFeed<'m, T: SocketTransport, S> {
     /// The time of the last look.
     looked_ms: i64,
     is_in_touch: bool,
+    /// The time at which receipts are sent, once the feed has begun. Those of what comes before are
+    /// gathered.
+    receipts_ms: Option<i64>,
 }
 
 /// An open socket with its state.
@@ -90,6 +96,7 @@ impl<T: Transport + SocketTransport, S: SignalSessions> Messenger<T, S> {
             unacknowledged: Vec::new(),
             looked_ms: i64::MIN,
             is_in_touch: true,
+            receipts_ms: None,
         }
     }
 }
@@ -116,7 +123,7 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
             Some(_) => self.sockets_due_ms(),
             None => self.plan.fetch_ms().min(self.plan.connect_ms()),
         };
-        due_ms.min(self.looked_ms.saturating_add(IDLE_MS))
+        due_ms.min(self.looked_ms.saturating_add(IDLE_MS)).min(self.receipts_ms.unwrap_or(i64::MAX))
     }
 
     /// Returns the time at which something is due because of the sockets.
@@ -167,6 +174,7 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
             }
             return Err(error);
         }
+        let are_due = self.take_receipts_due();
         if self.join().await? == JoinState::Waiting {
             return Err(MessengerError::Pending);
         }
@@ -183,12 +191,31 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
         self.continue_sockets().await;
         self.send_due().await;
         let looked = self.look().await;
+        let told = if are_due { self.messenger.send_receipts().await } else { Ok(()) };
+        if looked.as_ref().is_ok_and(|received| !received.is_quiet()) {
+            // The user reads what has come, and more may come.
+            let soon_ms = self.messenger.now_ms().saturating_add(RECEIPTS_PAUSE_MS);
+            self.receipts_ms = Some(self.receipts_ms.map_or(soon_ms, |due_ms| due_ms.min(soon_ms)));
+        }
         self.send_due().await;
-        looked
+        match (looked, told) {
+            (Ok(received), Err(error)) if received.is_quiet() => Err(error),
+            (looked, _) => looked,
+        }
     }
 
-    /// Acknowledges what was taken and closes the socket, as far as that can be done at once. What is
-    /// not acknowledged comes again, and is recognised.
+    /// True if receipts are due. They are due again later, in case that some cannot be sent now.
+    fn take_receipts_due(&mut self) -> bool {
+        let now_ms = self.messenger.now_ms();
+        let are_due = self.receipts_ms.is_none_or(|due_ms| due_ms <= now_ms);
+        if are_due {
+            self.receipts_ms = Some(now_ms.saturating_add(IDLE_MS));
+        }
+        are_due
+    }
+
+    /// Acknowledges what was taken, closes the socket and sends the receipts that were gathered, as far
+    /// as that can be done at once. What is not acknowledged comes again, and is recognised.
     pub async fn end(mut self) {
         let now_ms = self.messenger.now_ms();
         if let Some(open) = self.open.as_mut().filter(|open| open.state.end().is_none()) {
@@ -198,6 +225,10 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
         }
         for mut open in [self.open, self.next].into_iter().flatten() {
             open.socket.close().await;
+        }
+        if self.messenger.owes_receipts().unwrap_or(false) {
+            // What cannot be sent now is owed.
+            let _ = self.messenger.send_receipts().await;
         }
     }
 
@@ -295,7 +326,7 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
     }
 
     async fn look_into_mailbox(&mut self) -> Result<ReceivedBatch, MessengerError> {
-        let looked = self.messenger.receive().await;
+        let looked = self.messenger.look(ReceiptTime::Later).await;
         let now_ms = self.messenger.now_ms();
         self.is_in_touch = looked.is_ok();
         match &looked {

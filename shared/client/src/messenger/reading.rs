@@ -2,10 +2,8 @@
 //!
 //! They are a person's word, unlike the receipts of devices, and the user can switch them off.
 
-use std::collections::BTreeMap;
-
 use super::send::OutgoingActivity;
-use super::{Messenger, MessengerError, Person};
+use super::{Messenger, Person};
 use crate::content::{ActivityContent, ActivityId, GroupRef};
 use crate::store::{DeviceStoreError, StoredMessage, Transaction};
 use crate::{SignalSessions, Transport};
@@ -32,38 +30,49 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Notes that this user has read messages, in the order in which they were shown. The last one of
-    /// each device in a conversation becomes a read receipt for its author, which is then due like any
-    /// envelope. It counts for those before it.
+    /// each device in a conversation becomes a read receipt for its author, which is owed like the
+    /// receipts of this device. It counts for those before it.
     ///
     /// Only contacts are told, and nobody if the user has switched it off. Nobody is told of a message
     /// with a warning.
     ///
     /// # Errors
-    /// [`MessengerError::Store`] if the store cannot be used.
-    pub fn put_reading(&self, messages: &[StoredMessage]) -> Result<(), MessengerError> {
+    /// [`DeviceStoreError`] if the store cannot be used.
+    pub fn put_reading(&self, messages: &[StoredMessage]) -> Result<(), DeviceStoreError> {
         if !self.tells_reading()? {
             return Ok(());
         }
-        let told = messages.iter().map(|message| &message.content);
-        let told = told.filter(|content| !content.outgoing && content.warning.is_none());
-        let last = told.map(|content| ((&content.conversation, &content.device), content));
-        for content in BTreeMap::from_iter(last).into_values() {
-            let Some(author) = Person::of(&content.actor) else { continue };
-            let id = ActivityId::parse(&content.id).map_err(|_| DeviceStoreError::Corrupt("message"))?;
-            self.store.write(|tx| {
-                if tx.is_contact(&content.actor)? && self.may_answer(tx, content.conversation.as_str())? {
-                    let outgoing = OutgoingActivity {
-                        conversation: content.conversation.clone(),
-                        group: self.current_group(tx, &content.conversation)?,
-                        content: ActivityContent::Read(id.clone()),
-                    };
-                    let activity = self.put_down(tx, &outgoing)?;
-                    self.enclose(tx, &activity, std::slice::from_ref(&author), false)?;
+        self.store.write(|tx| {
+            let told = messages.iter().map(|message| &message.content);
+            for content in told.filter(|content| !content.outgoing && content.warning.is_none()) {
+                if tx.is_contact(&content.actor)? && self.may_answer(tx, &content.conversation)? {
+                    tx.owe_read(&content.actor, &content.id)?;
                 }
-                Ok::<_, MessengerError>(())
-            })?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes the read receipts that an author is owed. Each says that its message has arrived, too.
+    pub(super) fn take_read(
+        &self,
+        tx: &Transaction<'_>,
+        actor: &str,
+    ) -> Result<Vec<OutgoingActivity>, DeviceStoreError> {
+        let mut outgoing = Vec::new();
+        for content in tx.take_read(actor)?.into_iter().map(|message| message.content) {
+            if !self.may_answer(tx, &content.conversation)? {
+                continue;
+            }
+            tx.forget_receipt(actor, &content.id)?;
+            let id = ActivityId::parse(&content.id).map_err(|_| DeviceStoreError::Corrupt("message"))?;
+            outgoing.push(OutgoingActivity {
+                group: self.current_group(tx, &content.conversation)?,
+                conversation: content.conversation,
+                content: ActivityContent::Read(id),
+            });
         }
-        Ok(())
+        Ok(outgoing)
     }
 
     /// True if a conversation is with one person, or that of a group that this user is a member of.

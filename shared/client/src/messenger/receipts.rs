@@ -5,6 +5,9 @@
 //! says that: an activity that the recipient's device encrypts. What is owed to an author is stored
 //! with the message, and becomes an envelope like any other in one transaction, so that a crash
 //! loses none.
+//!
+//! A server counts receipts as it counts messages. So those of a moment are gathered, what was read
+//! needs no other receipt, and nothing is put while the budget of a minute is nearly spent.
 
 use futures_util::future::join_all;
 
@@ -19,10 +22,38 @@ use crate::{SignalSessions, Transport};
 
 /// The number of chains that are read in one look to send receipts.
 pub const READ_FOR_RECEIPTS: usize = 8;
+/// The number of envelopes to one person in a minute from which on receipts wait and `Typing` is
+/// dropped: the rest of a server's budget is for messages.
+pub const SIDE_ENVELOPES: usize = 40;
+/// The time of a server's budget.
+const MINUTE_MS: i64 = 60_000;
 /// The reason of an envelope that its recipient misses.
 const MISSED: &str = "they have not received it: a server has lost it, or holds it back";
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Sends what this device owes to authors: the receipts, and what the user has read. A
+    /// [`LiveFeed`](super::LiveFeed) and [`Messenger::receive`] do that by themselves.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn send_receipts(&self) -> Result<(), MessengerError> {
+        self.put_receipts().await?;
+        self.flush().await?;
+        Ok(())
+    }
+
+    /// True if somebody is owed a receipt.
+    pub(super) fn owes_receipts(&self) -> Result<bool, DeviceStoreError> {
+        Ok(!self.store.read(|tx| tx.owed())?.is_empty())
+    }
+
+    /// Returns the number of receipts and the like that may be sent to a person now, so that there is
+    /// room for messages.
+    pub(super) fn side_room(&self, tx: &Transaction<'_>, actor: &str) -> Result<usize, DeviceStoreError> {
+        let made = tx.made_since(actor, self.now_ms().saturating_sub(MINUTE_MS))?;
+        Ok(SIDE_ENVELOPES.saturating_sub(made))
+    }
+
     /// Puts what this device owes to authors into receipts, which are then due like any envelope:
     /// one for each author, and further ones if there is too much for one. An author to whom nothing
     /// may be sent is owed it until that changes. No more than eight chains are read for that, at the
@@ -48,7 +79,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let trusted = authors.iter().map(async |author| (author, self.trusted(author).await));
         for (author, trusted) in join_all(trusted).await {
             match trusted {
-                Ok(_) => while self.put_receipt(author)? {},
+                Ok(_) => self.put_receipts_of(author)?,
                 Err(MessengerError::Store(error)) => return Err(error.into()),
                 Err(_) => {}
             }
@@ -56,23 +87,33 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(())
     }
 
-    /// Puts one receipt for an author into an envelope. Returns false if nothing is owed.
-    fn put_receipt(&self, author: &Person) -> Result<bool, MessengerError> {
-        let to = std::slice::from_ref(author);
+    /// Puts what an author is owed into envelopes, as many as there is room for.
+    fn put_receipts_of(&self, author: &Person) -> Result<(), MessengerError> {
+        let (actor, to) = (author.actor(), std::slice::from_ref(author));
         self.store.write(|tx| {
-            let receipt = tx.take_receipt(&author.actor(), &self.device.actor())?;
-            let Some(receipt) = receipt else { return Ok(false) };
-            let content = ActivityContent::Receipt(receipt);
-            let outgoing = OutgoingActivity { conversation: author.actor(), group: None, content };
-            let activity = self.put_down(tx, &outgoing)?;
-            self.enclose(tx, &activity, to, false)?;
-            Ok(true)
+            let room = self.side_room(tx, &actor)?;
+            if room == 0 {
+                return Ok(());
+            }
+            let read = self.take_read(tx, &actor)?;
+            let mut due = Vec::new();
+            while due.len() < room
+                && let Some(receipt) = tx.take_receipt(&actor, &self.device.actor())?
+            {
+                let content = ActivityContent::Receipt(receipt);
+                due.push(OutgoingActivity { conversation: actor.clone(), group: None, content });
+            }
+            for outgoing in due.iter().chain(&read) {
+                let activity = self.put_down(tx, outgoing)?;
+                self.enclose(tx, &activity, to, false)?;
+            }
+            Ok(())
         })
     }
 
     /// Confirms that a member has a group: they have a message of this user that was written in the
     /// group's current state. A receipt for an older message may be older than their last departure.
-    fn confirm_by_receipt(
+    pub(super) fn confirm_by_receipt(
         &self,
         tx: &Transaction<'_>,
         id: &str,

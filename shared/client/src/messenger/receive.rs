@@ -43,6 +43,15 @@ pub struct ReceivedBatch {
     pub(super) settled: Vec<String>,
 }
 
+/// The time at which the receipts of a look are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReceiptTime {
+    /// They are sent with the look.
+    Now,
+    /// Whoever looks sends them later, with those of further looks.
+    Later,
+}
+
 impl ReceivedBatch {
     /// True if nothing came.
     pub fn is_quiet(&self) -> bool {
@@ -63,8 +72,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Those of every call. If there are messages or notices all the same, they are returned
     /// instead, and the error comes with the next look.
     pub async fn receive(&self) -> Result<ReceivedBatch, MessengerError> {
+        self.look(ReceiptTime::Now).await
+    }
+
+    /// Does what [`Messenger::receive`] does, and sends receipts now or leaves them for later.
+    pub(super) async fn look(&self, receipts: ReceiptTime) -> Result<ReceivedBatch, MessengerError> {
         let mut received = ReceivedBatch::default();
-        let walked = self.walk(&mut received).await;
+        let walked = self.walk(&mut received, receipts).await;
         self.complete(received, walked).await
     }
 
@@ -124,7 +138,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         });
     }
 
-    async fn walk(&self, received: &mut ReceivedBatch) -> Result<(), MessengerError> {
+    async fn walk(&self, received: &mut ReceivedBatch, receipts: ReceiptTime) -> Result<(), MessengerError> {
         self.retry_after_chains(&mut received.notices)?;
         let mut later = LaterEntries::default();
         let mut page = self.signed_in(async || self.device.fetch().await).await?;
@@ -134,7 +148,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let Some(next) = page.next else { break page.keys_left };
             page = self.signed_in(async || self.device.fetch_after(&next).await).await?;
         };
-        self.follow_up(later, received, Some(keys_left)).await
+        self.follow_up(later, received, Some(keys_left), receipts).await
     }
 
     async fn walk_entries(
@@ -153,7 +167,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             acknowledge(confirmed).await;
         }
         self.settle_entries(taken, received).await?;
-        self.follow_up(later, received, keys_left).await
+        self.follow_up(later, received, keys_left, ReceiptTime::Later).await
     }
 
     /// Does what follows a look: it takes the entries that were put aside, and does what is due.
@@ -162,6 +176,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         later: LaterEntries,
         received: &mut ReceivedBatch,
         keys_left: Option<PoolCount>,
+        receipts: ReceiptTime,
     ) -> Result<(), MessengerError> {
         // What the user has written waits for no chain that is read for something else.
         self.flush().await?;
@@ -174,8 +189,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.forget_sessions()?;
         self.flush().await?;
         self.settle_views().await?;
-        self.put_receipts().await?;
-        self.flush().await?;
+        if receipts == ReceiptTime::Now {
+            self.send_receipts().await?;
+        }
         if let Some(keys_left) = keys_left {
             received.notices.extend(self.upkeep(keys_left).await?);
         }

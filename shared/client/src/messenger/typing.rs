@@ -37,7 +37,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Tells those in a conversation who are contacts that this user is writing, unless that was told a
     /// short time ago, or the user has switched it off. `conversation` is an actor id or a group's id. A
-    /// program calls it with each key that is pressed. What cannot be sent now is not sent later.
+    /// program calls it with each key that is pressed. What cannot be sent now is not sent later, and
+    /// nothing is sent to whom so much was sent in this minute that messages may need the rest.
     ///
     /// # Errors
     /// Those of every call.
@@ -57,7 +58,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             };
             let mut to = Vec::new();
             for actor in people.iter().filter(|actor| **actor != me) {
-                if tx.is_contact(actor)? {
+                if tx.is_contact(actor)? && self.side_room(tx, actor)? > 0 {
                     to.extend(Person::of(actor));
                 }
             }

@@ -100,6 +100,14 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Returns the number of envelopes to a recipient that were made after a time.
+    pub(crate) fn made_since(&self, recipient: &str, after_ms: i64) -> Result<usize, DeviceStoreError> {
+        let sql = "SELECT count(*) FROM envelopes WHERE recipient = ?1 AND made > ?2";
+        let count: i64 =
+            self.inner.prepare_cached(sql)?.query_row(params![recipient, after_ms], |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
     /// Records that a recipient has an activity. Returns the envelope if it counts as delivered from
     /// now on. One that is still to be sent to other devices does so when that is done.
     pub(crate) fn note_received(
@@ -112,19 +120,27 @@ impl Transaction<'_> {
                    WHERE message = ?1 AND recipient = ?2 AND received = 0 RETURNING id";
         let mut statement = self.inner.prepare_cached(sql)?;
         let id: Option<String> = statement.query_row([message, recipient], |row| row.get(0)).optional()?;
+        // A later message of the conversation was read before: what says so may come first.
+        let sql = "UPDATE envelopes SET seen = 1 WHERE message = ?1 AND recipient = ?2 AND state = 4 AND EXISTS \
+                   (SELECT 1 FROM envelopes AS seen JOIN messages AS read ON read.id = seen.message \
+                   JOIN messages AS earlier ON earlier.id = ?1 \
+                   WHERE seen.recipient = ?2 AND seen.seen = 1 AND read.outgoing = 1 AND earlier.outgoing = 1 \
+                   AND earlier.device = read.device AND earlier.conversation = read.conversation \
+                   AND earlier.sequence < read.sequence)";
+        self.inner.prepare_cached(sql)?.execute([message, recipient])?;
         let envelope = id.map(|id| self.envelope(&id)).transpose()?.flatten();
         Ok(envelope.filter(|envelope| envelope.state == EnvelopeState::Delivered))
     }
 
     /// Records that a recipient has read a note of this device or another activity, and with a note those
-    /// that the device numbered before it in the conversation, as far as they were delivered.
-    pub(crate) fn note_seen(&self, message: &str, recipient: &str) -> Result<(), DeviceStoreError> {
-        let sql = "UPDATE envelopes SET seen = 1 WHERE recipient = ?2 AND (message = ?1 OR (state = 4 AND message IN \
+    /// that the device numbered before it in the conversation, as far as they were delivered. Returns
+    /// false if that is known, for example because another device of the recipient has said so.
+    pub(crate) fn note_seen(&self, message: &str, recipient: &str) -> Result<bool, DeviceStoreError> {
+        let sql = "UPDATE envelopes SET seen = 1 WHERE recipient = ?2 AND seen = 0 AND (message = ?1 OR (state = 4 AND message IN \
                    (SELECT earlier.id FROM messages AS earlier JOIN messages AS read ON read.id = ?1 \
                    AND read.outgoing = 1 AND earlier.outgoing = 1 AND earlier.device = read.device \
                    AND earlier.conversation = read.conversation AND earlier.sequence < read.sequence)))";
-        self.inner.prepare_cached(sql)?.execute([message, recipient])?;
-        Ok(())
+        Ok(self.inner.prepare_cached(sql)?.execute([message, recipient])? > 0)
     }
 
     /// Records that a recipient says that an activity has not come.

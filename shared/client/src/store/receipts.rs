@@ -1,10 +1,12 @@
 //! Receipts that this device owes to the authors of messages: they tell what arrived, what cannot
-//! be read, and what is missing.
+//! be read, what is missing, and what the user has read.
+
+use std::collections::BTreeMap;
 
 use eko_protocol::id::EnvelopeId;
 use rusqlite::params;
 
-use super::{CiphertextKey, DeviceStoreError, Transaction};
+use super::{CiphertextKey, DeviceStoreError, MessageContent, StoredMessage, Transaction};
 use crate::content::{ActivityId, MAX_MISSING, MissingMessages, Receipt, UnreadableEnvelope};
 
 /// The kinds of statements that are owed, as `receipts.kind` numbers them.
@@ -14,6 +16,8 @@ enum OwedKind {
     Received = 1,
     /// An envelope cannot be decrypted.
     Unreadable = 2,
+    /// A person has read a message.
+    Read = 3,
 }
 
 /// Messages of one device that have not come, from `first` to `last`.
@@ -46,6 +50,33 @@ impl Transaction<'_> {
         let kind = OwedKind::Unreadable as i64;
         let parameters = params![key.actor, kind, key.device, key.envelope, MOST_UNREADABLE];
         self.inner.prepare_cached(sql)?.execute(parameters)?;
+        Ok(())
+    }
+
+    /// Records that the author of a message is owed the statement that this user has read it.
+    pub(crate) fn owe_read(&self, actor: &str, message: &str) -> Result<(), DeviceStoreError> {
+        let sql = "INSERT OR REPLACE INTO receipts (actor, kind, device, id) VALUES (?1, ?2, '', ?3)";
+        self.inner.prepare_cached(sql)?.execute(params![actor, OwedKind::Read as i64, message])?;
+        Ok(())
+    }
+
+    /// Takes what an author is owed of reading out of what is owed: of each conversation and device the
+    /// last message that was read.
+    pub(crate) fn take_read(&self, actor: &str) -> Result<Vec<StoredMessage>, DeviceStoreError> {
+        let mut read = Vec::new();
+        for (_, id) in self.take_owed(actor, OwedKind::Read, usize::MAX)? {
+            read.extend(self.message(actor, &id)?);
+        }
+        read.sort_by_key(|message| message.position);
+        let of = |content: &MessageContent| (content.conversation.clone(), content.device.clone());
+        let last: BTreeMap<_, _> = read.into_iter().map(|message| (of(&message.content), message)).collect();
+        Ok(last.into_values().collect())
+    }
+
+    /// Forgets that the author of a message is owed the statement that it arrived.
+    pub(crate) fn forget_receipt(&self, actor: &str, message: &str) -> Result<(), DeviceStoreError> {
+        let sql = "DELETE FROM receipts WHERE actor = ?1 AND kind = ?2 AND id = ?3";
+        self.inner.prepare_cached(sql)?.execute(params![actor, OwedKind::Received as i64, message])?;
         Ok(())
     }
 

@@ -77,7 +77,7 @@ CREATE INDEX gaps_by_position ON gaps (position);
 CREATE INDEX gaps_untold ON gaps (actor) WHERE told = 0;
 
 -- What the next receipt to an author says. kind: 1 the activity `id` is in a conversation, 2 the
--- envelope `id` of `device` cannot be decrypted.
+-- envelope `id` of `device` cannot be decrypted, 3 the user has read the message `id`.
 CREATE TABLE receipts (
   row INTEGER PRIMARY KEY, actor TEXT NOT NULL, kind INTEGER NOT NULL, device TEXT NOT NULL, id TEXT NOT NULL,
   UNIQUE (actor, kind, device, id)

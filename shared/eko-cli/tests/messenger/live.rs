@@ -64,13 +64,15 @@ pub(crate) struct Listening<'s> {
     scene: &'s LiveScene,
     pub(crate) feed: TestFeed<'s>,
     pub(crate) heard: Vec<String>,
+    /// True if Bob reads what is shown.
+    pub(crate) reads: bool,
     due_ms: i64,
 }
 
 impl<'s> Listening<'s> {
     pub(crate) fn to(scene: &'s LiveScene) -> Self {
         let feed = scene.bob.live_feed(LONGEST_PAUSE_MS);
-        Self { scene, feed, heard: Vec::new(), due_ms: i64::MIN }
+        Self { scene, feed, heard: Vec::new(), reads: false, due_ms: i64::MIN }
     }
 
     /// Takes one step, as a program does when something has come or is due.
@@ -84,6 +86,9 @@ impl<'s> Listening<'s> {
             }
         };
         self.heard.extend(shown(bob, &received));
+        if self.reads {
+            bob.put_reading(&received.messages).unwrap();
+        }
         let ReceivedBatch { look_again_ms, .. } = received;
         let due = [Some(self.feed.due_ms()), look_again_ms, bob.next_due_ms().unwrap()];
         self.due_ms = due.into_iter().flatten().min().unwrap();

@@ -6,6 +6,7 @@ mod added;
 mod adding;
 mod astray;
 mod blind;
+mod budget;
 mod challenges;
 mod changes;
 mod consent;

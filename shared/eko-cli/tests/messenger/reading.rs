@@ -55,7 +55,7 @@ async fn read_all(world: &World, client: &TestMessenger) -> Vec<String> {
     world.deliver().await;
     world.advance(1);
     client.put_reading(&received.messages).unwrap();
-    client.flush().await.unwrap();
+    client.send_receipts().await.unwrap();
     world.deliver().await;
     texts
 }

@@ -15,6 +15,9 @@ use crate::progress::ProgressLine;
 /// The default of `--wait`: how long a command goes on trying, in seconds.
 pub(crate) const WAIT_S: u64 = 30;
 
+/// What a person does about a message that is kept.
+pub(crate) const KEPT: &str = "eko listen, which tries again, as eko chat and the next eko send do";
+
 /// Tries again what can be tried again, for at most `wait_s` seconds or until Ctrl-C, and returns
 /// the result.
 pub(crate) async fn wait_for(
@@ -29,7 +32,7 @@ pub(crate) async fn wait_for(
         let waiting: Vec<_> =
             sent.envelopes.iter().filter(|envelope| envelope.state == EnvelopeState::ToSend).collect();
         let Some(due_ms) = waiting.iter().map(|envelope| envelope.due_ms).min() else { return Ok(sent) };
-        if due_ms > until_ms {
+        if due_ms > until_ms || client.device().tokens().is_none() {
             return Ok(sent);
         }
         let reason = waiting.iter().find_map(|envelope| envelope.reason.clone()).unwrap_or_default();
@@ -57,6 +60,7 @@ pub(crate) struct DeliverySummary {
     no_copy: Option<String>,
     /// The warnings of recipients whose devices have confirmed nothing for long.
     unconfirmed: Vec<String>,
+    is_signed_out: bool,
 }
 
 /// A recipient who does not have it.
@@ -71,6 +75,8 @@ impl DeliverySummary {
     /// only that it was refused.
     pub(crate) fn of(client: &HttpMessenger, sent: &SentActivity) -> Self {
         let (me, own) = (client.me(), client.me().actor());
+        let is_signed_out = client.device().tokens().is_none();
+        let untried = if is_signed_out { "this device is signed out" } else { "it was not tried yet" };
         let (mut reached, mut queued, mut missed) = (Vec::new(), Vec::new(), Vec::new());
         for envelope in sent.envelopes.iter().filter(|envelope| envelope.recipient != own) {
             let name = named(client, &envelope.recipient);
@@ -80,7 +86,7 @@ impl DeliverySummary {
                 EnvelopeState::ToSend | EnvelopeState::Failed | EnvelopeState::Refused => {
                     missed.push(MissedRecipient {
                         name,
-                        reason: envelope.reason.clone().unwrap_or_else(|| "it was not tried yet".to_owned()),
+                        reason: envelope.reason.clone().unwrap_or_else(|| untried.to_owned()),
                         is_distrusted: envelope.state == EnvelopeState::Refused,
                     });
                 }
@@ -90,15 +96,20 @@ impl DeliverySummary {
         let no_copy = copy.and_then(|copy| copy.reason.clone());
         let others = sent.envelopes.iter().filter_map(|envelope| Person::of(&envelope.recipient));
         let unconfirmed = others.filter_map(|person| unconfirmed(client, &person));
-        Self { state: sent.state(&me), reached, queued, missed, no_copy, unconfirmed: unconfirmed.collect() }
+        let (state, unconfirmed) = (sent.state(&me), unconfirmed.collect());
+        Self { state, reached, queued, missed, no_copy, unconfirmed, is_signed_out }
     }
 
     /// Returns the warnings that no copy went to the user's own devices, and that a recipient's
     /// devices have confirmed nothing for long.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let no_copy = self.no_copy.iter();
-        let no_copy = no_copy.map(|why| format!("BEWARE: {why}. See eko verify with your own name."));
-        no_copy.chain(self.unconfirmed.iter().cloned()).collect()
+        self.copy_warning().into_iter().chain(self.unconfirmed.iter().cloned()).collect()
+    }
+
+    /// Returns the warning that no copy went to the user's own devices.
+    pub(crate) fn copy_warning(&self) -> Option<String> {
+        let why = self.no_copy.as_ref()?;
+        Some(format!("BEWARE: {why}. See eko verify with your own name."))
     }
 
     /// True if every recipient has it, or will get it without this device.
@@ -118,7 +129,11 @@ impl DeliverySummary {
         match self.state {
             EnvelopeState::ToSend => Some(
                 failure("not sent yet to")
-                    .next("eko listen, which tries again, as the next eko send does")
+                    .next(if self.is_signed_out {
+                        "eko login NAME, and then eko listen, which sends it"
+                    } else {
+                        KEPT
+                    })
                     .exit(Exit::TryLater),
             ),
             EnvelopeState::Refused => {

@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use eko_client::messenger::{GroupEvent, MessageDraft, MessengerError, Notice, ReceivedBatch, Severity};
 use eko_client::store::EnvelopeState;
+use eko_client::{ClientError, TransportError};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, timeout};
 
 use crate::context::{Context, HttpFeed, HttpMessenger};
+use crate::delivery::{DeliverySummary, KEPT};
 use crate::failure::{CommandFailure, Exit};
 use crate::home::AccountFolder;
 use crate::interruption::{END_TIME, Interruption};
 use crate::joining;
-use crate::people::{Correspondent, named};
+use crate::people::Correspondent;
 use crate::screen::{Screen, TypedInput};
 use crate::show;
 use crate::writers::CurrentWriters;
@@ -37,6 +39,15 @@ pub(crate) struct TypedText {
     pub(crate) acts: UnboundedReceiver<TypedInput>,
     /// The recipient.
     pub(crate) to: Correspondent,
+}
+
+/// What became of lines that a person has typed, as far as they were not sent.
+#[derive(Default)]
+struct TypedLines {
+    /// The ids of the messages that are kept, and sent later.
+    kept: Vec<String>,
+    /// The kind of the last failure of a line that is not sent later.
+    failed: Option<Exit>,
 }
 
 /// The reason why the loop goes on.
@@ -105,14 +116,34 @@ impl<'a> MailboxListener<'a> {
         let longest_pause_ms = i64::try_from(self.longest_pause.as_millis()).unwrap_or(i64::MAX);
         let mut feed = self.client.live_feed(longest_pause_ms);
         let mut interruption = Interruption::heard()?;
+        let mut lines = TypedLines::default();
         let ended = tokio::select! {
-            ended = self.follow(&mut feed, typed, screen.as_ref()) => ended,
+            ended = self.follow(&mut feed, typed, screen.as_ref(), &mut lines) => ended,
             // Whatever is under way goes on with the next command, as after a crash.
             () = interruption.happened() => Ok(()),
         };
         // What cannot be said at once is not said.
         let _ = timeout(END_TIME, feed.end()).await;
-        ended
+        ended?;
+        self.outcome(&lines)
+    }
+
+    /// Fails if something that was typed was not sent.
+    fn outcome(&self, lines: &TypedLines) -> Result<(), CommandFailure> {
+        if let Some(exit) = lines.failed {
+            return Err(CommandFailure::new("not everything that you wrote was sent").exit(exit));
+        }
+        let mut waiting: usize = 0;
+        for id in &lines.kept {
+            let state = self.client.sent(id)?.state(&self.client.me());
+            waiting = waiting.saturating_add(usize::from(state == EnvelopeState::ToSend));
+        }
+        match waiting {
+            0 => Ok(()),
+            1 => Err(CommandFailure::new("a message waits to be sent")),
+            count => Err(CommandFailure::new(format!("{count} messages wait to be sent"))),
+        }
+        .map_err(|failure| failure.next(KEPT).exit(Exit::TryLater))
     }
 
     async fn follow(
@@ -120,6 +151,7 @@ impl<'a> MailboxListener<'a> {
         feed: &mut HttpFeed<'_>,
         mut typed: Option<TypedText>,
         screen: Option<&Screen>,
+        lines: &mut TypedLines,
     ) -> Result<(), CommandFailure> {
         let (mut told, mut mode) = (BTreeSet::new(), None);
         let (mut writers, mut waits) = (CurrentWriters::default(), false);
@@ -135,7 +167,9 @@ impl<'a> MailboxListener<'a> {
             match looked {
                 Ok(received) => {
                     if std::mem::take(&mut waits) {
-                        self.context.out.remark("This device is one of your devices now.");
+                        let approved = "This device is approved, and receives what is sent from now on.";
+                        self.context.out.remark(approved);
+                        told.clear();
                     }
                     if !told.is_empty() && feed.is_in_touch() {
                         self.context.out.remark("The server is there again.");
@@ -166,7 +200,7 @@ impl<'a> MailboxListener<'a> {
             match wait_for_event(self.time_until(due_ms), feed, typed.as_mut()).await {
                 ListenerEvent::Look => {}
                 ListenerEvent::Typed { act: TypedInput::Line(text), to } => {
-                    self.send(text, to).await;
+                    self.send(text, to, lines).await;
                     feed.expect_answer();
                 }
                 ListenerEvent::Typed { act: TypedInput::Writing, to } => {
@@ -202,11 +236,20 @@ impl<'a> MailboxListener<'a> {
     /// Any other error, as a failure of the command.
     fn report(&self, error: MessengerError, told: &mut BTreeSet<String>) -> Result<(), CommandFailure> {
         let is_passing = error.retry_after_s().is_some();
+        let server = self.client.device().origin();
+        let known = match &error {
+            MessengerError::Client(ClientError::Transport(TransportError::Connect(_))) => "is out of reach",
+            MessengerError::Client(ClientError::Transport(_)) => "does not answer",
+            _ => "",
+        };
         let failure = CommandFailure::from(error);
         if !is_passing {
             return Err(failure);
         }
-        let why = failure.to_string();
+        let why = match known {
+            "" => format!("{server}: {failure}"),
+            known => format!("{server} {known}"),
+        };
         if told.insert(why.clone()) {
             self.context.out.remark(&format!("{why}; trying again"));
         }
@@ -214,7 +257,7 @@ impl<'a> MailboxListener<'a> {
     }
 
     /// Sends a typed line. A failure is written, and does not end the loop.
-    async fn send(&self, line: String, to: &Correspondent) {
+    async fn send(&self, line: String, to: &Correspondent, lines: &mut TypedLines) {
         if line.trim().is_empty() {
             return;
         }
@@ -223,23 +266,26 @@ impl<'a> MailboxListener<'a> {
             Correspondent::Person(person) => self.client.send(person, draft).await,
             Correspondent::Group(group) => self.client.send_to_group(group.state.id(), draft).await,
         };
-        let sent = match sent {
-            Ok(sent) => sent,
-            Err(error) => {
-                return self.context.out.failure(&CommandFailure::from(error));
+        let out = self.context.out;
+        let failure = match sent {
+            Ok(sent) => {
+                let delivery = DeliverySummary::of(self.client, &sent);
+                if let Some(warning) = delivery.copy_warning() {
+                    out.prompt(&warning);
+                }
+                match delivery.failure("") {
+                    None => return,
+                    Some(failure) if delivery.state == EnvelopeState::ToSend => {
+                        out.prompt(&format!("  {failure}; it is kept, and sent by itself"));
+                        return lines.kept.push(sent.id);
+                    }
+                    Some(failure) => failure,
+                }
             }
+            Err(error) => CommandFailure::from(error),
         };
-        for envelope in &sent.envelopes {
-            if matches!(
-                envelope.state,
-                EnvelopeState::Failed | EnvelopeState::Refused | EnvelopeState::ToSend
-            ) {
-                let who = named(self.client, &envelope.recipient);
-                let reason = envelope.reason.as_deref().unwrap_or_default();
-                let word = show::word(envelope.state);
-                self.context.out.prompt(&format!("  {word}, to {who}: {reason}"));
-            }
-        }
+        out.failure(&self.context.explained(failure.clone()));
+        lines.failed = Some(failure.ends_with());
     }
 
     /// Reads the mailbox, and shows notices on standard error. Messages stay for `eko listen`. Nobody is

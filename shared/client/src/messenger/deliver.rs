@@ -9,7 +9,7 @@ use super::contact::Contact;
 use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
 use crate::device::{OutgoingEnvelope, SendOutcome};
 use crate::store::{DeviceStoreError, EnvelopeState, OutboxEnvelope};
-use crate::{ClientError, SignalSessions, Transport};
+use crate::{ClientError, SignalSessions, Transport, TransportError};
 
 /// The number of times that a recipient's devices may change while one envelope is being sent.
 const ROUNDS: usize = 8;
@@ -118,7 +118,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let asked = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000).min(LONGEST_ASKED_MS);
         let doubled = 1000_i64.saturating_mul(1 << envelope.tries.min(20));
         let due_ms = self.now_ms().saturating_add(asked.max(doubled.min(LONGEST_WAIT_MS)));
-        self.store.write(|tx| tx.postpone(&envelope.id, due_ms, &error.to_string()))
+        self.store.write(|tx| tx.postpone(&envelope.id, due_ms, &reason(error)))
     }
 
     async fn rounds(&self, envelope: &OutboxEnvelope) -> Result<Settlement, MessengerError> {
@@ -245,6 +245,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 pub(super) fn reason(error: &MessengerError) -> String {
     match error {
         MessengerError::Distrust { why, .. } => why.to_string(),
+        MessengerError::Client(ClientError::Transport(TransportError::Connect(_))) => {
+            "the server is out of reach".to_owned()
+        }
+        MessengerError::Client(ClientError::Transport(_)) => "the server does not answer".to_owned(),
+        MessengerError::Client(ClientError::Problem(problem)) if problem.status == 429 => {
+            "so much was sent just now that the server asks to wait".to_owned()
+        }
         other => other.to_string(),
     }
 }

@@ -68,7 +68,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// # Errors
     /// [`MessengerError::NoSuchPerson`] or [`MessengerError::Distrust`]: then nothing was stored.
     pub async fn add_contact(&self, person: &Person) -> Result<(), MessengerError> {
-        self.trusted(person).await?;
+        self.require_trusted(person).await?;
         self.accept_contact(person)
     }
 

@@ -109,6 +109,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Sends the envelopes of an activity. Those before it to the same recipients are tried first,
     /// whenever they are due, so that it does not overtake them.
     pub(super) async fn send_envelopes(&self, id: &str) -> Result<SentActivity, MessengerError> {
+        match self.try_envelopes(id).await {
+            // They are kept until the user signs in again.
+            Ok(()) | Err(MessengerError::SignedOut) => self.sent(id),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn try_envelopes(&self, id: &str) -> Result<(), MessengerError> {
         let now_ms = self.now_ms();
         let before = self.store.write(|tx| {
             tx.hasten(now_ms)?;
@@ -116,7 +124,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })?;
         self.deliver_all(before).await?;
         self.deliver_all(self.store.read(|tx| tx.envelopes_of(id))?).await?;
-        self.sent(id)
+        Ok(())
     }
 
     /// Makes the activity. A note is put into its conversation.

@@ -7,6 +7,7 @@ mod anew;
 mod devices;
 mod export;
 mod groups;
+mod kept;
 mod keys;
 mod people;
 mod relaying;

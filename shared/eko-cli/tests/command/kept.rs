@@ -1,0 +1,63 @@
+//! Tests of what `send` and `chat` keep, of how they say it, and of the code with which they end.
+
+use eko_local::server::{BoundServer, ServerOptions};
+use tokio::sync::oneshot;
+
+use super::people::ReportedFailure;
+use super::talking::{RunningCommand, two, two_on};
+use super::test_home::{CommandOutput, TestHome, server};
+
+#[tokio::test]
+async fn without_the_server_chat_starts_and_keeps_what_is_typed() {
+    let server = BoundServer::bind(&ServerOptions::default()).await.unwrap();
+    let origin = server.origin.to_string();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = tokio::spawn(server.run(async { stopped.await.unwrap() }));
+    let [alice, _bob] = two_on(&origin).await;
+    stop.send(()).unwrap();
+    served.await.unwrap().unwrap();
+    // The second time a message waits already.
+    for text in ["one\n", "two\n"] {
+        let CommandOutput { code, err, .. } = alice.eko_reading(&["chat", "@bob"], text).await;
+        assert_eq!((code, err.contains("a message waits to be sent")), (4, true), "{err}");
+        let kept = "not sent yet to @bob: the server is out of reach; it is kept, and sent by itself\n";
+        assert_eq!((err.matches(kept).count(), err.contains("os error")), (1, false), "{err}");
+        assert!(err.contains(&format!("{origin} is out of reach; trying again\n")), "{err}");
+    }
+    let ReportedFailure { code, what, next } = alice.fails(&["send", "@bob", "three", "--wait", "0"]).await;
+    assert_eq!((code, &*what), (4, "not sent yet to @bob: the server is out of reach"));
+    assert!(next.starts_with("eko listen, "), "{next}");
+    assert_eq!(alice.eko(&["history", "--json", "-q"]).await.done().lines().count(), 3);
+}
+
+#[tokio::test]
+async fn what_a_signed_out_device_keeps_is_sent_after_the_next_sign_in() {
+    let [alice, bob] = two().await;
+    bob.eko(&["logout"]).await.done();
+    let ReportedFailure { code, what, next } = bob.fails(&["send", "@alice", "later"]).await;
+    assert_eq!((code, &*what), (4, "not sent yet to @alice: this device is signed out"));
+    assert!(next.starts_with("eko login @bob@") && next.ends_with(", and then eko listen, which sends it"));
+    assert_eq!(alice.hears().await, [""; 0]);
+    bob.eko(&["login", "bob"]).await.done();
+    assert_eq!(bob.hears().await, [""; 0]);
+    assert_eq!(alice.hears().await, ["later"]);
+}
+
+#[tokio::test]
+async fn a_device_that_waits_for_approval_sends_nothing_and_says_so() {
+    let server = server().await;
+    let [alice, bob] = two_on(&server).await;
+    let second = TestHome::new();
+    let login = ["login", "alice", "--server", &server, "--no-wait"];
+    let code = second.object(&login).await["joiningCode"].as_str().unwrap().to_owned();
+    let CommandOutput { code: exit, err, .. } = second.eko_reading(&["chat", "@bob"], "one\n").await;
+    assert_eq!((exit, err.contains("not everything that you wrote was sent")), (1, true), "{err}");
+    // Once it is approved, the server is not "there again": it never was away.
+    let mut hers = RunningCommand::start(second.command(&["listen"]));
+    hers.remark("This device waits until ").await;
+    alice.eko_reading(&["devices", "approve"], &code).await.done();
+    hers.remark("This device is approved, and receives what is sent from now on.").await;
+    bob.eko(&["send", "@alice", "hello"]).await.done();
+    assert!(hers.line().await.trim_end().ends_with("hello"));
+    hers.kill().await;
+}

@@ -93,8 +93,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         };
         match outcome {
             Ok(outcome) => self.store.write(|tx| tx.settle(id, outcome.state, outcome.reason.as_deref()))?,
-            Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) => {
+            Err(error @ MessengerError::Store(_)) => {
                 self.postpone(envelope, 0, &error)?;
+                return Err(error);
+            }
+            Err(error @ MessengerError::SignedOut) => {
+                // Nobody was asked. It is due as soon as the user has signed in again.
+                self.store.write(|tx| tx.postpone(id, now_ms, &reason(&error)))?;
                 return Err(error);
             }
             Err(error @ (MessengerError::Pending | MessengerError::Revoked)) => {

@@ -5,7 +5,7 @@ use eko_store::device::DeviceAddress;
 use eko_store::live::PushState;
 use eko_store::mailbox::{AddressedEntry, Entry, EntryContent};
 use eko_store::pushes::{CHECK_MS, PushOrder};
-use eko_testkit::envelope;
+use eko_testkit::{Feature, envelope};
 
 use super::PushScene;
 use crate::outcomes::accepted;
@@ -135,6 +135,9 @@ async fn a_check_whose_process_died_is_made_again() {
 /// Quiet entries before a loud one hide it from a check. So many of them count as one that is found.
 #[tokio::test]
 async fn a_check_that_does_not_see_the_end_of_the_mailbox_leads_to_a_push() {
+    if Feature::PageEnds.is_lacking().await {
+        return;
+    }
     let scene = PushScene::new().await;
     let mut quiet = envelope(&scene.alice, &[&scene.bob, &scene.absent]);
     quiet.notify = false;

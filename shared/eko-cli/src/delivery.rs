@@ -15,7 +15,7 @@ use crate::progress::ProgressLine;
 /// The default of `--wait`: how long a command goes on trying, in seconds.
 pub(crate) const WAIT_S: u64 = 30;
 
-/// What a person does about a message that is kept.
+/// The next step of a person whose message is kept.
 pub(crate) const KEPT: &str = "eko listen, which tries again, as eko chat and the next eko send do";
 
 /// Tries again what can be tried again, for at most `wait_s` seconds or until Ctrl-C, and returns

@@ -33,7 +33,7 @@ pub(crate) struct MailboxListener<'a> {
     _lock: File,
 }
 
-/// What a person types, and the recipient of it.
+/// The lines that a person types, and their recipient.
 pub(crate) struct TypedText {
     /// The acts of the person, who has ended the input when this channel is closed.
     pub(crate) acts: UnboundedReceiver<TypedInput>,
@@ -41,7 +41,7 @@ pub(crate) struct TypedText {
     pub(crate) to: Correspondent,
 }
 
-/// What became of lines that a person has typed, as far as they were not sent.
+/// The outcome of typed lines that were not sent.
 #[derive(Default)]
 struct TypedLines {
     /// The ids of the messages that are kept, and sent later.

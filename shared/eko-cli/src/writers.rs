@@ -13,7 +13,7 @@ const SHOWN_MS: i64 = TYPING_PAUSE_MS + 5_000;
 /// The people who are writing.
 #[derive(Default)]
 pub(crate) struct CurrentWriters {
-    /// What is shown of each conversation and author, and until when, in epoch milliseconds.
+    /// The conversations and authors that are shown, each with its end in epoch milliseconds.
     shown: BTreeMap<(String, String), (String, i64)>,
 }
 

@@ -110,7 +110,7 @@ async fn a_process_that_dies_before_a_push_is_given_up_loses_nothing() {
     assert_eq!(scene.site.taken().len(), 1);
 }
 
-/// The same after a refusal: the second attempt finds that its cause has passed.
+/// After a refusal, the second attempt finds that its cause has passed.
 #[tokio::test]
 async fn a_process_that_dies_after_a_refusal_loses_nothing() {
     let scene = PushScene::new().await;

@@ -27,7 +27,7 @@ pub(super) struct Party {
     pub(super) issuer: TrustedIssuer,
     /// The address of its server's sockets.
     pub(super) live: Option<String>,
-    /// Its socket, if it listens.
+    /// The socket, if the device listens.
     pub(super) socket: Mutex<PartySocket>,
 }
 

@@ -58,7 +58,7 @@ async fn what_is_being_typed_is_told_and_not_torn() {
     hers.kill().await;
 }
 
-/// It is shown until the message comes, in `chat` and in `listen`.
+/// A notice of typing is shown until the message comes, in `chat` and in `listen`.
 #[tokio::test]
 async fn who_is_writing_is_shown_and_forgotten() {
     let [alice, bob] = two().await;

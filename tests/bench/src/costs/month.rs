@@ -41,7 +41,7 @@ pub struct MonthStep {
 /// A month of one device.
 #[derive(Clone, Debug, Serialize)]
 pub struct Month {
-    /// What the device does.
+    /// The way of the device.
     pub name: &'static str,
     /// The steps.
     pub steps: Vec<MonthStep>,

@@ -11,7 +11,7 @@
 //! | Attribute | Type | Meaning |
 //! |---|---|---|
 //! | `C{connection id}` | M | an open socket: the map of the next table |
-//! | `P{device}` | M | the state of the pushes to a device that has a subscription ([`PushState`]) |
+//! | `P{device}` | S | the state of the pushes to a device that has a subscription: `CODE TIME`, or `CODE TIME ORDER` ([`PushState`]) |
 //! | `A{device}` | S | the key up to which the entries of that device have led to a push; missing before the first push |
 //!
 //! | In `C…` | Type | Unit | Meaning |
@@ -24,11 +24,14 @@
 //! | `b` | N | epoch ms | the time of the announcement that is ordered, because a frame could not be posted |
 //! | `f` | N | frames | the failures in a row until then; present with `b` |
 //!
-//! | In `P…` | Type | Unit | Meaning |
-//! |---|---|---|---|
-//! | `s` | S | | `I` idle, `W` watched, `C` checked, `S` sent |
-//! | `t` | N | epoch ms | the time since which the device is idle, of the check (`W`, `C`), or of the push |
-//! | `o` | S | | the id of the message of the queue `pushes` that sends the push; `S` only |
+//! | In `P…` | Unit | Meaning |
+//! |---|---|---|
+//! | CODE | | `I` idle, `W` watched, `C` checked, `S` sent |
+//! | TIME | epoch ms | the time since which the device is idle, of the check (`W`, `C`), or of the push |
+//! | ORDER | | the id of the message of the queue `pushes` that sends the push; `S` only |
+//!
+//! The state is one text, because conditions compare it as a whole. Some engines take all maps for
+//! equal.
 //!
 //! # Item `K#{connection id}` / `SOCKET`
 //!
@@ -87,9 +90,10 @@ impl Live {
 }
 
 /// The state of the pushes to one device. Each change makes a value that was never there before, so
-/// that a state that is still there says that nothing has happened.
+/// that a state that is still there says that nothing has happened. Items and queue messages have its
+/// text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "lowercase")]
+#[serde(try_from = "String", into = "String")]
 pub enum PushState {
     /// No push is under way, and nothing is watched.
     Idle {

@@ -3,7 +3,7 @@
 //! A message is the JSON form of [`PushOrder`]:
 //!
 //! ```text
-//! {"kind": "now", "user": "bob", "device": "0f3…", "seen": {"state": …}, "ttl": …, "newest": "019…"}
+//! {"kind": "now", "user": "bob", "device": "0f3…", "seen": "I 1769715000000", "ttl": …, "newest": "019…"}
 //! {"kind": "check", "user": "bob", "device": "0f3…", "check_ms": …}
 //! ```
 

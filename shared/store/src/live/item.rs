@@ -1,11 +1,13 @@
 //! The attributes of the item `LIVE`: their names, and reading them.
 
+use std::fmt;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use eko_protocol::address::UserName;
 use eko_protocol::id::{DeviceId, EntryKey};
 
 use super::{ConnectionId, Live, PushState, Socket};
-use crate::attribute::{Item, ReadItem, WriteItem, corrupt, missing, n, s};
+use crate::attribute::{Item, corrupt, missing, s};
 use crate::{Result, StoreError};
 
 /// The names of the attributes of a socket, in its own item and in the map of the user's item.
@@ -19,13 +21,6 @@ pub(super) mod attr {
     pub(in crate::live) const FRAMES: &str = "n";
     pub(in crate::live) const BEHIND_MS: &str = "b";
     pub(in crate::live) const FAILURES: &str = "f";
-}
-
-/// The names of the attributes of a push state.
-mod push_attr {
-    pub(crate) const STATE: &str = "s";
-    pub(crate) const TIME_MS: &str = "t";
-    pub(crate) const ORDER: &str = "o";
 }
 
 const SOCKET_PREFIX: &str = "C";
@@ -52,14 +47,14 @@ impl Live {
         let mut live = Self::default();
         for (name, value) in item {
             let map = || value.as_m().map_err(|_| missing(name));
+            let text = || value.as_s().map_err(|_| missing(name));
             if let Some(connection) = name.strip_prefix(SOCKET_PREFIX) {
                 let connection = ConnectionId::try_from(connection.to_owned())?;
                 live.sockets.push(Socket::from_map(connection, user, map()?)?);
             } else if let Some(device) = name.strip_prefix(PUSH_PREFIX) {
-                live.pushes.insert(DeviceId::parse(device).map_err(corrupt)?, PushState::from_map(map()?)?);
+                live.pushes.insert(DeviceId::parse(device).map_err(corrupt)?, PushState::parse(text()?)?);
             } else if let Some(device) = name.strip_prefix(PUSHED_FOR_PREFIX) {
-                let key = value.as_s().map_err(|_| missing(name))?;
-                let key = EntryKey::parse(key).map_err(corrupt)?;
+                let key = EntryKey::parse(text()?).map_err(corrupt)?;
                 live.pushed_for.insert(DeviceId::parse(device).map_err(corrupt)?, key);
             }
         }
@@ -71,19 +66,7 @@ impl Live {
 impl PushState {
     /// Returns the state as the value of its attribute.
     pub(crate) fn attribute(&self) -> AttributeValue {
-        let code = match self {
-            Self::Idle { .. } => "I",
-            Self::Watched { .. } => "W",
-            Self::Checked { .. } => "C",
-            Self::Sent { .. } => "S",
-        };
-        let mut map = Item::new();
-        map.set(push_attr::STATE, s(code));
-        map.set(push_attr::TIME_MS, n(self.time_ms()));
-        if let Self::Sent { order, .. } = self {
-            map.set(push_attr::ORDER, s(order));
-        }
-        AttributeValue::M(map)
+        s(self.to_string())
     }
 
     /// Returns the time of the state, in epoch milliseconds.
@@ -96,15 +79,45 @@ impl PushState {
         }
     }
 
-    fn from_map(map: &Item) -> Result<Self> {
-        let time_ms = map.need_n(push_attr::TIME_MS)?;
-        match map.need_s(push_attr::STATE)? {
-            "I" => Ok(Self::Idle { since_ms: time_ms }),
-            "W" => Ok(Self::Watched { check_ms: time_ms }),
-            "C" => Ok(Self::Checked { check_ms: time_ms }),
-            "S" => Ok(Self::Sent { sent_ms: time_ms, order: map.need_s(push_attr::ORDER)?.to_owned() }),
-            other => Err(StoreError::Corrupt(format!("push state {other}"))),
+    /// Reads the text of a state.
+    fn parse(text: &str) -> Result<Self> {
+        let mut words = text.splitn(3, ' ');
+        let (code, time, order) = (words.next(), words.next(), words.next());
+        let other = || corrupt(format!("push state {text}"));
+        let time_ms = time.and_then(|time| time.parse().ok()).ok_or_else(other)?;
+        match (code, order) {
+            (Some("I"), None) => Ok(Self::Idle { since_ms: time_ms }),
+            (Some("W"), None) => Ok(Self::Watched { check_ms: time_ms }),
+            (Some("C"), None) => Ok(Self::Checked { check_ms: time_ms }),
+            (Some("S"), Some(order)) => Ok(Self::Sent { sent_ms: time_ms, order: order.to_owned() }),
+            _ => Err(other()),
         }
+    }
+}
+
+impl fmt::Display for PushState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time_ms = self.time_ms();
+        match self {
+            Self::Idle { .. } => write!(f, "I {time_ms}"),
+            Self::Watched { .. } => write!(f, "W {time_ms}"),
+            Self::Checked { .. } => write!(f, "C {time_ms}"),
+            Self::Sent { order, .. } => write!(f, "S {time_ms} {order}"),
+        }
+    }
+}
+
+impl TryFrom<String> for PushState {
+    type Error = StoreError;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
+impl From<PushState> for String {
+    fn from(state: PushState) -> Self {
+        state.to_string()
     }
 }
 
@@ -146,5 +159,16 @@ mod tests {
         assert_eq!(Live::from_item(&user, &item).unwrap().pushed_for, [(device.clone(), key)].into());
         item.insert("Px".to_owned(), states[0].attribute());
         assert!(Live::from_item(&user, &item).is_err());
+    }
+
+    /// Conditions compare texts: a state has one, and no other state has it.
+    #[test]
+    fn a_push_state_is_one_text() {
+        let sent = PushState::Sent { sent_ms: 4, order: "an id".to_owned() };
+        assert_eq!(sent.attribute(), s("S 4 an id"));
+        assert_eq!(PushState::parse("S 4 an id").unwrap(), sent);
+        for other in ["", "I", "I x", "I 1 order", "S 4", "X 1", "i 1"] {
+            assert!(PushState::parse(other).is_err(), "{other}");
+        }
     }
 }

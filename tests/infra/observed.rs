@@ -97,6 +97,31 @@ fn every_alarm_is_explained() {
     assert_eq!(seen, counted, "counted, and no alarm looks at it");
 }
 
+/// Alarms about what anybody can cause at will look at its share of a least number.
+#[test]
+fn what_strangers_cause_counts_by_its_share() {
+    let template = Template::read();
+    for name in ["ApiErrorsAlarm", "ConnectsRefusedAlarm", "PushRefusedAlarm"] {
+        let alarm = template.resource("AWS::CloudWatch::Alarm", name);
+        let (mut computed, mut measured) = (Vec::new(), BTreeSet::new());
+        for metric in alarm["Metrics"].as_array().unwrap() {
+            match metric["Expression"].as_str() {
+                Some(expression) => computed.push(expression),
+                None => drop(measured.insert(metric["Id"].as_str().unwrap())),
+            }
+        }
+        let [share] = computed[..] else { panic!("{name}: {computed:?}") };
+        let words = share.split(|c: char| !c.is_ascii_alphabetic());
+        let named: BTreeSet<&str> =
+            words.filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase())).collect();
+        assert_eq!(named, measured, "{name}");
+        assert!(
+            share.starts_with("IF(") && share.contains(" >= ") && share.contains(" / "),
+            "{name}: {share}"
+        );
+    }
+}
+
 fn collect(folder: &std::path::Path, found: &mut String) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

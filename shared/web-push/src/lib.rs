@@ -16,5 +16,5 @@ pub mod encryption;
 pub mod service;
 pub mod vapid;
 
-pub use service::{PushOutcome, PushService};
+pub use service::{PushOutcome, PushService, service_host};
 pub use vapid::{Contact, KeyError, VapidKey};

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use eko_federation::client::{ExchangeLimits, FetchError, GuardRefusal, GuardedClient};
 use eko_protocol::push::PushSubscription;
 use http::{Request, StatusCode, header};
+use url::Url;
 
 use crate::encryption::encrypt;
 use crate::{Contact, KeyError, VapidKey};
@@ -111,6 +112,13 @@ impl PushService {
     }
 }
 
+/// Returns the host of a subscription's push service, with its port if that is not 443. It is empty for
+/// an endpoint that is no URL.
+pub fn service_host(subscription: &PushSubscription) -> String {
+    let url = Url::parse(&subscription.endpoint);
+    url.map(|url| url.authority().to_owned()).unwrap_or_default()
+}
+
 /// Returns the meaning of an answer.
 fn outcome(status: StatusCode, retry_after: Option<u64>) -> PushOutcome {
     let why = format!("it answered {status}");
@@ -164,6 +172,20 @@ mod tests {
                 PushOutcome::Sent | PushOutcome::Gone => {}
             }
             assert_eq!(found, expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_log_names_the_host_of_a_service() {
+        for (endpoint, host) in [
+            ("https://push.example/send/secret?x=y", "push.example"),
+            ("https://push.example:443/send/secret", "push.example"),
+            ("https://push.example:8443/send/secret", "push.example:8443"),
+            ("secret", ""),
+        ] {
+            let endpoint = endpoint.to_owned();
+            let subscription = PushSubscription { endpoint, public_key: [4; 65], auth: [8; 16] };
+            assert_eq!(service_host(&subscription), host);
         }
     }
 

@@ -7,7 +7,7 @@ use eko_store::device::DeviceAddress;
 use eko_store::live::PushState;
 use eko_store::push::{PushClaim, PushTarget};
 use eko_store::pushes::{CHECK_MS, PushOrder};
-use eko_web_push::{PushOutcome, PushService};
+use eko_web_push::{PushOutcome, PushService, service_host};
 use futures_util::future::join_all;
 
 use crate::{Messaging, QueueMessage};
@@ -181,7 +181,7 @@ impl Messaging {
         if outcome == PushOutcome::Gone {
             store.drop_subscription(device, &subscription.endpoint).await?;
         }
-        let fate = fate(&outcome, receives);
+        let fate = fate(&outcome, receives, &service_host(subscription));
         if matches!(fate, OrderFate::GivenUp) {
             // The next entry is tried anew.
             store.change_push(device, sent, &PushState::Idle { since_ms: now_ms }).await?;
@@ -190,23 +190,29 @@ impl Messaging {
     }
 }
 
-/// Returns the end of a receive with this outcome, and logs what an operator should see.
-fn fate(outcome: &PushOutcome, receives: u32) -> OrderFate {
+/// Returns the end of a receive with this outcome, and logs what an operator should see. A failure is
+/// logged with the host of the push service. A push that is sent is logged without it, since one
+/// person's own service would tell when that person was woken.
+fn fate(outcome: &PushOutcome, receives: u32, host: &str) -> OrderFate {
     let (why, asked) = match outcome {
-        PushOutcome::Sent | PushOutcome::Gone => return OrderFate::Done,
+        PushOutcome::Sent => {
+            // An alarm of the template counts these lines, and those of `Misconfigured`.
+            tracing::info!("a push is sent");
+            return OrderFate::Done;
+        }
+        PushOutcome::Gone => return OrderFate::Done,
         PushOutcome::Refused(why) => {
-            tracing::warn!(why, "a push service does not take a push");
+            tracing::warn!(host, why, "a push service does not take a push");
             return OrderFate::GivenUp;
         }
         PushOutcome::Misconfigured(why) => {
-            // An alarm of the template counts these lines.
-            tracing::error!(why, "a push service refuses this server");
+            tracing::error!(host, why, "a push service refuses this server");
             (why, None)
         }
         PushOutcome::Later { why, retry_after } => (why, *retry_after),
     };
     if receives >= MOST_RECEIVES {
-        tracing::warn!(why, "a push is given up");
+        tracing::warn!(host, why, "a push is given up");
         return OrderFate::GivenUp;
     }
     let doubled = FIRST_WAIT_SECONDS.saturating_mul(1 << receives.saturating_sub(1).min(8));

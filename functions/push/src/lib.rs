@@ -6,7 +6,7 @@ mod state;
 use eko_messaging::QueueMessage;
 use eko_service::config::Needs;
 
-pub use state::PushState;
+pub use state::PushServiceState;
 
 /// The settings that this function needs.
 pub const NEEDS: Needs = Needs { vapid_key: true, pushes: true, ..Needs::NOTHING };
@@ -14,7 +14,7 @@ pub const NEEDS: Needs = Needs { vapid_key: true, pushes: true, ..Needs::NOTHING
 /// Carries out a batch of orders. Returns the ids of the messages that stay in the queue.
 ///
 /// The calls are listed at [`push`](eko_messaging::Messaging::push).
-pub async fn handle(state: PushState, batch: Vec<QueueMessage>) -> Vec<String> {
+pub async fn handle(state: PushServiceState, batch: Vec<QueueMessage>) -> Vec<String> {
     match state.service() {
         Some(service) => state.messaging().push(service, &batch).await,
         // A server that sends no pushes any more drops the orders.

@@ -11,12 +11,12 @@ use eko_web_push::PushService;
 
 /// [`AppState`] with a client of push services. Cheap to clone.
 #[derive(Clone)]
-pub struct PushState {
+pub struct PushServiceState {
     app: AppState,
     service: Option<Arc<PushService>>,
 }
 
-impl PushState {
+impl PushServiceState {
     /// Creates the state. Makes no call. A server without a VAPID key sends no pushes.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl PushState {
     }
 }
 
-impl Deref for PushState {
+impl Deref for PushServiceState {
     type Target = AppState;
 
     fn deref(&self) -> &AppState {
@@ -48,7 +48,7 @@ impl Deref for PushState {
 }
 
 #[cfg(feature = "lambda")]
-impl eko_service::shell::FunctionState for PushState {
+impl eko_service::shell::FunctionState for PushServiceState {
     fn of(app: AppState) -> Result<Self, ConfigError> {
         use eko_federation::{client::public_roots, network::SystemNetwork};
         Self::new(app, Arc::new(SystemNetwork), public_roots())

@@ -11,6 +11,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 use serde_json::json;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -31,6 +32,12 @@ pub const WAITING_MESSAGES: usize = 32;
 pub struct ConnectionEngine {
     clock: EngineClock,
     connections: Arc<Mutex<BTreeMap<String, Connection>>>,
+}
+
+/// Makes the id of a connection, of a request or of a message: as long as API Gateway's, and of the
+/// same characters, so that paths encode some.
+pub fn new_id() -> String {
+    STANDARD.encode(Uuid::new_v4().as_bytes().first_chunk::<11>().unwrap_or(&[0; 11]))
 }
 
 /// A connection, as the engine has it.
@@ -59,9 +66,7 @@ impl ConnectionEngine {
 
     /// Opens a connection that is not established yet.
     pub fn open(&self) -> OpenConnection {
-        // As long as API Gateway's ids, and of the same characters, so that paths encode some.
-        let random = Uuid::new_v4();
-        let id = STANDARD.encode(random.as_bytes().first_chunk::<11>().unwrap_or(&[0; 11]));
+        let id = new_id();
         let (sender, messages) = mpsc::channel(WAITING_MESSAGES);
         let now_ms = (self.clock)();
         let connection =
@@ -77,9 +82,11 @@ impl ConnectionEngine {
 
     /// Answers one request. `id` is percent-encoded.
     pub(crate) fn call(&self, method: &str, id: &str, body: &[u8]) -> AwsAnswer {
-        let id = decoded(id);
+        let id = percent_decode_str(id).decode_utf8_lossy();
         let mut connections = lock(&self.connections);
-        let Some(connection) = connections.get_mut(&id).filter(|connection| connection.is_established) else {
+        let Some(connection) =
+            connections.get_mut(id.as_ref()).filter(|connection| connection.is_established)
+        else {
             return refusal(410, "GoneException");
         };
         match method {
@@ -99,7 +106,7 @@ impl ConnectionEngine {
                 answer(200, body.to_string().into_bytes())
             }
             "DELETE" => {
-                connections.remove(&id);
+                connections.remove(id.as_ref());
                 answer(204, Vec::new())
             }
             _ => refusal(403, "ForbiddenException"),
@@ -140,18 +147,6 @@ impl Drop for OpenConnection {
 
 fn lock(connections: &Mutex<BTreeMap<String, Connection>>) -> MutexGuard<'_, BTreeMap<String, Connection>> {
     connections.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Decodes the percent-encoding of a part of a path.
-fn decoded(text: &str) -> String {
-    let mut parts = text.split('%');
-    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        let code = part.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok());
-        bytes.extend(code);
-        bytes.extend(part.bytes().skip(if code.is_some() { 2 } else { 0 }));
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn answer(status: u16, body: Vec<u8>) -> AwsAnswer {

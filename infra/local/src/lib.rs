@@ -32,7 +32,7 @@ use axum::Router;
 use eko_auth::SignInState;
 use eko_federation::client::Roots;
 use eko_federation::network::Network;
-use eko_push::PushState;
+use eko_push::PushServiceState;
 use eko_service::config::ConfigError;
 use eko_service::{AppState, FederatedState, edge};
 
@@ -58,7 +58,7 @@ pub struct States {
     /// The state of `socket`.
     pub socket: AppState,
     /// The state of `push`.
-    pub push: PushState,
+    pub push: PushServiceState,
 }
 
 impl States {
@@ -71,7 +71,7 @@ impl States {
         let federated = FederatedState::new(app.clone(), Arc::clone(&network), Arc::clone(&roots))?;
         Ok(Self {
             auth: SignInState::new(app.clone(), Arc::clone(&network), Arc::clone(&roots))?,
-            push: PushState::new(app.clone(), network, roots)?,
+            push: PushServiceState::new(app.clone(), network, roots)?,
             deliver: app.clone(),
             devices: app.clone(),
             discovery: app.clone(),

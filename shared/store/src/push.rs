@@ -16,6 +16,8 @@
 
 mod loud;
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use eko_protocol::id::EntryKey;
@@ -41,6 +43,8 @@ mod attr {
 
 /// The condition that the device is signed in and active.
 const SIGNED_IN: &str = "#st = :active AND attribute_exists(#fam)";
+/// The expression that removes what the user's item has of a device's pushes ([`state_names`]).
+const WITHOUT_STATE: &str = "REMOVE #p, #a";
 
 /// A device that a push can go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,10 +164,9 @@ impl Store {
     pub async fn forget_push_state(&self, device: DeviceAddress<'_>) -> Result<()> {
         let update = self
             .update_live(device.user)
-            .update_expression("REMOVE #p, #a")
+            .update_expression(WITHOUT_STATE)
             .condition_expression("attribute_exists(#p)")
-            .expression_attribute_names("#p", push_name(device.device))
-            .expression_attribute_names("#a", pushed_for_name(device.device));
+            .set_expression_attribute_names(Some(state_names(device)));
         self.update_beside_transactions(update).await?;
         Ok(())
     }
@@ -338,12 +341,16 @@ fn set_pushed_for(update: UpdateBuilder, device: DeviceAddress<'_>, key: &EntryK
         .expression_attribute_values(":a", s(key.as_str()))
 }
 
-/// Makes an update of the user's item remove what it has of a device's pushes. The state is `#p`.
+/// Makes an update of the user's item remove what it has of a device's pushes.
 fn without_state(update: UpdateBuilder, device: DeviceAddress<'_>) -> UpdateBuilder {
-    update
-        .update_expression("REMOVE #p, #a")
-        .expression_attribute_names("#p", push_name(device.device))
-        .expression_attribute_names("#a", pushed_for_name(device.device))
+    update.update_expression(WITHOUT_STATE).set_expression_attribute_names(Some(state_names(device)))
+}
+
+/// Returns the names `#p` of a device's state and `#a` of the key up to which entries have led to a
+/// push.
+fn state_names(device: DeviceAddress<'_>) -> HashMap<String, String> {
+    let names = [("#p", push_name(device.device)), ("#a", pushed_for_name(device.device))];
+    names.map(|(name, attribute)| (name.to_owned(), attribute)).into()
 }
 
 fn read_subscription(item: &Item) -> Result<PushSubscription> {

@@ -15,7 +15,7 @@ use eko_local::sockets::{Gateway, SOCKETS_URL};
 use eko_local::{States, pump, sockets};
 use eko_protocol::address::Origin;
 use eko_protocol::key::NonceRandom;
-use eko_push::PushState;
+use eko_push::PushServiceState;
 use eko_service::aws::AwsClients;
 use eko_service::config::{Config, FederationConfig, OidcConfig, PushConfig, TokenKey};
 use eko_service::state::Clock;
@@ -155,7 +155,8 @@ impl World {
             key_packages: of("key-packages"),
             outbox: federated("outbox"),
             socket: of("socket"),
-            push: PushState::new(of("push"), Arc::new(internet.clone()), Internet::roots()).expect("push"),
+            push: PushServiceState::new(of("push"), Arc::new(internet.clone()), Internet::roots())
+                .expect("push"),
         };
         let state = state(cloud.store());
         let app = eko_local::app(&states);

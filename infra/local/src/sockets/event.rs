@@ -3,9 +3,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use eko_engines::connections::new_id;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 /// The part of the events that is the same for one connection.
 #[derive(Clone, Debug)]
@@ -59,12 +59,12 @@ impl EventContext {
 
     fn message(&self) -> Value {
         let mut event = self.event("$default", "MESSAGE");
-        event["requestContext"]["messageId"] = json!(id());
+        event["requestContext"]["messageId"] = json!(new_id());
         event
     }
 
     fn event(&self, route: &str, kind: &str) -> Value {
-        let request = id();
+        let request = new_id();
         json!({
             "requestContext": {
                 "routeKey": route,
@@ -83,9 +83,4 @@ impl EventContext {
             "isBase64Encoded": false,
         })
     }
-}
-
-/// Returns the id of a request or of a message.
-fn id() -> String {
-    STANDARD.encode(Uuid::new_v4().as_bytes().first_chunk::<11>().unwrap_or(&[0; 11]))
 }

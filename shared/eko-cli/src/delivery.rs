@@ -18,6 +18,9 @@ pub(crate) const WAIT_S: u64 = 30;
 /// The next step of a person whose message is kept.
 pub(crate) const KEPT: &str = "eko listen, which tries again, as eko chat and the next eko send do";
 
+/// The next step of a person whose message is kept by a device that is signed out.
+pub(crate) const KEPT_SIGNED_OUT: &str = "eko login NAME, and then eko listen, which sends it";
+
 /// Tries again what can be tried again, for at most `wait_s` seconds or until Ctrl-C, and returns
 /// the result.
 pub(crate) async fn wait_for(
@@ -55,6 +58,8 @@ pub(crate) struct DeliverySummary {
     pub(crate) reached: Vec<String>,
     /// The recipients whose server is out of reach, so that the own server keeps it for them.
     pub(crate) queued: Vec<String>,
+    /// The time of the next attempt for those that wait, in epoch milliseconds.
+    pub(crate) due_ms: i64,
     missed: Vec<MissedRecipient>,
     /// The reason for which no copy went to the own devices, if their list is not to be trusted.
     no_copy: Option<String>,
@@ -97,7 +102,9 @@ impl DeliverySummary {
         let others = sent.envelopes.iter().filter_map(|envelope| Person::of(&envelope.recipient));
         let unconfirmed = others.filter_map(|person| unconfirmed(client, &person));
         let (state, unconfirmed) = (sent.state(&me), unconfirmed.collect());
-        Self { state, reached, queued, missed, no_copy, unconfirmed, is_signed_out }
+        let waiting = sent.envelopes.iter().filter(|envelope| envelope.state == EnvelopeState::ToSend);
+        let due_ms = waiting.map(|envelope| envelope.due_ms).max().unwrap_or_default();
+        Self { state, due_ms, reached, queued, missed, no_copy, unconfirmed, is_signed_out }
     }
 
     /// Returns the warnings that no copy went to the user's own devices, and that a recipient's
@@ -129,11 +136,7 @@ impl DeliverySummary {
         match self.state {
             EnvelopeState::ToSend => Some(
                 failure("not sent yet to")
-                    .next(if self.is_signed_out {
-                        "eko login NAME, and then eko listen, which sends it"
-                    } else {
-                        KEPT
-                    })
+                    .next(if self.is_signed_out { KEPT_SIGNED_OUT } else { KEPT })
                     .exit(Exit::TryLater),
             ),
             EnvelopeState::Refused => {

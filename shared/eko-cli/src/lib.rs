@@ -15,7 +15,7 @@
 //! | 3 | `context`, `ask`, `people`, `show`, `writers`, `delivery`, `joining` | the device in use, and its data as text or JSON |
 //! | 2 | `global`, `output`, `progress`, `home` | the options of every command, the terminal, the files |
 //! | 1 | `failure` | the error of every command, with its exit code |
-//! | 0 | `printable`, `partial_handle`, `qr`, `interruption`, `screen`, `libsignal`, `oidc` | parts that know nothing of the command |
+//! | 0 | `printable`, `partial_handle`, `wrapped`, `qr`, `interruption`, `screen`, `libsignal`, `oidc` | parts that know nothing of the command |
 //!
 //! **Invariant**: a module uses only modules of lower layers, or modules to its left in its row. A
 //! parent and its child modules count as one. There is therefore no cycle between modules.
@@ -45,6 +45,7 @@ mod progress;
 mod qr;
 mod screen;
 mod show;
+mod wrapped;
 mod writers;
 
 use std::io::{self, Write};
@@ -73,7 +74,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // If standard error is closed, the exit code still reports the failure.
-            let _ = failure.write(json, &mut io::stderr().lock());
+            let _ = output::write_failure(&failure, json);
             failure.ends_with().into()
         }
     }

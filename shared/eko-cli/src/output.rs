@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::failure::CommandFailure;
 use crate::printable::{printable, printable_json};
 use crate::screen::above;
+use crate::wrapped::wrapped_for;
 
 /// The form in which a command writes its output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,7 +29,7 @@ impl Output {
     pub fn result(self, text: &str, object: &Value) -> Result<(), CommandFailure> {
         match self.json {
             true => self.line(object),
-            false => write_line(&printable(text)),
+            false => write_line(&wrapped_for(&printable(text), &io::stdout())),
         }
     }
 
@@ -75,7 +76,10 @@ impl Output {
         // If standard error is closed, there is nobody to write to.
         let _ = above(|| match self.json {
             true => writeln!(io::stderr().lock(), "{}", printable_json(&json!({ "said": text }))),
-            false => writeln!(io::stderr().lock(), "{}", printable(text)),
+            false => {
+                let text = wrapped_for(&printable(text), &io::stderr());
+                writeln!(io::stderr().lock(), "{text}")
+            }
         });
     }
 
@@ -86,8 +90,20 @@ impl Output {
 
     /// Writes a failure to standard error that does not end the command.
     pub(crate) fn failure(self, failure: &CommandFailure) {
-        let _ = above(|| failure.write(self.json, &mut io::stderr().lock()));
+        let _ = above(|| write_failure(failure, self.json));
     }
+}
+
+/// Writes a failure to standard error, with lines that fit on a terminal.
+///
+/// # Errors
+/// Standard error cannot be written.
+pub(crate) fn write_failure(failure: &CommandFailure, json: bool) -> io::Result<()> {
+    let mut text = Vec::new();
+    failure.write(json, &mut text)?;
+    let text = String::from_utf8_lossy(&text);
+    let text = if json { text.into_owned() } else { wrapped_for(&text, &io::stderr()) };
+    io::stderr().lock().write_all(text.as_bytes())
 }
 
 fn write_line(line: &str) -> Result<(), CommandFailure> {

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::printable::printable;
+use crate::wrapped::wrapped;
 use input_line::{InputLine, KeyEffect};
 
 /// The sign before the line that a person types.
@@ -63,17 +64,23 @@ impl Screen {
     }
 
     /// Begins a bottom row in which a person types. What they do goes to `told`, which is closed when
-    /// they end the input. Returns `None` if there is no terminal for that.
-    pub(crate) fn begin_with_input(told: UnboundedSender<TypedInput>) -> Option<Self> {
+    /// they end the input. The `former` lines come back with Up, and Tab completes `names`. Returns `None`
+    /// if there is no terminal for that.
+    pub(crate) fn begin_with_input(
+        told: UnboundedSender<TypedInput>,
+        former: Vec<String>,
+        names: Vec<String>,
+    ) -> Option<Self> {
         let stdin = io::stdin();
         if !stdin.is_terminal() {
             return None;
         }
-        let former = tcgetattr(&stdin).ok()?;
+        let modes = tcgetattr(&stdin).ok()?;
         let mut screen = Self::begin()?;
-        screen.former = Some(former);
+        screen.former = Some(modes);
         take_keys().ok()?;
-        *bottom_row() = Some(BottomRow { input: Some(InputLine::default()), ..BottomRow::default() });
+        let input = Some(InputLine::after(former, names));
+        *bottom_row() = Some(BottomRow { input, ..BottomRow::default() });
         above(|| ());
         // A thread and not a task: a read of the terminal cannot be cancelled, and the process does
         // not wait for a thread when it ends.
@@ -119,9 +126,7 @@ pub(crate) fn above<R>(write_lines: impl FnOnce() -> R) -> R {
 
 impl BottomRow {
     fn draw(&self) {
-        let columns = tcgetwinsize(io::stdout()).map_or(0, |size| size.ws_col);
-        let columns = if columns == 0 { COLUMNS } else { columns };
-        write(&self.drawn(usize::from(columns)));
+        write(&self.drawn(columns()));
     }
 
     /// Returns the characters that draw the row on a terminal of this width. They never reach the last
@@ -140,6 +145,12 @@ impl BottomRow {
         }
         drawn
     }
+}
+
+/// Returns the width of the terminal.
+fn columns() -> usize {
+    let columns = tcgetwinsize(io::stdout()).map_or(0, |size| size.ws_col);
+    usize::from(if columns == 0 { COLUMNS } else { columns })
 }
 
 fn bottom_row() -> MutexGuard<'static, Option<BottomRow>> {
@@ -181,14 +192,19 @@ fn read_keys(told: &UnboundedSender<TypedInput>) {
         let Some(row) = &mut *row else { return };
         let Some(input) = &mut row.input else { return };
         let act = match input.take(event) {
-            KeyEffect::Unchanged => None,
+            KeyEffect::Unchanged | KeyEffect::Emptied => None,
+            KeyEffect::Choices(names) => {
+                write(&format!("{ERASE}{}\n", printable(&names.join("  "))));
+                None
+            }
             KeyEffect::Changed => {
                 let is_due = last_told.is_none_or(|at| at.elapsed() >= WRITING_PAUSE);
                 is_due.then_some(TypedInput::Writing)
             }
             KeyEffect::Entered(line) => {
                 if !line.trim().is_empty() {
-                    write(&format!("{ERASE}{PROMPT}{}\n", printable(&line)));
+                    let shown = wrapped(&format!("{PROMPT}{}", printable(&line)), columns());
+                    write(&format!("{ERASE}{shown}\n"));
                 }
                 Some(TypedInput::Line(line))
             }

@@ -12,8 +12,8 @@ pub(crate) use object::{content_object, envelope_object, instant, message_object
 use eko_client::group::GroupDifference;
 use eko_client::messenger::{GroupEvent, Notice, Severity, UnreadableReason};
 use eko_client::store::{EnvelopeState, HeldReason, MessageContent, OutboxEnvelope, StoredMessage};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
 use crate::context::HttpMessenger;
 use crate::people::{bare_id, conversation, group_argument, is_group, named, named_or_you, somebody_is};
@@ -338,15 +338,27 @@ fn group_event(event: &GroupEvent) -> String {
 /// not have the message.
 fn excerpt(client: &HttpMessenger, id: &str) -> Option<String> {
     let message = client.message(&client.me().actor(), id).ok().flatten()?;
-    let text = message.content.text;
+    Some(excerpt_of(&message.content.text))
+}
+
+/// Returns the beginning of a text in quotation marks.
+pub(crate) fn excerpt_of(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let cut: String = line.chars().take(EXCERPT_CHARS).collect();
     let more = if cut.len() < text.len() { "…" } else { "" };
-    Some(format!("\u{201c}{cut}{more}\u{201d}"))
+    format!("\u{201c}{cut}{more}\u{201d}")
 }
 
 /// Returns a moment, in epoch milliseconds, in the time zone of this machine: `2026-01-29 19:30`.
 pub(crate) fn clock(ms: i64) -> String {
-    let moment = Timestamp::from_millisecond(ms).unwrap_or_default().to_zoned(TimeZone::system());
-    moment.strftime("%Y-%m-%d %H:%M").to_string()
+    local(ms).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// Returns the time of day of a moment, in epoch milliseconds: `19:30:05`.
+pub(crate) fn clock_with_seconds(ms: i64) -> String {
+    local(ms).strftime("%H:%M:%S").to_string()
+}
+
+fn local(ms: i64) -> Zoned {
+    Timestamp::from_millisecond(ms).unwrap_or_default().to_zoned(TimeZone::system())
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use eko_client::messenger::{Notice, ReceivedBatch, TYPING_PAUSE_MS};
+use eko_client::store::StoredMessage;
 
 use crate::context::HttpMessenger;
 use crate::show;
@@ -19,7 +20,13 @@ pub(crate) struct CurrentWriters {
 
 impl CurrentWriters {
     /// Notes who writes and whose message has come.
-    pub(crate) fn note(&mut self, client: &HttpMessenger, received: &ReceivedBatch, now_ms: i64) {
+    pub(crate) fn note(
+        &mut self,
+        client: &HttpMessenger,
+        received: &ReceivedBatch,
+        shown: &[StoredMessage],
+        now_ms: i64,
+    ) {
         for notice in &received.notices {
             if let Notice::Typing { actor, conversation } = notice {
                 let text = show::notice(client, notice).unwrap_or_default();
@@ -27,7 +34,7 @@ impl CurrentWriters {
                 self.shown.insert((conversation.clone(), actor.clone()), (text, until_ms));
             }
         }
-        for message in &received.messages {
+        for message in received.messages.iter().chain(shown) {
             let content = &message.content;
             self.shown.remove(&(content.conversation.clone(), content.actor.clone()));
         }

@@ -113,6 +113,20 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         id: &GroupId,
         draft: MessageDraft,
     ) -> Result<SentActivity, MessengerError> {
+        let message = self.put_group_message(id, draft).await?;
+        self.send_message(&message).await
+    }
+
+    /// Stores a message to a group with its envelopes, and returns its id. [`Messenger::send_message`]
+    /// sends it.
+    ///
+    /// # Errors
+    /// Those of [`Messenger::send_to_group`].
+    pub async fn put_group_message(
+        &self,
+        id: &GroupId,
+        draft: MessageDraft,
+    ) -> Result<String, MessengerError> {
         let state = self.known(id)?.current;
         let me = self.device.actor();
         if !state.members().contains(&me) {
@@ -121,7 +135,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let group = GroupRef { id: id.clone(), epoch: state.epoch(), state: state.hash() };
         let content = ActivityContent::Note(self.note(draft));
         let outgoing = OutgoingActivity { conversation: id.to_string(), group: Some(group), content };
-        self.say(outgoing, others(state.members(), &me)).await
+        self.put_activity(outgoing, others(state.members(), &me)).await
     }
 
     pub(super) async fn control(

@@ -15,6 +15,9 @@ use crate::{SessionError, SignalSessions, Transport};
 /// lives 30 days in the recipient's mailbox, its answer 30 days in the author's, and a server tries
 /// for two days to reach another one.
 pub const REMEMBERED_MS: i64 = 62 * 24 * 3_600_000;
+/// The beginning of the names under which the store keeps up to which position somebody has read what
+/// another device of this user wrote in a conversation.
+const SEEN_UP_TO: &str = "seen_up_to";
 
 /// The treatment of an entry of the mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -284,8 +287,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             notices.extend(tx.note_received(id.as_str(), whence.actor)?.map(Notice::Settled));
             self.confirm_by_receipt(tx, id.as_str(), whence.actor)?;
             let is_news = tx.note_seen(id.as_str(), whence.actor)?;
-            // Another device of this user may have sent it.
-            if is_news || tx.envelopes_of(id.as_str())?.is_empty() {
+            // Another device of this user may have sent it. Each device of the reader may say so.
+            let is_of_other_device = tx.envelopes_of(id.as_str())?.is_empty();
+            let mark = format!(
+                "{SEEN_UP_TO} {} {} {}",
+                whence.actor, read.content.device, read.content.conversation
+            );
+            if is_news || (is_of_other_device && tx.pass_mark(&mark, read.position)?) {
                 notices.push(Notice::Read { actor: whence.actor.to_owned(), id: id.to_string() });
             }
         }

@@ -10,6 +10,9 @@ use crate::{SignalSessions, Transport};
 
 /// The name under which the store keeps that the user has switched read receipts off.
 const HIDES_READING: &str = "hides_reading";
+/// The beginning of the names under which the store keeps up to which position the messages of a device
+/// in a conversation were read.
+const READ_UP_TO: &str = "read_up_to";
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// True if authors are told that this user has read their messages. It is so unless the user has
@@ -34,7 +37,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// receipts of this device. It counts for those before it.
     ///
     /// Only contacts are told, and nobody if the user has switched it off. Nobody is told of a message
-    /// with a warning.
+    /// with a warning, nor twice of one that several programs have shown.
     ///
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be used.
@@ -43,9 +46,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             return Ok(());
         }
         self.store.write(|tx| {
-            let told = messages.iter().map(|message| &message.content);
-            for content in told.filter(|content| !content.outgoing && content.warning.is_none()) {
-                if tx.is_contact(&content.actor)? && self.may_answer(tx, &content.conversation)? {
+            for StoredMessage { position, content, .. } in messages {
+                let is_told = !content.outgoing && content.warning.is_none();
+                if is_told
+                    && tx.is_contact(&content.actor)?
+                    && self.may_answer(tx, &content.conversation)?
+                    && tx.pass_mark(
+                        &format!("{READ_UP_TO} {} {}", content.device, content.conversation),
+                        *position,
+                    )?
+                {
                     tx.owe_read(&content.actor, &content.id)?;
                 }
             }

@@ -64,10 +64,33 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             self.look_again_by(to, ChainRoute::Direct).await?;
         }
         self.require_trusted(to).await?;
+        let id = self.put_message(to, draft).await?;
+        self.send_message(&id).await
+    }
+
+    /// Stores a message to a person with its envelopes, and returns its id. [`Messenger::send_message`]
+    /// sends it, and says in its result if the person's devices are not to be trusted. Makes no call if
+    /// they are known.
+    ///
+    /// # Errors
+    /// [`MessengerError::NoSuchPerson`] or [`MessengerError::Distrust`]: then nothing was stored.
+    pub async fn put_message(&self, to: &Person, draft: MessageDraft) -> Result<String, MessengerError> {
+        self.require_joined().await?;
+        if !self.store.read(|tx| tx.is_pinned(&to.actor()))? {
+            self.require_trusted(to).await?;
+        }
         self.store.write(|tx| tx.make_contact(&to.actor()))?;
         let content = ActivityContent::Note(self.note(draft));
         let outgoing = OutgoingActivity { conversation: to.actor(), group: None, content };
-        self.say(outgoing, vec![to.clone()]).await
+        self.put_activity(outgoing, vec![to.clone()]).await
+    }
+
+    /// Sends the envelopes of a message that was stored, after those before it to the same recipients.
+    ///
+    /// # Errors
+    /// Those of every call. The failure of an envelope is in the result.
+    pub async fn send_message(&self, id: &str) -> Result<SentActivity, MessengerError> {
+        self.send_envelopes(id).await
     }
 
     pub(super) fn note(&self, draft: MessageDraft) -> Note {
@@ -75,12 +98,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Note { id: NoteId::generate(&self.environment), text, attachments }
     }
 
-    /// Stores an activity with an envelope for each recipient, and sends them.
-    pub(super) async fn say(
+    /// Stores an activity with an envelope for each recipient, and returns its id.
+    pub(super) async fn put_activity(
         &self,
         outgoing: OutgoingActivity,
         to: Vec<Person>,
-    ) -> Result<SentActivity, MessengerError> {
+    ) -> Result<String, MessengerError> {
         self.require_joined().await?;
         for person in &to {
             // The hash of the device sets needs the chains of all. Whoever cannot be looked up now is
@@ -90,12 +113,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
         }
         let sync = self.has_other_devices().await?;
-        let id = self.store.write(|tx| {
+        self.store.write(|tx| {
             let activity = self.put_down(tx, &outgoing)?;
             self.enclose(tx, &activity, &to, sync)?;
-            Ok::<_, MessengerError>(activity.id)
-        })?;
-        self.send_envelopes(id.as_str()).await
+            Ok(activity.id.to_string())
+        })
     }
 
     /// Returns the state of an activity that was sent.

@@ -185,6 +185,15 @@ impl Transaction<'_> {
         self.put(name, ms.to_string().as_bytes())
     }
 
+    /// Moves the mark of this name forward to a position. Returns false if it is there already.
+    pub(crate) fn pass_mark(&self, name: &str, position: i64) -> Result<bool, DeviceStoreError> {
+        let is_new = self.moment(name)?.is_none_or(|mark| mark < position);
+        if is_new {
+            self.put_moment(name, position)?;
+        }
+        Ok(is_new)
+    }
+
     pub(crate) fn put_json(&self, name: &str, value: &impl Serialize) -> Result<(), DeviceStoreError> {
         let json = serde_json::to_vec(value).map_err(|_| DeviceStoreError::Corrupt("value"))?;
         self.put(name, &json)

@@ -240,6 +240,51 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Returns the messages after a position that this device has not written, in order. Without a
+    /// position it returns those of a conversation, or of all, that no program has shown, and those of
+    /// other conversations that none has left for another.
+    pub(crate) fn messages_after(
+        &self,
+        position: Option<i64>,
+        own_device: &str,
+        conversation: Option<&str>,
+    ) -> Result<Vec<StoredMessage>, DeviceStoreError> {
+        let sql = format!(
+            "{COLUMNS} WHERE position IS NOT NULL AND device <> ?1 AND CASE WHEN ?2 IS NOT NULL THEN position > ?2 \
+             ELSE shown = 0 OR (shown = 2 AND (?3 IS NULL OR conversation = ?3)) END ORDER BY position \
+             LIMIT CASE WHEN ?2 IS NULL THEN -1 ELSE {PAGE} END"
+        );
+        let mut statement = self.inner.prepare_cached(&sql)?;
+        Ok(statement
+            .query_map(params![own_device, position, conversation], read)?
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// Returns the greatest position of a message, or 0.
+    pub(crate) fn last_position(&self) -> Result<i64, DeviceStoreError> {
+        Ok(self.next_position()?.saturating_sub(1))
+    }
+
+    /// Records that the message at a position was shown, and nothing of those before it.
+    pub(crate) fn note_alone_shown(&self, position: i64) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE messages SET shown = 1 WHERE position = ?1 AND shown <> 1";
+        self.inner.prepare_cached(sql)?.execute([position])?;
+        Ok(())
+    }
+
+    /// Records that a program has left a message for another one to show.
+    pub(crate) fn note_left(&self, position: i64) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE messages SET shown = 2 WHERE position = ?1 AND shown = 0";
+        self.inner.prepare_cached(sql)?.execute([position])?;
+        Ok(())
+    }
+
+    /// True if a message of a conversation was left, and no program has shown it since.
+    pub(crate) fn has_left(&self, conversation: &str) -> Result<bool, DeviceStoreError> {
+        let sql = "SELECT 1 FROM messages WHERE conversation = ?1 AND shown = 2";
+        Ok(self.inner.prepare_cached(sql)?.exists([conversation])?)
+    }
+
     /// Returns a message by its author and its activity's id.
     pub(crate) fn message(&self, actor: &str, id: &str) -> Result<Option<StoredMessage>, DeviceStoreError> {
         let sql = format!("{COLUMNS} WHERE actor = ?1 AND id = ?2 AND position IS NOT NULL");

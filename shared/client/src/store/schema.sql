@@ -50,7 +50,8 @@ CREATE TABLE views (
   sent INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (device, conversation)
 ) WITHOUT ROWID;
 
--- Messages. position: NULL until the messages before it have theirs. shown: 1 once it was shown.
+-- Messages. position: NULL until the messages before it have theirs. shown: 1 once it was shown, 2 while
+-- a program that shows another conversation has left it.
 -- request: 1 if a stranger wrote it and the user has not accepted that.
 CREATE TABLE messages (
   row INTEGER PRIMARY KEY,

@@ -6,21 +6,25 @@ use std::time::Duration;
 use clap::Args;
 use tokio::sync::mpsc::{self, UnboundedSender};
 
-use crate::context::Context;
+use crate::context::{Context, HttpMessenger};
 use crate::delivery;
 use crate::failure::CommandFailure;
 use crate::listener::{MailboxListener, TypedText};
-use crate::people::{Correspondent, conversation};
+use crate::people::{Correspondent, conversation, named};
 use crate::screen::{Screen, TypedInput};
 
 /// The longest pause between two looks into the mailbox while there is no socket. It is short, because a person waits for an
 /// answer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
+/// The number of messages among which former lines are looked for.
+const FORMER_MESSAGES: u32 = 500;
+
 const MORE: &str = "\
-Each line that you type is one message, and what you paste is one message too. Messages from anyone are \
-shown as `eko listen` shows them. At a terminal your contact is told that you are writing, and you see when \
-they are; eko privacy switches that off. Ctrl-D or Ctrl-C ends the chat.
+Each line that you type is one message, and what you paste is one message too. Messages of this \
+conversation are shown as they come. If something comes in another one, you are told so, and `eko listen` shows it. At a terminal your contact is told that you are writing, and you see when \
+they are; eko privacy switches that off. Up and Down bring back what you have written, and Tab completes the \
+name of somebody whom you know. Ctrl-D or Ctrl-C ends the chat.
 
 Examples:
   eko chat @bob
@@ -46,7 +50,8 @@ impl ChatArgs {
             // Whoever chats with somebody wants to see what they write.
             client.add_contact(person).await?;
         }
-        let listening = MailboxListener::begin(context, &account, &client, LONGEST_PAUSE)?;
+        let listening =
+            MailboxListener::new(context, &account, &client, LONGEST_PAUSE, Some(whom.conversation()));
         context.out.remark(&format!(
             "You are {} and write to {}. Each line is a message; Ctrl-D ends the chat.",
             account.handle,
@@ -57,14 +62,43 @@ impl ChatArgs {
         {
             context.out.prompt(&warning);
         }
+        if client.device().tokens().is_none() {
+            let next = format!("eko login {}", account.handle);
+            context
+                .out
+                .prompt(&format!("This device is signed out. What you type is kept, and sent after {next}"));
+        }
         let (told, acts) = mpsc::unbounded_channel();
-        let screen = if context.out.json { None } else { Screen::begin_with_input(told.clone()) };
+        let screen = match context.out.json {
+            true => None,
+            false => {
+                let former = former_lines(&client, &whom.conversation())?;
+                Screen::begin_with_input(told.clone(), former, names(&client)?)
+            }
+        };
         match screen {
             Some(_) => drop(told),
             None => read_lines(told),
         }
         listening.until_the_end(Some(TypedText { acts, to: whom }), screen).await
     }
+}
+
+/// Returns what this user has written in a conversation, oldest first.
+fn former_lines(client: &HttpMessenger, conversation: &str) -> Result<Vec<String>, CommandFailure> {
+    let messages = client.history(Some(conversation), FORMER_MESSAGES)?.into_iter();
+    let own = messages.map(|message| message.content).filter(|content| content.outgoing);
+    Ok(own.map(|content| content.text).filter(|text| !text.is_empty()).collect())
+}
+
+/// Returns the names of the people whom this device knows, with their `@`.
+fn names(client: &HttpMessenger) -> Result<Vec<String>, CommandFailure> {
+    Ok(client
+        .people()?
+        .iter()
+        .map(|actor| named(client, actor))
+        .filter(|name| name.starts_with('@'))
+        .collect())
 }
 
 /// Reads whole lines from standard input, until its end.

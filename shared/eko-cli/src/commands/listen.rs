@@ -38,7 +38,8 @@ pub(crate) struct ListenArgs {
 impl ListenArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (account, client) = context.client()?;
-        let listening = MailboxListener::begin(context, &account, &client, Duration::from_secs(self.every))?;
+        let listening =
+            MailboxListener::new(context, &account, &client, Duration::from_secs(self.every), None);
         if self.once {
             return listening.once().await;
         }

@@ -1,4 +1,5 @@
-//! The line that a person types: its text, the place of the cursor, and the part that is visible.
+//! The line that a person types: its text, the place of the cursor, and the part that is visible. The
+//! lines before it come back with Up and Down, and Tab completes names.
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use unicode_segmentation::UnicodeSegmentation as _;
@@ -12,6 +13,14 @@ const LINE_FEED: &str = "⏎";
 pub(super) struct InputLine {
     before: String,
     after: String,
+    /// The former lines, oldest first.
+    former: Vec<String>,
+    /// The number of the former line that is shown, while one is.
+    recalled: Option<usize>,
+    /// The line that was being typed when a former one was recalled.
+    draft: String,
+    /// The names that Tab completes, each with its `@`.
+    names: Vec<String>,
 }
 
 /// The effect of a key.
@@ -21,15 +30,32 @@ pub(super) enum KeyEffect {
     Unchanged,
     /// The text has changed.
     Changed,
+    /// The person has deleted the whole text.
+    Emptied,
     /// The person has ended the line, which is empty now.
     Entered(String),
+    /// The word at the cursor is the beginning of several names.
+    Choices(Vec<String>),
     /// The person ends the input.
     Ended,
 }
 
 impl InputLine {
+    /// Returns an empty line after these former ones.
+    pub(super) fn after(former: Vec<String>, names: Vec<String>) -> Self {
+        Self { former, names, ..Self::default() }
+    }
+
     /// Takes what the terminal has told.
     pub(super) fn take(&mut self, event: Event) -> KeyEffect {
+        let was_empty = self.is_empty();
+        match self.apply(event) {
+            KeyEffect::Unchanged if !was_empty && self.is_empty() => KeyEffect::Emptied,
+            effect => effect,
+        }
+    }
+
+    fn apply(&mut self, event: Event) -> KeyEffect {
         match event {
             Event::Key(KeyEvent {
                 code,
@@ -49,9 +75,17 @@ impl InputLine {
         let is_control = modifiers.contains(KeyModifiers::CONTROL);
         match code {
             KeyCode::Enter => {
-                let rest = std::mem::take(&mut self.after);
-                return KeyEffect::Entered(std::mem::take(&mut self.before) + &rest);
+                let text = self.replace(String::new());
+                self.recalled = None;
+                if !text.trim().is_empty() && self.former.last() != Some(&text) {
+                    self.former.push(text.clone());
+                }
+                return KeyEffect::Entered(text);
             }
+            KeyCode::Up => self.recall_earlier(),
+            KeyCode::Down => self.recall_later(),
+            KeyCode::Char('p') if is_control => self.recall_earlier(),
+            KeyCode::Char('n') if is_control => self.recall_later(),
             KeyCode::Char('d') if is_control && self.is_empty() => return KeyEffect::Ended,
             KeyCode::Char('d') if is_control => drop(take_first(&mut self.after)),
             KeyCode::Char('h') if is_control => drop(take_last(&mut self.before)),
@@ -67,7 +101,7 @@ impl InputLine {
             KeyCode::Char(c) if !is_control && !modifiers.contains(KeyModifiers::ALT) => {
                 return self.insert(c.encode_utf8(&mut [0; 4]));
             }
-            KeyCode::Tab => return self.insert("\t"),
+            KeyCode::Tab => return self.complete(),
             KeyCode::Backspace => drop(take_last(&mut self.before)),
             KeyCode::Delete => drop(take_first(&mut self.after)),
             KeyCode::Left => self.after.insert_str(0, &take_last(&mut self.before)),
@@ -82,6 +116,58 @@ impl InputLine {
     fn insert(&mut self, text: &str) -> KeyEffect {
         self.before.push_str(text);
         if text.is_empty() { KeyEffect::Unchanged } else { KeyEffect::Changed }
+    }
+
+    /// Puts a text in the place of the line, and returns the former one.
+    fn replace(&mut self, text: String) -> String {
+        let rest = std::mem::take(&mut self.after);
+        std::mem::replace(&mut self.before, text) + &rest
+    }
+
+    fn recall_earlier(&mut self) {
+        let at = self.recalled.unwrap_or(self.former.len());
+        let Some(earlier) = at.checked_sub(1) else { return };
+        let Some(text) = self.former.get(earlier).cloned() else { return };
+        let shown = self.replace(text);
+        if self.recalled.replace(earlier).is_none() {
+            self.draft = shown;
+        }
+    }
+
+    fn recall_later(&mut self) {
+        let Some(later) = self.recalled.map(|at| at.saturating_add(1)) else { return };
+        let (text, recalled) = match self.former.get(later) {
+            Some(text) => (text.clone(), Some(later)),
+            None => (std::mem::take(&mut self.draft), None),
+        };
+        self.replace(text);
+        self.recalled = recalled;
+    }
+
+    /// Completes the name before the cursor as far as it is unique. Before anything else it inserts a
+    /// tab.
+    fn complete(&mut self) -> KeyEffect {
+        let start = self.before.rfind(char::is_whitespace).map_or(0, |at| {
+            at.saturating_add(
+                self.before.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8),
+            )
+        });
+        let word = self.before.get(start..).unwrap_or_default().to_owned();
+        if !word.starts_with('@') {
+            return self.insert("\t");
+        }
+        let found: Vec<String> = self.names.iter().filter(|name| name.starts_with(&word)).cloned().collect();
+        let Some(mut common) = found.first().cloned() else { return KeyEffect::Unchanged };
+        for name in &found {
+            while !name.starts_with(&common) {
+                common.pop();
+            }
+        }
+        let rest = common.get(word.len()..).unwrap_or_default().to_owned();
+        match (rest.is_empty(), found.len()) {
+            (true, 2..) => KeyEffect::Choices(found),
+            _ => self.insert(&rest),
+        }
     }
 
     fn go_home(&mut self) {
@@ -183,9 +269,60 @@ mod tests {
         control(&mut line, 'k');
         assert_eq!(line.visible(40), ("o".to_owned(), String::new()));
         assert_eq!(control(&mut line, 'd'), KeyEffect::Unchanged, "there is a text");
-        control(&mut line, 'u');
+        assert_eq!(control(&mut line, 'u'), KeyEffect::Emptied);
         assert_eq!(control(&mut line, 'x'), KeyEffect::Unchanged);
         assert_eq!(control(&mut line, 'd'), KeyEffect::Ended);
+    }
+
+    #[test]
+    fn former_lines_come_back_and_the_draft_is_kept() {
+        let mut line = InputLine::after(vec!["older".to_owned(), "old".to_owned()], Vec::new());
+        line.take(Event::Paste("dra".to_owned()));
+        press(&mut line, KeyCode::Up);
+        assert_eq!(line.visible(40).0, "old");
+        press(&mut line, KeyCode::Up);
+        press(&mut line, KeyCode::Up);
+        assert_eq!(line.visible(40).0, "older");
+        press(&mut line, KeyCode::Down);
+        press(&mut line, KeyCode::Down);
+        press(&mut line, KeyCode::Down);
+        press(&mut line, KeyCode::Char('f'));
+        assert_eq!(press(&mut line, KeyCode::Enter), KeyEffect::Entered("draf".to_owned()));
+        press(&mut line, KeyCode::Up);
+        assert_eq!(press(&mut line, KeyCode::Enter), KeyEffect::Entered("draf".to_owned()));
+        press(&mut line, KeyCode::Up);
+        press(&mut line, KeyCode::Up);
+        assert_eq!(line.visible(40).0, "old", "the same line is kept once");
+    }
+
+    #[test]
+    fn names_are_completed_as_far_as_they_are_unique() {
+        let names = ["@bob", "@bobby@b.example", "@carol"].map(str::to_owned).to_vec();
+        let mut line = InputLine::after(Vec::new(), names);
+        line.take(Event::Paste("ask @c".to_owned()));
+        assert_eq!(press(&mut line, KeyCode::Tab), KeyEffect::Changed);
+        assert_eq!(line.visible(40).0, "ask @carol");
+        assert_eq!(press(&mut line, KeyCode::Tab), KeyEffect::Unchanged);
+        control(&mut line, 'u');
+        line.take(Event::Paste("@b".to_owned()));
+        assert_eq!(press(&mut line, KeyCode::Tab), KeyEffect::Changed);
+        let both = ["@bob", "@bobby@b.example"].map(str::to_owned).to_vec();
+        assert_eq!(press(&mut line, KeyCode::Tab), KeyEffect::Choices(both));
+        line.take(Event::Paste("b".to_owned()));
+        press(&mut line, KeyCode::Tab);
+        assert_eq!(line.visible(40).0, "@bobby@b.example");
+        line.take(Event::Paste(" @x".to_owned()));
+        assert_eq!(press(&mut line, KeyCode::Tab), KeyEffect::Unchanged);
+        line.take(Event::Paste(" a".to_owned()));
+        assert_eq!(press(&mut line, KeyCode::Tab), KeyEffect::Changed, "a tab");
+    }
+
+    #[test]
+    fn a_text_that_is_deleted_is_told() {
+        let mut line = typed("ab");
+        assert_eq!(press(&mut line, KeyCode::Backspace), KeyEffect::Unchanged);
+        assert_eq!(press(&mut line, KeyCode::Backspace), KeyEffect::Emptied);
+        assert_eq!(press(&mut line, KeyCode::Backspace), KeyEffect::Unchanged);
     }
 
     #[test]

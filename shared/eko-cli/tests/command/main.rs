@@ -6,6 +6,7 @@
 mod anew;
 mod devices;
 mod export;
+mod following;
 mod groups;
 mod kept;
 mod keys;

@@ -133,6 +133,12 @@ impl TestTerminal {
         self.shows(move |rows| rows.last() == Some(&row)).await
     }
 
+    /// Makes the terminal so many columns wide.
+    pub(crate) fn resize(&self, columns: u16) {
+        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.person, size).unwrap();
+    }
+
     /// Returns the id of the process.
     pub(crate) fn id(&self) -> rustix::process::Pid {
         rustix::process::Pid::from_child(&self.child)

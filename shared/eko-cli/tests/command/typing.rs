@@ -84,6 +84,43 @@ async fn who_is_writing_is_shown_and_forgotten() {
 }
 
 #[tokio::test]
+async fn former_lines_come_back_and_names_are_completed() {
+    let [alice, bob] = two().await;
+    alice.eko(&["send", "@bob", "one"]).await.done();
+    let mut hers = TestTerminal::start(&alice, &["chat", "@bob"]);
+    hers.shows_last("> ").await;
+    hers.press("\x1b[A");
+    hers.shows_last("> one").await;
+    hers.press(", two\r");
+    hers.shows(|rows| has(rows, "> one, two") && rows.last().is_some_and(|row| row == "> ")).await;
+    hers.press("hm\x1b[A\x1b[A");
+    hers.shows_last("> one").await;
+    hers.press("\x1b[B\x1b[B");
+    hers.shows_last("> hm").await;
+    hers.press(" @b\t");
+    hers.shows_last("> hm @bob").await;
+    hers.press("\x15\x04");
+    assert_eq!(hers.end().await, (Some(0), true));
+    let heard: Vec<_> = bob.hears().await;
+    assert_eq!(heard, ["one", "one, two"]);
+}
+
+#[tokio::test]
+async fn a_narrow_terminal_breaks_lines_at_words() {
+    let [alice, bob] = two().await;
+    let his = TestTerminal::start(&bob, &["chat", "@alice"]);
+    his.resize(40);
+    his.shows_last("> ").await;
+    alice.eko(&["send", "@bob", "Whoever reads this on a narrow terminal reads whole words"]).await.done();
+    let rows = his.shows(|rows| rows.iter().any(|row| row.ends_with("words"))).await;
+    let at = rows.iter().position(|row| row.ends_with("@alice: Whoever reads")).unwrap();
+    let due = ["    this on a narrow terminal reads", "    whole words"];
+    assert_eq!(&rows[at + 1..at + 3], due, "{rows:#?}");
+    kill_process(his.id(), Signal::TERM).unwrap();
+    assert_eq!(his.end().await, (Some(0), true));
+}
+
+#[tokio::test]
 async fn without_a_terminal_nothing_is_drawn() {
     let [alice, bob] = two().await;
     let mut command = bob.command(&["chat", "@alice"]);

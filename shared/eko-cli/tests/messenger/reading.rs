@@ -1,12 +1,12 @@
 //! Tests of users who read and do not write, and of what is told of reading.
 
-use eko_client::messenger::{Notice, TYPING_LIVES_MS, TYPING_PAUSE_MS};
+use eko_client::messenger::{Notice, ReceivedBatch, StoreView, TYPING_LIVES_MS, TYPING_PAUSE_MS};
 use eko_protocol::timestamp;
 use eko_testkit::World;
 use serde_json::json;
 
 use crate::forging::ForgingSessions;
-use crate::people::{TestMessenger, befriend, first, hear, say, shown, text};
+use crate::people::{TestMessenger, befriend, first, further, hear, say, shown, text};
 use crate::test_network::{NetworkFault, TestNetwork};
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -255,6 +255,46 @@ async fn the_time_of_receipt_is_shown_where_the_authors_cannot_be_true() {
         assert_eq!((message.content.published_ms, message.content.received_ms), (published_ms, now_ms));
         let shown_ms = if plausible.contains(&published_ms) { published_ms } else { now_ms };
         assert_eq!(message.content.time_ms(), shown_ms);
+    }
+    world.deliver().await;
+}
+
+/// Bob has two devices, and reads on both. Alice wrote on her phone, and hears of it once on her laptop.
+/// Two programs of one device show a message, and its author gets one receipt.
+#[tokio::test]
+async fn each_reader_is_told_of_once() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (laptop, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let phone = further(&world, &wire, &laptop, "phone").await;
+    let tablet = further(&world, &wire, &bob, "tablet").await;
+    befriend(&phone, &bob).await;
+    befriend(&laptop, &tablet).await;
+    say(&phone, &bob.me(), "one").await;
+    world.deliver().await;
+    let reads = |received: ReceivedBatch| {
+        received.notices.iter().filter(|notice| matches!(notice, Notice::Read { .. })).count()
+    };
+    laptop.receive().await.unwrap();
+    let mut told = 0;
+    for device in [&bob, &tablet] {
+        let received = device.receive().await.unwrap();
+        assert_eq!(shown(device, &received), ["one"]);
+        let mut views = [StoreView::of(None), StoreView::of(Some(phone.me().actor()))];
+        for view in &mut views {
+            assert_eq!(device.look_into_store(view).unwrap().shown.len(), 0, "it was shown");
+        }
+        for _ in views {
+            device.put_reading(&received.messages).unwrap();
+            device.send_receipts().await.unwrap();
+            world.deliver().await;
+        }
+        told += reads(laptop.receive().await.unwrap());
+    }
+    assert_eq!((told, reads(phone.receive().await.unwrap())), (1, 1));
+    for client in [&laptop, &phone, &bob, &tablet] {
+        world.deliver().await;
+        hear(&world, client).await;
     }
     world.deliver().await;
 }

@@ -1,0 +1,158 @@
+//! The reading: the one process that has the lock takes what comes on the socket or looks into the
+//! mailbox, and the others follow the store.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use eko_client::messenger::{MessengerError, ReceivedBatch};
+use eko_client::{ClientError, TransportError};
+use tokio::time::sleep;
+
+use super::MailboxListener;
+use super::mailbox_lock::MailboxLock;
+use crate::context::HttpFeed;
+use crate::failure::CommandFailure;
+use crate::joining;
+use crate::screen::Screen;
+use crate::writers::CurrentWriters;
+
+/// The pause between two looks into the store while another process reads the mailbox.
+const FOLLOWING_PAUSE: Duration = Duration::from_millis(300);
+
+/// The reading of the mailbox.
+pub(super) struct MailboxReader<'m> {
+    feed: HttpFeed<'m>,
+    /// The lock, which is held until the feed has ended.
+    _lock: MailboxLock,
+}
+
+impl MailboxReader<'_> {
+    /// Ends the reading.
+    pub(super) async fn end(self) {
+        self.feed.end().await;
+    }
+}
+
+impl<'a> MailboxListener<'a> {
+    /// Shows what comes, until it cannot go on. `reader` is set while this process reads the mailbox.
+    pub(super) async fn read(
+        &self,
+        reader: &mut Option<MailboxReader<'a>>,
+        is_typed: bool,
+        screen: Option<&Screen>,
+    ) -> Result<(), CommandFailure> {
+        if is_typed && self.client.device().tokens().is_none() {
+            // What is typed is kept, and nothing can come.
+            return std::future::pending().await;
+        }
+        // What a program reads was read by nobody yet.
+        let is_read = is_typed || (!self.context.out.json && std::io::stdout().is_terminal());
+        let mut is_follower = false;
+        let lock = loop {
+            if let Some(lock) = MailboxLock::take(&self.lock)? {
+                break lock;
+            }
+            if !std::mem::replace(&mut is_follower, true) {
+                self.context.out.detail("following: another eko on this machine reads the mailbox");
+            }
+            let shown = self.show_new()?;
+            if is_read {
+                self.client.put_reading(&shown)?;
+            }
+            self.show_states()?;
+            sleep(FOLLOWING_PAUSE).await;
+        };
+        self.follow_none();
+        let longest_pause_ms = i64::try_from(self.longest_pause.as_millis()).unwrap_or(i64::MAX);
+        let feed = self.client.live_feed(longest_pause_ms);
+        let reader = reader.insert(MailboxReader { feed, _lock: lock });
+        self.read_mailbox(&mut reader.feed, is_read, screen).await
+    }
+
+    async fn read_mailbox(
+        &self,
+        feed: &mut HttpFeed<'_>,
+        is_read: bool,
+        screen: Option<&Screen>,
+    ) -> Result<(), CommandFailure> {
+        let (mut told, mut mode) = (BTreeSet::new(), None);
+        let (mut writers, mut waits) = (CurrentWriters::default(), false);
+        loop {
+            let (mut again, mut batch) = (None, ReceivedBatch::default());
+            let looked = self.note_end(feed.advance().await).await;
+            if mode.as_ref() != Some(feed.mode()) {
+                self.context.out.detail(&feed.mode().to_string());
+                mode = Some(feed.mode().clone());
+            }
+            let shown = self.show_new()?;
+            if is_read {
+                self.client.put_reading(&shown)?;
+            }
+            match looked {
+                Ok(received) => {
+                    if std::mem::take(&mut waits) {
+                        let approved = "This device is approved, and receives what is sent from now on.";
+                        self.context.out.remark(approved);
+                        told.clear();
+                    }
+                    if !told.is_empty() && feed.is_in_touch() {
+                        self.context.out.remark("The server is there again.");
+                        told.clear();
+                    }
+                    again = received.look_again_ms;
+                    self.show_notices(&received.notices)?;
+                    batch = received;
+                }
+                Err(MessengerError::Pending) => {
+                    if !std::mem::replace(&mut waits, true)
+                        && let Some(code) = self.client.joining_code()?
+                    {
+                        self.context.out.remark(&joining::text(self.client, &code));
+                    }
+                }
+                Err(error) => self.report(error, &mut told)?,
+            }
+            self.hint_elsewhere()?;
+            writers.note(self.client, &batch, &shown, self.context.environment.now_ms());
+            if let Some(screen) = screen {
+                screen.show_status(&writers.text());
+            }
+            let hint_ms = self.elsewhere.borrow().due_ms();
+            let due = [Some(feed.due_ms()), again, self.client.next_due_ms()?, writers.due_ms(), hint_ms];
+            let due_ms = due.into_iter().flatten().min().unwrap_or(i64::MIN);
+            tokio::select! {
+                () = feed.arrival() => {}
+                () = sleep(self.time_until(due_ms)) => {}
+                () = self.sent.notified() => feed.expect_answer(),
+            }
+        }
+    }
+
+    /// Reports an error after which the loop tries again, because another attempt may succeed. Writes
+    /// the error unless its text is in `told`, and adds the text.
+    ///
+    /// # Errors
+    /// Any other error, as a failure of the command.
+    fn report(&self, error: MessengerError, told: &mut BTreeSet<String>) -> Result<(), CommandFailure> {
+        let is_passing = error.retry_after_s().is_some();
+        let server = self.client.device().origin();
+        let known = match &error {
+            MessengerError::Client(ClientError::Transport(TransportError::Connect(_))) => "is out of reach",
+            MessengerError::Client(ClientError::Transport(_)) => "does not answer",
+            _ => "",
+        };
+        let failure = CommandFailure::from(error);
+        if !is_passing {
+            return Err(failure);
+        }
+        let why = match known {
+            "" => format!("{server}: {failure}"),
+            known => format!("{server} {known}"),
+        };
+        if told.insert(why.clone()) {
+            self.context.out.remark(&format!("{why}; trying again"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,324 @@
+//! The sending of typed lines. Each is kept as soon as it is ended, and sent after those before it, while
+//! the person goes on typing and messages come.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use eko_client::messenger::{MessageDraft, MessengerError, SentActivity};
+use eko_client::store::{EnvelopeState, OutboxEnvelope};
+use futures_util::future::{Either, select};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{sleep, timeout};
+
+use super::MailboxListener;
+use crate::delivery::{DeliverySummary, KEPT, KEPT_SIGNED_OUT};
+use crate::failure::{CommandFailure, Exit};
+use crate::people::Correspondent;
+use crate::screen::TypedInput;
+use crate::show;
+
+/// The time after which a line that is being sent is said to wait.
+const LATE: Duration = Duration::from_secs(2);
+/// The time for which a line is waited for after the person has ended the input.
+const LAST_PATIENCE: Duration = Duration::from_secs(10);
+/// The time for which lines are gathered that wait for the same.
+const GATHERED: Duration = Duration::from_millis(500);
+
+/// The pause between two looks at a message that is being sent already.
+const UNDER_WAY: Duration = Duration::from_millis(50);
+
+/// The sending of what one person types to one recipient.
+pub(super) struct LineSender<'l, 'a> {
+    listener: &'l MailboxListener<'a>,
+    to: Correspondent,
+    /// The line that is being kept.
+    putting: RefCell<Option<String>>,
+    /// The lines that are kept and not yet tried, the first of which is being sent.
+    untried: RefCell<VecDeque<PutLine>>,
+    /// True if the line that is being sent was said to wait.
+    is_late: Cell<bool>,
+    /// True once the person has ended the input.
+    is_ended: Cell<bool>,
+    /// The ids of the messages that were not sent at once.
+    kept: RefCell<Vec<String>>,
+    /// The kind of the last failure of a line that is not sent later.
+    failed: Cell<Option<Exit>>,
+    /// The lines that are lost, since they could not even be kept.
+    lost: RefCell<Vec<String>>,
+}
+
+/// A line that is kept as a message.
+#[derive(Clone)]
+struct PutLine {
+    id: String,
+    excerpt: String,
+}
+
+/// Lines that wait for the same.
+struct WaitingLines {
+    lines: Vec<PutLine>,
+    why: String,
+    until_ms: i64,
+}
+
+impl<'l, 'a> LineSender<'l, 'a> {
+    pub(super) fn new(listener: &'l MailboxListener<'a>, to: Correspondent) -> Self {
+        Self {
+            listener,
+            to,
+            putting: RefCell::default(),
+            untried: RefCell::default(),
+            is_late: Cell::new(false),
+            is_ended: Cell::new(false),
+            kept: RefCell::default(),
+            failed: Cell::new(None),
+            lost: RefCell::default(),
+        }
+    }
+
+    /// Sends what is typed, until the person ends the input and everything was tried.
+    pub(super) async fn send_all(&self, acts: &mut UnboundedReceiver<TypedInput>) {
+        let (put, to_send) = unbounded_channel();
+        let writing = Notify::new();
+        let sending = async { tokio::join!(self.keep_lines(acts, put, &writing), self.send_lines(to_send)) };
+        tokio::select! {
+            _ = sending => {}
+            () = self.tell_writing(&writing) => {}
+        }
+    }
+
+    /// Keeps each line as a message, in the order in which they were typed.
+    async fn keep_lines(
+        &self,
+        acts: &mut UnboundedReceiver<TypedInput>,
+        put: UnboundedSender<PutLine>,
+        writing: &Notify,
+    ) {
+        while let Some(act) = acts.recv().await {
+            match act {
+                TypedInput::Writing => writing.notify_one(),
+                TypedInput::Line(text) => {
+                    let excerpt = show::excerpt_of(&text);
+                    *self.putting.borrow_mut() = Some(text.clone());
+                    let id = self.watched(self.put(text), &excerpt).await;
+                    *self.putting.borrow_mut() = None;
+                    match id {
+                        Ok(Some(id)) => {
+                            let line = PutLine { id, excerpt };
+                            if self.is_late.get() {
+                                self.say_waiting(std::slice::from_ref(&line.excerpt));
+                            }
+                            self.untried.borrow_mut().push_back(line.clone());
+                            // The other half lasts as long as this one.
+                            let _ = put.send(line);
+                        }
+                        Ok(None) => {}
+                        Err(error) => self.fail(&error.into()),
+                    }
+                }
+            }
+        }
+        self.is_ended.set(true);
+    }
+
+    /// Keeps a line as a message, unless it is empty.
+    async fn put(&self, text: String) -> Result<Option<String>, MessengerError> {
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        let (client, draft) = (self.listener.client, MessageDraft { text, attachments: Vec::new() });
+        match &self.to {
+            Correspondent::Person(person) => client.put_message(person, draft).await.map(Some),
+            Correspondent::Group(group) => client.put_group_message(group.state.id(), draft).await.map(Some),
+        }
+    }
+
+    /// Keeps the lines that were ended and not kept when the chat ends. They are sent later.
+    pub(super) async fn keep_the_rest(&self, acts: &mut UnboundedReceiver<TypedInput>) {
+        let mut rest: VecDeque<String> = self.putting.take().into_iter().collect();
+        while let Ok(act) = acts.try_recv() {
+            if let TypedInput::Line(text) = act {
+                rest.push_back(text);
+            }
+        }
+        *self.lost.borrow_mut() = rest.iter().map(|text| show::excerpt_of(text)).collect();
+        for text in rest {
+            if let Ok(id) = self.put(text).await {
+                self.lost.borrow_mut().remove(0);
+                self.kept.borrow_mut().extend(id);
+            }
+        }
+        let untried = std::mem::take(&mut *self.untried.borrow_mut());
+        self.kept.borrow_mut().extend(untried.into_iter().map(|line| line.id));
+    }
+
+    /// Sends the lines that are kept, one after the other.
+    async fn send_lines(&self, mut lines: UnboundedReceiver<PutLine>) {
+        let mut waiting: Option<WaitingLines> = None;
+        loop {
+            let line = match &waiting {
+                None => lines.recv().await,
+                Some(_) => match timeout(GATHERED, lines.recv()).await {
+                    Ok(line) => line,
+                    Err(_) => {
+                        self.tell_gathered(waiting.take());
+                        continue;
+                    }
+                },
+            };
+            let Some(line) = line else { break };
+            let sent = {
+                let sending = std::pin::pin!(self.watched(self.send(&line.id), ""));
+                match select(sending, std::pin::pin!(self.patience_is_over())).await {
+                    Either::Left((sent, _)) => sent,
+                    Either::Right(_) => break,
+                }
+            };
+            self.is_late.set(false);
+            self.untried.borrow_mut().pop_front();
+            self.listener.sent.notify_one();
+            match sent {
+                Ok(sent) => self.note_sent(line, &sent, &mut waiting),
+                Err(error) => self.fail(&error.into()),
+            }
+        }
+        self.tell_gathered(waiting);
+    }
+
+    /// Sends a message. The reading of this process, or another process, may be sending it already.
+    async fn send(&self, id: &str) -> Result<SentActivity, MessengerError> {
+        let client = self.listener.client;
+        let mut sent = client.send_message(id).await?;
+        loop {
+            let now_ms = self.listener.context.environment.now_ms();
+            let is_under_way = |envelope: &OutboxEnvelope| {
+                envelope.state == EnvelopeState::ToSend
+                    && envelope.reason.is_none()
+                    && envelope.due_ms > now_ms
+            };
+            if !sent.envelopes.iter().any(is_under_way) {
+                return Ok(sent);
+            }
+            sleep(UNDER_WAY).await;
+            sent = client.sent(id)?;
+        }
+    }
+
+    /// Ends when the input has ended long enough ago for the line that is being sent.
+    async fn patience_is_over(&self) {
+        let step = Duration::from_millis(200);
+        let mut left = LAST_PATIENCE;
+        while !left.is_zero() {
+            sleep(step).await;
+            if self.is_ended.get() {
+                left = left.saturating_sub(step);
+            }
+        }
+    }
+
+    fn note_sent(&self, line: PutLine, sent: &SentActivity, waiting: &mut Option<WaitingLines>) {
+        let delivery = DeliverySummary::of(self.listener.client, sent);
+        if let Some(warning) = delivery.copy_warning() {
+            self.listener.context.out.prompt(&warning);
+        }
+        self.listener.follow(sent);
+        let Some(failure) = delivery.failure("") else { return };
+        if delivery.state != EnvelopeState::ToSend {
+            return self.fail(&failure);
+        }
+        self.kept.borrow_mut().push(line.id.clone());
+        let (why, until_ms) = (failure.to_string(), delivery.due_ms);
+        match waiting {
+            Some(gathered) if gathered.why == why => {
+                gathered.lines.push(line);
+                gathered.until_ms = gathered.until_ms.max(until_ms);
+            }
+            _ => self.tell_gathered(waiting.replace(WaitingLines { lines: vec![line], why, until_ms })),
+        }
+    }
+
+    /// Tells which lines wait, and until when if that is long.
+    fn tell_gathered(&self, waiting: Option<WaitingLines>) {
+        let Some(WaitingLines { lines, why, until_ms }) = waiting else { return };
+        let left = self.listener.time_until(until_ms);
+        let when = match left > LAST_PATIENCE {
+            true => format!(" at {}", show::clock_with_seconds(until_ms)),
+            false => String::new(),
+        };
+        let out = self.listener.context.out;
+        match &lines[..] {
+            [first, .., last] => out.prompt(&format!(
+                "  {} lines, from {} to {}, are {why}; they are kept, and sent by themselves{when}",
+                lines.len(),
+                first.excerpt,
+                last.excerpt
+            )),
+            _ => out.prompt(&format!("  {why}; it is kept, and sent by itself{when}")),
+        }
+    }
+
+    /// Waits for something that a line needs, and says that the line waits if that takes long. Without
+    /// an `excerpt` it says so of all lines that are kept and untried.
+    async fn watched<R>(&self, work: impl Future<Output = R>, excerpt: &str) -> R {
+        let mut work = std::pin::pin!(work);
+        if let Ok(done) = timeout(LATE, &mut work).await {
+            return done;
+        }
+        if excerpt.is_empty() {
+            self.is_late.set(true);
+            let untried: Vec<_> = self.untried.borrow().iter().map(|line| line.excerpt.clone()).collect();
+            self.say_waiting(&untried);
+        } else {
+            self.say_waiting(&[excerpt.to_owned()]);
+        }
+        work.await
+    }
+
+    fn say_waiting(&self, excerpts: &[String]) {
+        let verb = if excerpts.len() == 1 { "waits" } else { "wait" };
+        let what = excerpts.join(", ");
+        self.listener.context.out.remark(&format!("  {what} {verb}: there is no answer yet"));
+    }
+
+    fn fail(&self, failure: &CommandFailure) {
+        let context = self.listener.context;
+        context.out.failure(&context.explained(failure.clone()));
+        self.failed.set(Some(failure.ends_with()));
+    }
+
+    /// Tells the recipient that the person is writing, as often as they are told so.
+    async fn tell_writing(&self, writing: &Notify) {
+        loop {
+            writing.notified().await;
+            // If it cannot be told, the message that follows says why.
+            let _ = self.listener.client.send_typing(&self.to.conversation()).await;
+        }
+    }
+
+    /// Fails if something that was typed was not sent.
+    pub(super) fn outcome(&self) -> Result<(), CommandFailure> {
+        let lost = self.lost.borrow();
+        if !lost.is_empty() {
+            let what = format!("not sent and not kept: {}", lost.join(", "));
+            return Err(CommandFailure::new(what).next("eko chat again, and type it once more"));
+        }
+        if let Some(exit) = self.failed.get() {
+            return Err(CommandFailure::new("not everything that you wrote was sent").exit(exit));
+        }
+        let client = self.listener.client;
+        let mut waiting: usize = 0;
+        for id in self.kept.borrow().iter() {
+            let state = client.sent(id)?.state(&client.me());
+            waiting = waiting.saturating_add(usize::from(state == EnvelopeState::ToSend));
+        }
+        let next = if client.device().tokens().is_none() { KEPT_SIGNED_OUT } else { KEPT };
+        match waiting {
+            0 => Ok(()),
+            1 => Err(CommandFailure::new("a message waits to be sent")),
+            count => Err(CommandFailure::new(format!("{count} messages wait to be sent"))),
+        }
+        .map_err(|failure| failure.next(next).exit(Exit::TryLater))
+    }
+}

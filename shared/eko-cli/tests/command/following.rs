@@ -1,0 +1,148 @@
+//! Tests of several processes for one account: one of them reads the mailbox, and all show what comes.
+
+use eko_local::server::{BoundServer, ServerOptions};
+use rustix::process::{Signal, kill_process};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::people::signed_in;
+use super::talking::{RunningCommand, two, two_on};
+use super::terminal::TestTerminal;
+use super::test_home::{CommandOutput, server};
+
+/// Returns how many rows end with this.
+fn count(rows: &[String], end: &str) -> usize {
+    rows.iter().filter(|row| row.ends_with(end)).count()
+}
+
+/// Waits until a row ends with this.
+async fn shows_row(terminal: &TestTerminal, end: &'static str) -> Vec<String> {
+    terminal.shows(move |rows| count(rows, end) > 0).await
+}
+
+/// Ends a command at a terminal as a person does.
+async fn quit(mut terminal: TestTerminal) {
+    terminal.press("\x04");
+    kill_process(terminal.id(), Signal::TERM).unwrap();
+    assert_eq!(terminal.end().await, (Some(0), true));
+}
+
+#[tokio::test]
+async fn chat_and_listen_show_each_message_once_and_one_takes_over_from_the_other() {
+    let [alice, bob] = two().await;
+    for commands in [[&["chat", "@alice"][..], &["listen"]], [&["listen"], &["chat", "@alice"]]] {
+        let [first, second] = commands.map(|command| TestTerminal::start(&bob, command));
+        for terminal in [&first, &second] {
+            terminal.shows(|rows| rows.iter().any(|row| row.contains("Ctrl-"))).await;
+        }
+        alice.eko(&["send", "@bob", "one"]).await.done();
+        for terminal in [&first, &second] {
+            shows_row(terminal, "@alice: one").await;
+        }
+        quit(first).await;
+        alice.eko(&["send", "@bob", "two"]).await.done();
+        let rows = shows_row(&second, "@alice: two").await;
+        assert_eq!((count(&rows, "@alice: one"), count(&rows, "@alice: two")), (1, 1), "{rows:#?}");
+        quit(second).await;
+    }
+    assert_eq!(bob.eko(&["listen", "--once"]).await.done(), "", "nothing is left");
+}
+
+/// The process that does not read the mailbox shows its conversation, and what becomes of its messages.
+#[tokio::test]
+async fn a_chat_beside_listen_sends_and_says_what_became_of_it() {
+    let server = server().await;
+    let [alice, bob] = two_on(&server).await;
+    let carol = signed_in(&server, "carol").await;
+    bob.eko(&["verify", "@carol", "--accept"]).await.done();
+    let mut listen = RunningCommand::start(bob.command(&["listen", "--json"]));
+    carol.eko(&["send", "@bob", "hello"]).await.done();
+    assert!(listen.line().await.contains(r#""text":"hello""#));
+    let mut chat = TestTerminal::start(&bob, &["chat", "@alice"]);
+    chat.shows_last("> ").await;
+    carol.eko(&["send", "@bob", "are you there?"]).await.done();
+    assert!(listen.line().await.contains(r#""text":"are you there?""#));
+    let mut hers = RunningCommand::start(alice.command(&["listen", "--json"]));
+    chat.press("one\r");
+    while !hers.line().await.contains(r#""text":"one""#) {}
+    shows_row(&chat, "  @alice has \u{201c}one\u{201d}").await;
+    alice.eko(&["send", "@bob", "two"]).await.done();
+    let rows = shows_row(&chat, "@alice: two").await;
+    assert!(!rows.iter().any(|row| row.contains("@carol")), "{rows:#?}");
+    quit(chat).await;
+    for listener in [hers, listen] {
+        listener.kill().await;
+    }
+}
+
+#[tokio::test]
+async fn a_chat_leaves_what_others_write_to_listen_and_says_so() {
+    let server = server().await;
+    let [alice, bob] = two_on(&server).await;
+    let carol = signed_in(&server, "carol").await;
+    let chat = TestTerminal::start(&bob, &["chat", "@alice"]);
+    chat.shows_last("> ").await;
+    for text in ["do you know me?", "are you there?"] {
+        carol.eko(&["send", "@bob", text]).await.done();
+    }
+    chat.shows(|rows| rows.iter().any(|row| row.contains("@carol wrote to you, and you have never"))).await;
+    bob.eko(&["requests", "accept", "@carol"]).await.done();
+    carol.eko(&["send", "@bob", "now you do"]).await.done();
+    shows_row(&chat, "  @carol wrote to you: eko listen").await;
+    alice.eko(&["send", "@bob", "hello"]).await.done();
+    let rows = shows_row(&chat, "@alice: hello").await;
+    assert!(!rows.iter().any(|row| row.contains("@carol: ")), "{rows:#?}");
+    quit(chat).await;
+    let left = bob.hears().await;
+    assert_eq!(left, ["do you know me?", "are you there?", "now you do"]);
+}
+
+/// The server accepts connections, and answers nothing.
+#[tokio::test]
+async fn a_line_that_a_hung_server_keeps_is_said_to_wait_and_typing_goes_on() {
+    let bound = BoundServer::bind(&ServerOptions::default()).await.unwrap();
+    let origin = bound.origin.to_string();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = tokio::spawn(bound.run(async { stopped.await.unwrap() }));
+    let [alice, _bob] = two_on(&origin).await;
+    let mut chat = TestTerminal::start(&alice, &["chat", "@bob"]);
+    chat.shows_last("> ").await;
+    stop.send(()).unwrap();
+    served.await.unwrap().unwrap();
+    let address = origin.trim_start_matches("http://").to_owned();
+    let hung = TcpListener::bind(address.replace("localhost", "127.0.0.1")).await.unwrap();
+    let held = tokio::spawn(async move {
+        let mut all = Vec::new();
+        while let Ok((connection, _)) = hung.accept().await {
+            all.push(connection);
+        }
+    });
+    chat.press("first\rsecond\rand more");
+    shows_row(&chat, "  \u{201c}first\u{201d}, \u{201c}second\u{201d} wait: there is no answer yet").await;
+    let rows = chat.shows_last("> and more").await;
+    assert_eq!(count(&rows, "> first"), 1, "{rows:#?}");
+    kill_process(chat.id(), Signal::INT).unwrap();
+    shows_row(&chat, "eko: 2 messages wait to be sent").await;
+    assert_eq!(chat.end().await, (Some(4), true));
+    held.abort();
+    assert_eq!(alice.objects(&["history"]).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_chat_of_a_signed_out_device_keeps_what_is_typed() {
+    let [alice, bob] = two().await;
+    bob.eko(&["logout"]).await.done();
+    let CommandOutput { code, err, .. } = bob.eko_reading(&["chat", "@alice"], "one\ntwo\n").await;
+    assert_eq!(
+        (code, err.contains("eko: 2 messages wait to be sent\nNext: eko login @bob@")),
+        (4, true),
+        "{err}"
+    );
+    assert!(
+        err.contains("This device is signed out. What you type is kept, and sent after eko login @bob@"),
+        "{err}"
+    );
+    bob.eko(&["login", "bob"]).await.done();
+    bob.eko(&["listen", "--once"]).await.done();
+    assert_eq!(alice.hears().await, ["one", "two"]);
+}

@@ -172,6 +172,7 @@ mod secret;
 pub mod sessions;
 mod shares;
 pub mod store;
+mod stored_time;
 pub mod transport;
 
 pub use device::Device;

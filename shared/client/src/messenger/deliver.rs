@@ -57,7 +57,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let now_ms = self.now_ms();
         let due = self.store.write(|tx| {
             tx.hasten(now_ms)?;
-            tx.envelopes_to_send(Some(now_ms))
+            tx.due_envelopes(now_ms)
         })?;
         self.deliver_all(due).await
     }
@@ -67,8 +67,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be read.
     pub fn next_due_ms(&self) -> Result<Option<i64>, DeviceStoreError> {
-        let waiting = self.store.read(|tx| tx.envelopes_to_send(None))?;
-        Ok(waiting.iter().map(|envelope| envelope.due_ms).min())
+        self.store.read(|tx| tx.next_due_ms(self.now_ms()))
     }
 
     pub(super) async fn deliver_all(
@@ -99,7 +98,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             Err(error @ MessengerError::SignedOut) => {
                 // Nobody was asked. It is due as soon as the user has signed in again.
-                self.store.write(|tx| tx.postpone(id, now_ms, &reason(&error)))?;
+                self.store.write(|tx| tx.postpone(id, now_ms, now_ms, &reason(&error)))?;
                 return Err(error);
             }
             Err(error @ (MessengerError::Pending | MessengerError::Revoked)) => {
@@ -122,8 +121,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<(), DeviceStoreError> {
         let asked = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000).min(LONGEST_ASKED_MS);
         let doubled = 1000_i64.saturating_mul(1 << envelope.tries.min(20));
-        let due_ms = self.now_ms().saturating_add(asked.max(doubled.min(LONGEST_WAIT_MS)));
-        self.store.write(|tx| tx.postpone(&envelope.id, due_ms, &reason(error)))
+        let now_ms = self.now_ms();
+        let due_ms = now_ms.saturating_add(asked.max(doubled.min(LONGEST_WAIT_MS)));
+        self.store.write(|tx| tx.postpone(&envelope.id, now_ms, due_ms, &reason(error)))
     }
 
     async fn rounds(&self, envelope: &OutboxEnvelope) -> Result<Settlement, MessengerError> {

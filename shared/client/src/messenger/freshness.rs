@@ -4,7 +4,7 @@
 use super::contact::Contact;
 use super::{Distrust, Messenger, MessengerError, Person, Trust};
 use crate::store::DeviceStoreError;
-use crate::{SignalSessions, Transport};
+use crate::{SignalSessions, Transport, stored_time};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 /// The age in days at which a chain is read again before something is sent.
@@ -106,13 +106,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 }
 
-/// Returns the age of a stored time. A clock that was ahead once has stored times that are yet to come:
-/// those say nothing, so they are as old as what is refused. A day is left to small corrections.
+/// Returns the age of a stored time. One that says nothing is as old as what is refused. A day is left to
+/// small corrections of the clock.
 fn age_ms(now_ms: i64, stored_ms: i64) -> i64 {
-    match now_ms.saturating_sub(stored_ms) {
-        age_ms if age_ms < -DAY_MS => REFUSED_AFTER_DAYS * DAY_MS,
-        age_ms => age_ms.max(0),
-    }
+    stored_time::age_ms(now_ms, stored_ms, DAY_MS).unwrap_or(REFUSED_AFTER_DAYS * DAY_MS)
 }
 
 fn days(ms: i64) -> u64 {

@@ -17,6 +17,7 @@ use super::{Messenger, MessengerError, Person};
 use crate::content::{Activity, ActivityContent, HeadStatement, SignedHead, device_sets_hash};
 use crate::shares::{Party, Shares};
 use crate::store::{DeviceStoreError, KeptNotice, Transaction, ViewHolder};
+use crate::stored_time::is_over;
 use crate::{SignalSessions, Transport};
 
 /// The number of chains that are read again in one look because of others' views of them, and as many
@@ -392,9 +393,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// True if a chain was read for this reason in the last ten minutes.
     pub(super) fn has_looked(&self, reason: &str) -> bool {
         let now_ms = self.now_ms();
-        self.looks()
-            .get(reason)
-            .is_some_and(|at| now_ms >= *at && now_ms.saturating_sub(*at) < READ_AGAIN_MINUTES * 60_000)
+        self.looks().get(reason).is_some_and(|at| !is_over(now_ms, *at, READ_AGAIN_MINUTES * 60_000))
     }
 
     fn looks(&self) -> MutexGuard<'_, BTreeMap<String, i64>> {

@@ -9,6 +9,7 @@ use crate::group::{
     OwnDeparture, PreviousState, Proposal, entry_by, propose,
 };
 use crate::store::{DeviceStoreError, Transaction};
+use crate::stored_time::is_over;
 use crate::{SignalSessions, Transport};
 
 /// The time after another departure in which no control but somebody's `left` brings the user back.
@@ -120,8 +121,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             return Ok(false);
         }
         let left_at_once = *verdict == ControlVerdict::Overtakes && control.change() == GroupChange::Left;
-        let since_ms = departure.again_ms.map(|again_ms| self.now_ms().saturating_sub(again_ms));
-        let is_soon = since_ms.is_some_and(|since_ms| (0..CALL_PAUSE_MS).contains(&since_ms));
+        let is_soon = departure.again_ms.is_some_and(|ms| !is_over(self.now_ms(), ms, CALL_PAUSE_MS));
         let is_late = state.epoch() > departure.epoch.saturating_add(MAX_RACE);
         Ok(is_late || (comes_back && is_soon && !left_at_once))
     }

@@ -30,6 +30,7 @@ use socket_state::{EntryGroup, SocketState};
 
 use super::receive::ReceiptTime;
 use super::{JoinState, Messenger, MessengerError, ReceivedBatch};
+use crate::stored_time::{age_ms, lasts};
 use crate::transport::{Socket, SocketTransport};
 use crate::{SignalSessions, Transport, TransportError};
 
@@ -207,7 +208,7 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
     /// True if receipts are due. They are due again later, in case that some cannot be sent now.
     fn take_receipts_due(&mut self) -> bool {
         let now_ms = self.messenger.now_ms();
-        let are_due = self.receipts_ms.is_none_or(|due_ms| due_ms <= now_ms);
+        let are_due = self.receipts_ms.is_none_or(|due_ms| !lasts(now_ms, due_ms, IDLE_MS));
         if are_due {
             self.receipts_ms = Some(now_ms.saturating_add(IDLE_MS));
         }
@@ -239,9 +240,17 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
         }
     }
 
-    /// Has the mailbox fetched at once if the machine has slept, and the server answer on the socket.
+    /// Has the mailbox fetched at once if the machine has slept, and the server answer on the socket. If
+    /// the clock was set back, the feed begins anew: what it has noted as due lies too far ahead.
     fn notice_sleep(&mut self) {
         let now_ms = self.messenger.now_ms();
+        if age_ms(now_ms, self.looked_ms, IDLE_MS).is_none() {
+            for open in [&mut self.open, &mut self.next].into_iter().flatten() {
+                open.state.finish(FetchingReason::ClockSetBack);
+            }
+            self.plan.begin_anew();
+            return;
+        }
         if now_ms.saturating_sub(self.looked_ms) < SLEPT_AFTER_MS {
             return;
         }

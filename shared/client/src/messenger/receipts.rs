@@ -50,7 +50,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Returns the number of receipts and the like that may be sent to a person now, so that there is
     /// room for messages.
     pub(super) fn side_room(&self, tx: &Transaction<'_>, actor: &str) -> Result<usize, DeviceStoreError> {
-        let made = tx.made_since(actor, self.now_ms().saturating_sub(MINUTE_MS))?;
+        let made = tx.made_within(actor, self.now_ms(), MINUTE_MS)?;
         Ok(SIDE_ENVELOPES.saturating_sub(made))
     }
 

@@ -12,6 +12,7 @@ use super::unknown::LaterEntries;
 use super::{Messenger, MessengerError, Notice, UnreadableReason};
 use crate::device::{EntryContent, MailboxEntry, PoolCount};
 use crate::store::{DeviceStoreError, StoredMessage};
+use crate::stored_time::lasts;
 use crate::{ClientError, SignalSessions, Transport};
 
 /// The time for which a message waits for one that its sender numbered before it.
@@ -238,7 +239,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<EntryDisposition, MessengerError> {
         let now_ms = self.now_ms();
         let left_until = self.left().get(&entry.address).copied();
-        if left_until.is_some_and(|until| now_ms < until) {
+        if left_until.is_some_and(|until_ms| lasts(now_ms, until_ms, LEFT_MS)) {
             return Ok(EntryDisposition::Leave);
         }
         let told = received.notices.len();

@@ -101,7 +101,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// message is kept.
     pub(super) fn forget_sessions(&self) -> Result<(), DeviceStoreError> {
         self.store.write(|tx| {
-            tx.forget_ended_sessions(self.now_ms().saturating_sub(ENDED_AFTER_DAYS * 24 * 3_600_000))?;
+            tx.forget_ended_sessions(self.now_ms(), ENDED_AFTER_DAYS * 24 * 3_600_000)?;
             let mut strangers = tx.strangers_without_requests()?;
             if strangers.len() <= STRANGERS_KNOWN {
                 return Ok(());

@@ -4,12 +4,15 @@ use super::joining::note_end;
 use super::{Messenger, MessengerError};
 use crate::device::DeviceTokens;
 use crate::store::DeviceStoreError;
+use crate::stored_time::lasts;
 use crate::{ClientError, SignalSessions, Transport};
 
 /// The remaining time below which a token is replaced before it is used.
 const SOON_MS: i64 = 60_000;
 /// The time that one process has for replacing a token. Others use the old one meanwhile.
 const LEASE_MS: i64 = 30_000;
+/// The longest time for which an access token lasts. Servers let one last for 15 minutes.
+const LONGEST_TOKEN_MS: i64 = 24 * 3_600_000;
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Makes a call as one of the user's devices. A device that has not pinned the own chain yet
@@ -26,11 +29,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Returns tokens of which the access token lasts. One call if they are to be replaced.
     pub(super) async fn fresh_tokens(&self) -> Result<Option<DeviceTokens>, MessengerError> {
         self.require_signed_in()?;
-        let ends_ms = self.device.tokens().map_or(0, |tokens| tokens.expires_ms);
-        if ends_ms.saturating_sub(self.now_ms()) < SOON_MS {
+        if self.device.tokens().is_none_or(|tokens| !self.is_good(&tokens)) {
             self.refresh(false).await?;
         }
         Ok(self.device.tokens())
+    }
+
+    /// True if an access token lasts for a minute, as far as this device can tell.
+    fn is_good(&self, tokens: &DeviceTokens) -> bool {
+        lasts(self.now_ms().saturating_add(SOON_MS), tokens.expires_ms, LONGEST_TOKEN_MS)
     }
 
     /// Fails if the user has signed out, which another process may have done. The access token of this
@@ -84,15 +91,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let now_ms = self.now_ms();
         let (kept, ours) = self.store.write(|tx| {
             let kept = tx.tokens()?;
-            let ours =
-                kept == used && tx.take_lease("refresh_lease", now_ms, now_ms.saturating_add(LEASE_MS))?;
+            let ours = kept == used && tx.take_lease("refresh_lease", now_ms, LEASE_MS)?;
             Ok::<_, DeviceStoreError>((kept, ours))
         })?;
         if kept.is_none() {
             self.device.set_tokens(None);
             return Err(MessengerError::SignedOut);
         }
-        let good = kept.as_ref().is_some_and(|kept| kept.expires_ms.saturating_sub(now_ms) >= SOON_MS);
+        let good = kept.as_ref().is_some_and(|kept| self.is_good(kept));
         if !ours || (good && !refused) {
             self.device.set_tokens(kept);
             if ours {

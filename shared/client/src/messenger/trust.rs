@@ -199,6 +199,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let is_reset = root(&nodes).map(ChainNode::hash) != root(&pinned.nodes).map(ChainNode::hash);
             pinned.nodes = nodes;
             pinned.looked_ms = now_ms;
+            if let Some(alarm) = pinned.alarm.as_mut().filter(|alarm| alarm.raised_ms > now_ms) {
+                // The chain is read after the alarm, whatever the clock said then.
+                alarm.raised_ms = now_ms.saturating_sub(1);
+            }
             let mut contact = Contact::new(person.clone(), pinned)?;
             // Once it is pinned, the chain that a device has signed could never follow.
             if let Some(why) = contact.disputed() {

@@ -8,6 +8,7 @@ use super::send::OutgoingActivity;
 use super::{Messenger, MessengerError, Notice, Person};
 use crate::content::{Activity, ActivityContent};
 use crate::store::{DeviceStoreError, Transaction};
+use crate::stored_time::is_over;
 use crate::{SignalSessions, Transport};
 
 /// The time for which `Typing` is of use: no server keeps it longer, and no client shows it later.
@@ -81,7 +82,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     fn note_typing(&self, conversation: &str) -> bool {
         let now_ms = self.now_ms();
         let mut told = self.told_typing.lock().unwrap_or_else(PoisonError::into_inner);
-        told.retain(|_, at| now_ms.saturating_sub(*at) < TYPING_PAUSE_MS);
+        told.retain(|_, at| !is_over(now_ms, *at, TYPING_PAUSE_MS));
         let is_new = !told.contains_key(conversation);
         if is_new {
             told.insert(conversation.to_owned(), now_ms);

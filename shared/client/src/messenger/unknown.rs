@@ -15,6 +15,7 @@ use super::{Messenger, MessengerError, Notice, Person, ReceivedBatch, Unreadable
 use crate::device::{EntryContent, MailboxEntry};
 use crate::shares::{Party, Shares};
 use crate::store::{DeviceStoreError, EnvelopeState};
+use crate::stored_time::is_over;
 use crate::{Environment, SignalSessions, Transport};
 
 /// The number of chains that are read in one look for messages of unknown senders.
@@ -70,25 +71,25 @@ impl FailedReads {
     /// True if nobody reads the chain of this user now.
     fn is_paused(&self, person: &Person, now_ms: i64) -> bool {
         let failed = self.people.get(person);
-        failed.is_some_and(|at| now_ms.saturating_sub(*at) < SENDER_PAUSE_MINUTES * 60_000)
+        failed.is_some_and(|at| !is_over(now_ms, *at, SENDER_PAUSE_MINUTES * 60_000))
             || self.is_away(person, now_ms)
     }
 
     /// True if the server of this user did not answer a short time ago.
     fn is_away(&self, person: &Person, now_ms: i64) -> bool {
         let failed = self.servers.get(person.origin.authority());
-        failed.is_some_and(|at| now_ms.saturating_sub(*at) < SERVER_PAUSE_MS)
+        failed.is_some_and(|at| !is_over(now_ms, *at, SERVER_PAUSE_MS))
     }
 
     /// Records that a chain could not be read. Returns true if that is new.
     fn note(&mut self, person: &Person, now_ms: i64) -> bool {
-        self.people.retain(|_, at| now_ms.saturating_sub(*at) < FAILURE_KEPT_MS);
+        self.people.retain(|_, at| !is_over(now_ms, *at, FAILURE_KEPT_MS));
         self.people.insert(person.clone(), now_ms).is_none()
     }
 
     /// Records that the server of this user did not answer.
     fn note_away(&mut self, person: &Person, now_ms: i64) {
-        self.servers.retain(|_, at| now_ms.saturating_sub(*at) < SERVER_PAUSE_MS);
+        self.servers.retain(|_, at| !is_over(now_ms, *at, SERVER_PAUSE_MS));
         self.servers.insert(person.origin.authority().to_owned(), now_ms);
     }
 }

@@ -7,6 +7,7 @@ use super::{Messenger, MessengerError, Notice, ProgressStep};
 use crate::device::PoolCount;
 use crate::keys::DeviceKeys;
 use crate::store::DeviceStoreError;
+use crate::stored_time::is_over;
 use crate::{ClientError, ProblemDetails, SignalSessions, Transport};
 
 /// The number of one-time keys of a kind that a device tops up to.
@@ -115,8 +116,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             return Ok(Some(Notice::KeysReplaced));
         }
         let unpublished = unpublished.keys;
-        let mut renew = now_ms.saturating_sub(renewed_ms) >= RENEWED_AFTER_MS;
-        if !renew && now_ms.saturating_sub(checked_ms) >= CHECKED_AFTER_MS {
+        let mut renew = is_over(now_ms, renewed_ms, RENEWED_AFTER_MS);
+        if !renew && is_over(now_ms, checked_ms, CHECKED_AFTER_MS) {
             renew = !self.signed_in(async || self.device.check_these_keys(&keys).await).await?;
             self.store.write(|tx| tx.put_moment("keys_checked", now_ms))?;
         }
@@ -142,7 +143,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     async fn replace_all(&self, keys: DeviceKeys, refusal: MessengerError) -> Result<Notice, MessengerError> {
         let now_ms = self.now_ms();
         let replaced_ms = self.store.read(|tx| tx.moment(REPLACED))?;
-        if replaced_ms.is_some_and(|at| now_ms.saturating_sub(at) < REPLACED_AGAIN_AFTER_MS) {
+        if replaced_ms.is_some_and(|at| !is_over(now_ms, at, REPLACED_AGAIN_AFTER_MS)) {
             return Err(refusal);
         }
         let full = u16::try_from(FULL).unwrap_or(u16::MAX);
@@ -217,8 +218,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 refusal.slug() == "invalid" && pointer.starts_with("/object/") && pointer.ends_with("/id")
             }
             Some(replaces_ms) => {
-                let age_ms = self.now_ms().saturating_sub(replaces_ms);
-                matches!(refusal.slug(), "invalid" | "too-many") && age_ms >= REPLACED_AGAIN_AFTER_MS
+                let is_old = is_over(self.now_ms(), replaces_ms, REPLACED_AGAIN_AFTER_MS);
+                matches!(refusal.slug(), "invalid" | "too-many") && is_old
             }
         }
     }

@@ -13,6 +13,7 @@ use super::{DeviceStoreError, Transaction};
 use crate::device::{DeviceTokens, SavedDevice};
 use crate::joining::JoiningCode;
 use crate::keys::{DeviceKeys, IdentityPair, MadeKeyCounts, SavedKeys};
+use crate::stored_time::lasts;
 use crate::{Device, SignInChallenge, Transport};
 
 /// The name under which the secret of the joining code is kept.
@@ -161,16 +162,16 @@ impl Transaction<'_> {
         self.delete(JOINING_CODE)
     }
 
-    /// Takes the lease of this name until `until_ms`. Returns false if another process has it.
+    /// Takes the lease of this name for `lease_ms`. Returns false if another process has it.
     pub(crate) fn take_lease(
         &self,
         name: &str,
         now_ms: i64,
-        until_ms: i64,
+        lease_ms: i64,
     ) -> Result<bool, DeviceStoreError> {
-        let free = self.moment(name)?.is_none_or(|until| until <= now_ms);
+        let free = self.moment(name)?.is_none_or(|until_ms| !lasts(now_ms, until_ms, lease_ms));
         if free {
-            self.put_moment(name, until_ms)?;
+            self.put_moment(name, now_ms.saturating_add(lease_ms))?;
         }
         Ok(free)
     }

@@ -80,12 +80,16 @@ pub(crate) struct EnvelopeCiphertext {
 
 const COLUMNS: &str = "SELECT id, message, recipient, state, reason, tries, due, full_devices, silent, seen, expires \
      FROM envelopes";
+/// The envelopes that are due at the time `?1`: the rule of [`crate::stored_time`] for `due`.
+const DUE: &str = "state = 1 AND (due <= ?1 OR put > ?1)";
+/// The order of envelopes at the time `?1`. What a clock that was ahead has made is older.
+const OLDEST_FIRST: &str = "ORDER BY made > ?1 DESC, made, id LIMIT 1000";
 
 impl Transaction<'_> {
     /// Adds an envelope that is to be sent.
     pub(crate) fn add_envelope(&self, new: &NewEnvelope<'_>, now_ms: i64) -> Result<(), DeviceStoreError> {
-        let sql = "INSERT INTO envelopes (id, message, recipient, plaintext, state, made, due, silent, expires) \
-                   VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5, ?6, ?7)";
+        let sql = "INSERT INTO envelopes (id, message, recipient, plaintext, state, made, due, put, silent, expires) \
+                   VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5, ?5, ?6, ?7)";
         let mut statement = self.inner.prepare_cached(sql)?;
         let NewEnvelope { id, message, recipient, plaintext, silent, expires_ms } = new;
         statement.execute(params![id.as_str(), message, recipient, plaintext, now_ms, silent, expires_ms])?;
@@ -100,11 +104,16 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Returns the number of envelopes to a recipient that were made after a time.
-    pub(crate) fn made_since(&self, recipient: &str, after_ms: i64) -> Result<usize, DeviceStoreError> {
-        let sql = "SELECT count(*) FROM envelopes WHERE recipient = ?1 AND made > ?2";
-        let count: i64 =
-            self.inner.prepare_cached(sql)?.query_row(params![recipient, after_ms], |row| row.get(0))?;
+    /// Returns the number of envelopes to a recipient that were made in the last `span_ms`.
+    pub(crate) fn made_within(
+        &self,
+        recipient: &str,
+        now_ms: i64,
+        span_ms: i64,
+    ) -> Result<usize, DeviceStoreError> {
+        let sql = "SELECT count(*) FROM envelopes WHERE recipient = ?1 AND made > ?2 AND made <= ?3";
+        let parameters = params![recipient, now_ms.saturating_sub(span_ms), now_ms];
+        let count: i64 = self.inner.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))?;
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
 
@@ -167,16 +176,16 @@ impl Transaction<'_> {
         statement.query_map([message], |row| Ok(read(row)))?.map(|row| row?).collect()
     }
 
-    /// Returns the envelopes that are to be sent, oldest first. With `due_ms` it returns only those
-    /// that are due by then.
-    pub(crate) fn envelopes_to_send(
-        &self,
-        due_ms: Option<i64>,
-    ) -> Result<Vec<OutboxEnvelope>, DeviceStoreError> {
-        let sql = format!("{COLUMNS} WHERE state = 1 AND due <= ?1 ORDER BY made, id LIMIT 1000");
-        let mut statement = self.inner.prepare_cached(&sql)?;
-        let rows = statement.query_map([due_ms.unwrap_or(i64::MAX)], |row| Ok(read(row)))?;
-        rows.map(|row| row?).collect()
+    /// Returns the envelopes that are due, oldest first.
+    pub(crate) fn due_envelopes(&self, now_ms: i64) -> Result<Vec<OutboxEnvelope>, DeviceStoreError> {
+        let mut statement = self.inner.prepare_cached(&format!("{COLUMNS} WHERE {DUE} {OLDEST_FIRST}"))?;
+        statement.query_map([now_ms], |row| Ok(read(row)))?.map(|row| row?).collect()
+    }
+
+    /// Returns the time at which the next envelope is due.
+    pub(crate) fn next_due_ms(&self, now_ms: i64) -> Result<Option<i64>, DeviceStoreError> {
+        let sql = "SELECT min(iif(put > ?1, min(due, ?1), due)) FROM envelopes WHERE state = 1";
+        Ok(self.inner.prepare_cached(sql)?.query_row([now_ms], |row| row.get(0))?)
     }
 
     /// Makes envelopes due that wait, if a later one to the same recipient is due: it shall not overtake
@@ -197,11 +206,11 @@ impl Transaction<'_> {
         now_ms: i64,
     ) -> Result<Vec<OutboxEnvelope>, DeviceStoreError> {
         let sql = format!(
-            "{COLUMNS} WHERE state = 1 AND due <= ?2 AND message <> ?1 AND recipient IN \
-             (SELECT recipient FROM envelopes WHERE message = ?1) ORDER BY made, id LIMIT 1000"
+            "{COLUMNS} WHERE {DUE} AND message <> ?2 AND recipient IN \
+             (SELECT recipient FROM envelopes WHERE message = ?2) {OLDEST_FIRST}"
         );
         let mut statement = self.inner.prepare_cached(&sql)?;
-        statement.query_map(params![message, now_ms], |row| Ok(read(row)))?.map(|row| row?).collect()
+        statement.query_map(params![now_ms, message], |row| Ok(read(row)))?.map(|row| row?).collect()
     }
 
     /// Claims an envelope until `until_ms`, so that no other process sends it meanwhile. Returns
@@ -212,25 +221,28 @@ impl Transaction<'_> {
         now_ms: i64,
         until_ms: i64,
     ) -> Result<bool, DeviceStoreError> {
-        let sql = "UPDATE envelopes SET due = ?3, claimed = 1 WHERE id = ?1 AND state = 1 AND due <= ?2";
-        Ok(self.inner.prepare_cached(sql)?.execute(params![id.as_str(), now_ms, until_ms])? == 1)
+        let sql = format!("UPDATE envelopes SET due = ?3, put = ?1, claimed = 1 WHERE id = ?2 AND {DUE}");
+        Ok(self.inner.prepare_cached(&sql)?.execute(params![now_ms, id.as_str(), until_ms])? == 1)
     }
 
     /// Puts an envelope off after a failed attempt.
     pub(crate) fn postpone(
         &self,
         id: &EnvelopeId,
+        now_ms: i64,
         due_ms: i64,
         reason: &str,
     ) -> Result<(), DeviceStoreError> {
-        let sql = "UPDATE envelopes SET due = ?2, reason = ?3, tries = tries + 1, claimed = 0 WHERE id = ?1";
-        self.inner.execute(sql, params![id.as_str(), due_ms, reason])?;
+        let sql = "UPDATE envelopes SET put = ?2, due = ?3, reason = ?4, tries = tries + 1, claimed = 0 \
+                   WHERE id = ?1";
+        self.inner.execute(sql, params![id.as_str(), now_ms, due_ms, reason])?;
         Ok(())
     }
 
     /// Has an envelope sent again that the own server had queued.
     pub(crate) fn reopen(&self, id: &EnvelopeId, now_ms: i64) -> Result<bool, DeviceStoreError> {
-        let sql = "UPDATE envelopes SET state = 1, due = ?2, claimed = 0 WHERE id = ?1 AND state = 2";
+        let sql =
+            "UPDATE envelopes SET state = 1, due = ?2, put = ?2, claimed = 0 WHERE id = ?1 AND state = 2";
         Ok(self.inner.execute(sql, params![id.as_str(), now_ms])? == 1)
     }
 

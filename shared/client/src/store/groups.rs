@@ -88,7 +88,7 @@ impl Transaction<'_> {
         before_ms: i64,
     ) -> Result<bool, DeviceStoreError> {
         let sql = "INSERT INTO announced (grp, actor, state, at) VALUES (?1, ?2, ?3, ?4) \
-                   ON CONFLICT (grp, actor) DO UPDATE SET state = ?3, at = ?4 WHERE state <> ?3 OR at <= ?5";
+                   ON CONFLICT (grp, actor) DO UPDATE SET state = ?3, at = ?4 WHERE state <> ?3 OR at <= ?5 OR at > ?4";
         Ok(self.inner.execute(sql, params![id, actor, state, now_ms, before_ms])? > 0)
     }
 
@@ -103,7 +103,8 @@ impl Transaction<'_> {
         before_ms: i64,
     ) -> Result<bool, DeviceStoreError> {
         let sql = "INSERT INTO behind (grp, actor, state, since) VALUES (?1, ?2, ?3, ?4) \
-                   ON CONFLICT (grp, actor) DO UPDATE SET state = ?3, since = ?4, told = 0 WHERE state <> ?3";
+                   ON CONFLICT (grp, actor) DO UPDATE SET state = ?3, since = ?4, told = 0 \
+                   WHERE state <> ?3 OR since > ?4";
         self.inner.execute(sql, params![id, actor, state, now_ms])?;
         let sql = "UPDATE behind SET told = 1 WHERE grp = ?1 AND actor = ?2 AND told = 0 AND since <= ?3";
         Ok(self.inner.execute(sql, params![id, actor, before_ms])? > 0)

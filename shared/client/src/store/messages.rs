@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{DeviceStoreError, Transaction};
 use crate::attachment::Attachment;
+use crate::stored_time::is_over;
 
 /// A message, before it has its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,12 +194,11 @@ impl Transaction<'_> {
         let mut last = followed.unwrap_or(0);
         for (row, sequence, stored) in waiting {
             let number = sequence.unwrap_or(0);
-            let until = stored.saturating_add(hold_ms);
-            if number > last.saturating_add(1) && until > now_ms {
+            if number > last.saturating_add(1) && !is_over(now_ms, stored, hold_ms) {
                 if last > 0 {
                     self.follow(of, last)?;
                 }
-                return Ok(Some(until));
+                return Ok(Some(stored.saturating_add(hold_ms)));
             }
             let place = self.next_position()?;
             let sql = "UPDATE messages SET position = ?2 WHERE row = ?1";

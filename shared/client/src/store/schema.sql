@@ -106,10 +106,11 @@ CREATE TABLE followed (
 ) WITHOUT ROWID;
 
 -- Envelopes, one for each recipient. The plaintext is deleted once the outcome is known. state: 1
--- to be sent, 2 queued by the own server, 3 accepted, 4 delivered, 5 failed, 6 refused.
+-- to be sent, 2 queued by the own server, 3 accepted, 4 delivered, 5 failed, 6 refused. put: the time at
+-- which due was put; one that lies ahead was put by a wrong clock, and the envelope is due.
 CREATE TABLE envelopes (
   id TEXT PRIMARY KEY, message TEXT NOT NULL, recipient TEXT NOT NULL, plaintext BLOB, state INTEGER NOT NULL,
-  made INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL, reason TEXT,
+  made INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL, put INTEGER NOT NULL, reason TEXT,
   -- The devices whose mailboxes are full, as a JSON array of their addresses.
   full_devices TEXT NOT NULL DEFAULT '[]',
   -- claimed: 1 while a process sends it, which has until due.

@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{DeviceStoreError, Transaction};
+use crate::stored_time::is_over;
 
 /// The shortest time between two renewals of the session with one device. Whoever can make messages
 /// unreadable cannot use up key packages any faster.
@@ -23,7 +24,7 @@ pub(crate) struct StoredSession {
 impl StoredSession {
     /// True if the next message to the device begins a new session.
     pub(crate) fn should_renew(&self, now_ms: i64) -> bool {
-        self.damaged && now_ms.saturating_sub(self.renewed_ms) >= SESSION_RENEWAL_MS
+        self.damaged && is_over(now_ms, self.renewed_ms, SESSION_RENEWAL_MS)
     }
 }
 
@@ -86,9 +87,11 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Deletes the sessions with devices of which this device knew before this time that they were
-    /// revoked.
-    pub(crate) fn forget_ended_sessions(&self, before_ms: i64) -> Result<(), DeviceStoreError> {
+    /// Deletes the sessions with devices of which this device has known for `kept_ms` that they were
+    /// revoked. A record of that which lies ahead counts from now on: what is on its way may be young.
+    pub(crate) fn forget_ended_sessions(&self, now_ms: i64, kept_ms: i64) -> Result<(), DeviceStoreError> {
+        self.inner.execute("UPDATE sessions SET ended = ?1 WHERE ended > ?1", [now_ms])?;
+        let before_ms = now_ms.saturating_sub(kept_ms);
         self.inner.execute("DELETE FROM sessions WHERE ended < ?1", [before_ms])?;
         Ok(())
     }

@@ -9,6 +9,7 @@ mod blind;
 mod budget;
 mod challenges;
 mod changes;
+mod clocks;
 mod consent;
 mod controls;
 mod crowds;

@@ -31,6 +31,8 @@ pub enum FetchingReason {
     Closed,
     /// The server has not answered a frame in time.
     Silent,
+    /// The clock of this machine was set back, so that no time that was noted before says anything.
+    ClockSetBack,
     /// The server has refused another access token.
     TokenRefused,
     /// The server has sent what is no frame, for this reason in words.
@@ -60,6 +62,7 @@ impl fmt::Display for FetchingReason {
             Self::Broken(why) => write!(f, "the connection broke: {why}"),
             Self::Closed => f.write_str("the server closed the connection"),
             Self::Silent => f.write_str("the server does not answer"),
+            Self::ClockSetBack => f.write_str("the clock was set back"),
             Self::TokenRefused => f.write_str("the server refused another access token"),
             Self::BadFrame(why) => write!(f, "the server sent what cannot be read: {why}"),
             Self::Terminated(reason) => f.write_str(match reason {

@@ -43,6 +43,11 @@ impl DeliveryPlan {
         }
     }
 
+    /// Connects and fetches now, whatever was planned.
+    pub(super) fn begin_anew(&mut self) {
+        (self.failures, self.connect_ms, self.fetch_ms) = (0, i64::MIN, i64::MIN);
+    }
+
     /// Notes that a socket could not be opened. The server may have asked to wait.
     pub(super) fn note_unopened(&mut self, asked_s: u64) {
         let asked_ms = i64::try_from(asked_s).unwrap_or(i64::MAX).saturating_mul(1000);

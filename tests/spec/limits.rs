@@ -177,6 +177,16 @@ fn every_limit_of_a_client() {
             }
             "strangers whose sessions `eko` keeps though no note of theirs is" => messenger::STRANGERS_KNOWN,
             "days for which the session with a revoked device is kept" => whole(messenger::ENDED_AFTER_DAYS),
+            "days for which what was sent is kept, to send it again" => whole(messenger::RESENT_FOR_DAYS),
+            "days until a message that could not be decrypted and is awaited counts as missing" => {
+                whole(store::AWAITED_DAYS)
+            }
+            "messages of one author that could not be decrypted and that `eko` awaits" => {
+                whole(store::MOST_AWAITED)
+            }
+            "minutes between two reports of unreadable messages of one device" => {
+                minutes(store::ASK_PAUSE_MS)
+            }
             "minutes between two readings of a chain for the device sets of others" => {
                 whole(messenger::READ_AGAIN_MINUTES)
             }

@@ -6,6 +6,7 @@
 //! transaction waits for the network.
 
 mod account;
+mod awaited;
 mod chains;
 mod departures;
 mod envelopes;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 
+pub use awaited::{AWAITED_DAYS, AwaitedMessage, MOST_AWAITED};
 pub use chains::ChainAlarm;
 pub(crate) use chains::PinnedChain;
 pub(crate) use envelopes::NewEnvelope;
@@ -41,13 +43,14 @@ pub(crate) use messages::CiphertextKey;
 pub use messages::{AHEAD_MS, FIRST_HOLD_MS, LATE_MS, MessageContent, StoredMessage};
 pub use notices::MOST_NOTICES;
 pub(crate) use notices::{KeptNotice, StoredNotice};
+pub use receipts::ASK_PAUSE_MS;
 pub(crate) use requests::RequestOutcome;
 pub use requests::{MOST_OF_STRANGER, MOST_OF_STRANGERS};
 pub use sessions::SESSION_RENEWAL_MS;
 pub(crate) use views::ViewHolder;
 
 /// The version of the schema, kept in SQLite's `user_version`.
-const VERSION: i64 = 8;
+const VERSION: i64 = 9;
 /// The time for which one process waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(20);
 

@@ -7,11 +7,15 @@ mod tests;
 mod undone;
 
 pub(crate) use held::{held_reason, held_word};
-pub(crate) use object::{content_object, envelope_object, instant, message_object, notice_object, word};
+pub(crate) use object::{
+    awaited_object, content_object, envelope_object, instant, message_object, notice_object, word,
+};
 
 use eko_client::group::GroupDifference;
 use eko_client::messenger::{GroupEvent, Notice, Severity, UnreadableReason};
-use eko_client::store::{EnvelopeState, HeldReason, MessageContent, OutboxEnvelope, StoredMessage};
+use eko_client::store::{
+    AwaitedMessage, EnvelopeState, HeldReason, MessageContent, OutboxEnvelope, StoredMessage,
+};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
@@ -29,6 +33,15 @@ pub(crate) fn message(client: &HttpMessenger, message: &StoredMessage) -> String
         0 => text,
         1 => format!("(a message of {who} is missing here)\n{text}"),
         count => format!("({count} messages of {who} are missing here)\n{text}"),
+    }
+}
+
+/// Returns the line for a message that could not be decrypted, in its place.
+pub(crate) fn awaited(client: &HttpMessenger, message: &AwaitedMessage, is_missing: bool) -> String {
+    let (time, who) = (clock(message.received_ms), named(client, &message.actor));
+    match is_missing {
+        true => format!("{time}  (a message of {who} could not be decrypted, and was not sent again)"),
+        false => format!("{time}  (waiting for this message of {who}, which could not be decrypted)"),
     }
 }
 
@@ -107,6 +120,10 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
         Notice::Unreadable { actor, why: why @ UnreadableReason::RevokedDevice } => {
             format!("Something of {} that is no message does not count: {why}", name(actor))
         }
+        Notice::Awaited { actor } => format!(
+            "A message of {} cannot be decrypted. Their device is asked to send it again, and its place is kept",
+            name(actor)
+        ),
         Notice::Unreadable { actor, why: why @ UnreadableReason::Undecryptable(_) } => {
             format!("A message of {} cannot be read: {why}. Ask them to send it again", name(actor))
         }

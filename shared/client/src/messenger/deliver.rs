@@ -132,6 +132,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let contact = self.trusted(&person).await?;
             let mut wanted = contact.active();
             wanted.remove(&self.device.address());
+            if let Some(only) = &envelope.resent_to {
+                wanted.retain(|device| device == only);
+            }
             let full = self.store.read(|tx| tx.full_devices(&envelope.id))?;
             wanted.retain(|device| !full.contains(device));
             let accepted = self.store.write(|tx| {
@@ -144,7 +147,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             })?;
             wanted.retain(|device| accepted.iter().all(|sent| sent.device != *device));
             if wanted.is_empty() {
-                return Ok(match accepted.is_empty() && !full.is_empty() {
+                return Ok(match accepted.is_empty() && (!full.is_empty() || envelope.resent_to.is_some()) {
+                    true if full.is_empty() => Settlement::failed("the device that asked for it is gone"),
                     true => Settlement::failed("their mailbox is full"),
                     false => Settlement::of(EnvelopeState::Accepted),
                 });
@@ -197,7 +201,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         outgoing.device_set = contact.device_set();
         outgoing.expires_ms = envelope.expires_ms;
         // A copy for this user's own devices wakes none of them.
-        outgoing.notify = !envelope.silent && envelope.recipient != self.device.actor();
+        let wakes = !envelope.silent || envelope.resent_to.is_some();
+        outgoing.notify = wakes && envelope.recipient != self.device.actor();
         Ok(outgoing)
     }
 
@@ -207,6 +212,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// believed; the next round encrypts for the active ones alone. A device whose mailbox is full
     /// is noted, and is not sent the envelope again. If a report refuses an envelope and notes no
     /// such device, another attempt would meet the same answer.
+    ///
+    /// An envelope that is sent again is for one device, so that no other one is missing.
     pub(super) async fn corrected(
         &self,
         envelope: &OutboxEnvelope,
@@ -215,6 +222,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<Correction, MessengerError> {
         let person = &contact.person;
         let noted = self.store.write(|tx| tx.note_full(&envelope.id, &report.full_devices))?;
+        if envelope.resent_to.is_some() && report.kind == ReportKind::PartialDelivery {
+            self.store.write(|tx| tx.accept_ciphertexts(&envelope.id, &[]))?;
+            return Ok(Correction::Resend);
+        }
         if report.kind == ReportKind::Reject && !report.device_set_out_of_date && noted == 0 {
             let reason = report.summary.clone();
             return Ok(Correction::GiveUp(reason.unwrap_or_else(|| "their server refused it".to_owned())));

@@ -91,8 +91,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Ok(kept) => kept,
             Err(MessengerError::Session(SessionError::Duplicate)) => return Ok(EntryDisposition::Drop),
             Err(error @ MessengerError::Store(_)) => return Err(error),
+            Err(MessengerError::Session(error)) => {
+                notices.push(self.give_up(message, &whence, error)?);
+                return Ok(EntryDisposition::Drop);
+            }
             Err(error) => {
-                self.give_up(message, standing)?;
+                self.store.write(|tx| self.note_given_up(tx, key(message)))?;
                 notices.push(Notice::Unreadable { actor, why: error.into() });
                 return Ok(EntryDisposition::Drop);
             }
@@ -150,7 +154,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             let last_resorts = tx.last_resorts()?;
             tx.spend(opened.one_time, opened.kyber.as_ref(), |id| last_resorts.contains(&id.get()))?;
-            tx.note_read(key(message), now_ms, now_ms.saturating_sub(REMEMBERED_MS))?;
+            self.note_taken(tx, key(message))?;
+            let place = tx.take_awaited(whence.device, &message.letter.header.id.key())?;
             let activity = Activity::from_plaintext(&opened.plaintext)
                 .and_then(|activity| Self::check_head(activity, whence, listed));
             match activity {
@@ -158,6 +163,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     self.note_heads(tx, &activity, whence)?;
                     let mut found = Vec::new();
                     let disposition = self.keep(tx, &activity, whence, &mut found)?;
+                    if let Some(place) = place {
+                        self.fill_place(tx, &place, &activity)?;
+                    }
                     self.keep_notices(tx, &mut found)?;
                     notices.append(&mut found);
                     Ok((Some(activity), disposition))
@@ -315,29 +323,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(known.is_some_and(|known| known.current.members().contains(actor)))
     }
 
-    /// Remembers a message that cannot be read, so that it is recognised if it comes again. The
-    /// session may be the cause, so the next message to its sender begins a new one, if the last one
-    /// is not too young. Then the author is owed a report of it, which is that message.
-    fn give_up(&self, message: &FetchedLetter, standing: Standing) -> Result<(), DeviceStoreError> {
-        let (key, now_ms) = (key(message), self.now_ms());
-        self.store.write(|tx| {
-            tx.note_read(key, now_ms, now_ms.saturating_sub(REMEMBERED_MS))?;
-            tx.renew_session(key.device)?;
-            let begins_anew = tx.session(key.device)?.is_none_or(|session| session.should_renew(now_ms));
-            let is_known = match standing {
-                Standing::Accepted => true,
-                Standing::Stranger => !self.is_stranger(tx, key.actor)?,
-                Standing::Own | Standing::Reset | Standing::Former | Standing::Revoked => false,
-            };
-            if is_known && begins_anew {
-                tx.owe_unreadable(key)?;
-            }
-            Ok(())
-        })
+    /// Remembers a ciphertext, so that it is recognised if it comes again.
+    pub(super) fn note_taken(
+        &self,
+        tx: &Transaction<'_>,
+        key: CiphertextKey<'_>,
+    ) -> Result<(), DeviceStoreError> {
+        let now_ms = self.now_ms();
+        tx.note_read(key, now_ms, now_ms.saturating_sub(REMEMBERED_MS))
     }
 }
 
-fn key(message: &FetchedLetter) -> CiphertextKey<'_> {
+pub(super) fn key(message: &FetchedLetter) -> CiphertextKey<'_> {
     CiphertextKey {
         actor: &message.letter.header.author,
         envelope: message.letter.header.id.as_str(),

@@ -46,7 +46,7 @@ pub enum Notice {
         /// The ids of the activities.
         ids: Vec<String>,
     },
-    /// Somebody could not decrypt a message of this user.
+    /// Somebody could not decrypt a message of this user, and it is not sent again by itself.
     NotRead {
         /// The actor who could not read it.
         actor: String,
@@ -60,6 +60,12 @@ pub enum Notice {
         actor: String,
         /// The number of envelopes.
         count: usize,
+    },
+    /// A message cannot be decrypted. Its device is asked to send it again, and its place is kept
+    /// ([`Messenger::awaited`](super::Messenger::awaited)).
+    Awaited {
+        /// The actor who sent it.
+        actor: String,
     },
     /// A message cannot be read. It is acknowledged and will not come again.
     Unreadable {
@@ -273,6 +279,7 @@ impl Notice {
             | Self::Request { .. }
             | Self::Missed { .. }
             | Self::NotRead { .. }
+            | Self::Awaited { .. }
             | Self::Unreadable { .. }
             | Self::Waits { .. } => Severity::News,
         }

@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 
 use super::heads::in_doubt;
 use super::incoming::{ActivitySource, REMEMBERED_MS};
+use super::resending::RESENT_FOR_DAYS;
 use super::send::OutgoingActivity;
 use super::{Messenger, MessengerError, Notice, Person};
 use crate::content::{ActivityContent, Receipt};
@@ -44,7 +45,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// True if somebody is owed a receipt.
     pub(super) fn owes_receipts(&self) -> Result<bool, DeviceStoreError> {
-        Ok(!self.store.read(|tx| tx.owed())?.is_empty())
+        Ok(!self.store.read(|tx| tx.owed(self.now_ms()))?.is_empty())
     }
 
     /// Returns the number of receipts and the like that may be sent to a person now, so that there is
@@ -62,10 +63,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// # Errors
     /// [`MessengerError::Store`] if the store cannot be used.
     pub(super) async fn put_receipts(&self) -> Result<(), MessengerError> {
-        let (me, before_ms) = (self.me(), self.now_ms().saturating_sub(REMEMBERED_MS));
-        self.store.write(|tx| tx.forget_silent(before_ms))?;
+        let (me, now_ms) = (self.me(), self.now_ms());
+        self.store.write(|tx| {
+            tx.forget_contents(now_ms.saturating_sub(RESENT_FOR_DAYS * 24 * 3_600_000))?;
+            tx.forget_silent(now_ms.saturating_sub(REMEMBERED_MS))
+        })?;
         let (mut authors, mut read) = (Vec::new(), Shares::new(READ_FOR_RECEIPTS));
-        for actor in self.store.read(|tx| tx.owed())? {
+        for actor in self.store.read(|tx| tx.owed(now_ms))? {
             // The own devices are told nothing.
             let Some(author) = Person::of(&actor).filter(|author| *author != me) else { continue };
             let kept = self.store.read(|tx| self.kept_contact(tx, &actor))?;
@@ -98,7 +102,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let read = self.take_read(tx, &actor)?;
             let mut due = Vec::new();
             while due.len() < room
-                && let Some(receipt) = tx.take_receipt(&actor, &self.device.actor())?
+                && let Some(receipt) = tx.take_receipt(&actor, &self.device.actor(), self.now_ms())?
             {
                 let content = ActivityContent::Receipt(receipt);
                 due.push(OutgoingActivity { conversation: actor.clone(), group: None, content });
@@ -148,27 +152,29 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             self.confirm_by_receipt(tx, id.as_str(), whence.actor)?;
         }
         let (own, actor) = (self.device.address(), whence.actor.to_owned());
+        let mut forged = 0;
+        for lost in receipt.unreadable.iter().filter(|lost| lost.device == own) {
+            match tx.envelope(lost.envelope.as_str())? {
+                Some(sent) if sent.recipient != whence.actor => forged += 1,
+                Some(sent) if sent.silent && sent.resent_to.is_none() => {}
+                // What was sent again is silent, and goes no third time.
+                Some(sent) if self.resend(tx, &sent, whence)? => {}
+                Some(sent) => notices.push(Notice::NotRead { actor: actor.clone(), id: sent.message }),
+                None => forged += 1,
+            }
+        }
         let mut missed = Vec::new();
         for gap in receipt.missing.iter().filter(|gap| gap.device == own) {
             // A conversation with this user is named by the actor id of the other side. What was not
             // for them has no envelope to them, whatever conversation they name.
             for id in tx.said(&gap.conversation, &own, &gap.sequence)? {
-                if tx.note_missing(&id, whence.actor, MISSED)? {
+                if !tx.is_resent(&id, whence.device)? && tx.note_missing(&id, whence.actor, MISSED)? {
                     missed.push(id);
                 }
             }
         }
         if !missed.is_empty() {
             notices.push(Notice::Missed { actor: actor.clone(), ids: missed });
-        }
-        let mut forged = 0;
-        for lost in receipt.unreadable.iter().filter(|lost| lost.device == own) {
-            match tx.envelope(lost.envelope.as_str())? {
-                Some(sent) if sent.recipient != whence.actor => forged += 1,
-                Some(sent) if sent.silent => {}
-                Some(sent) => notices.push(Notice::NotRead { actor: actor.clone(), id: sent.message }),
-                None => forged += 1,
-            }
         }
         // Whoever this user has nothing to do with has no say in what servers do.
         if forged > 0 && self.counts(tx, whence)? {

@@ -33,6 +33,8 @@ pub struct OutboxEnvelope {
     pub seen: bool,
     /// The time from which it is of no more use, in epoch milliseconds.
     pub expires_ms: Option<i64>,
+    /// The address of the only device that it is for, if it is sent again.
+    pub resent_to: Option<String>,
 }
 
 /// An envelope that is about to be added.
@@ -78,7 +80,8 @@ pub(crate) struct EnvelopeCiphertext {
     pub(crate) accepted: bool,
 }
 
-const COLUMNS: &str = "SELECT id, message, recipient, state, reason, tries, due, full_devices, silent, seen, expires \
+const COLUMNS: &str = "SELECT id, message, recipient, state, reason, tries, due, full_devices, silent, seen, expires, \
+     resent_to \
      FROM envelopes";
 /// The envelopes that are due at the time `?1`: the rule of [`crate::stored_time`] for `due`.
 const DUE: &str = "state = 1 AND (due <= ?1 OR put > ?1)";
@@ -104,6 +107,40 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Adds an envelope that says again to one device of its recipient what another one has said to it.
+    /// Returns false if that was done before, if the first one was not encrypted for this device, or if
+    /// its content is not kept.
+    pub(crate) fn add_resend(
+        &self,
+        of: &EnvelopeId,
+        id: &EnvelopeId,
+        device: &str,
+        now_ms: i64,
+    ) -> Result<bool, DeviceStoreError> {
+        let sql = "INSERT OR IGNORE INTO envelopes (id, message, recipient, plaintext, state, made, due, put, silent, \
+                   resent_to) SELECT ?2, message, recipient, plaintext, 1, ?4, ?4, ?4, 1, ?3 FROM envelopes \
+                   WHERE id = ?1 AND silent = 0 AND plaintext IS NOT NULL \
+                   AND EXISTS (SELECT 1 FROM ciphertexts WHERE envelope = ?1 AND device = ?3)";
+        Ok(self.inner.execute(sql, params![of.as_str(), id.as_str(), device, now_ms])? > 0)
+    }
+
+    /// True if an activity is or was sent again to a device.
+    pub(crate) fn is_resent(&self, message: &str, device: &str) -> Result<bool, DeviceStoreError> {
+        let sql = "SELECT 1 FROM envelopes WHERE message = ?1 AND resent_to = ?2";
+        Ok(self.inner.prepare_cached(sql)?.exists([message, device])?)
+    }
+
+    /// Deletes the contents of envelopes that were made before a time, and that have an outcome. They are
+    /// not sent again.
+    pub(crate) fn forget_contents(&self, before_ms: i64) -> Result<(), DeviceStoreError> {
+        let old = "made < ?1 AND state > 2 AND plaintext IS NOT NULL";
+        let sql = format!("DELETE FROM ciphertexts WHERE envelope IN (SELECT id FROM envelopes WHERE {old})");
+        self.inner.prepare_cached(&sql)?.execute([before_ms])?;
+        let sql = format!("UPDATE envelopes SET plaintext = NULL WHERE {old}");
+        self.inner.prepare_cached(&sql)?.execute([before_ms])?;
+        Ok(())
+    }
+
     /// Returns the number of envelopes to a recipient that were made in the last `span_ms`.
     pub(crate) fn made_within(
         &self,
@@ -126,7 +163,7 @@ impl Transaction<'_> {
     ) -> Result<Option<OutboxEnvelope>, DeviceStoreError> {
         let sql = "UPDATE envelopes SET received = 1, reason = CASE WHEN state IN (3, 5) THEN NULL ELSE reason END, \
                    state = CASE WHEN state IN (3, 5) THEN 4 ELSE state END \
-                   WHERE message = ?1 AND recipient = ?2 AND received = 0 RETURNING id";
+                   WHERE message = ?1 AND recipient = ?2 AND received = 0 AND resent_to IS NULL RETURNING id";
         let mut statement = self.inner.prepare_cached(sql)?;
         let id: Option<String> = statement.query_row([message, recipient], |row| row.get(0)).optional()?;
         // A later message of the conversation was read before: what says so may come first.
@@ -169,9 +206,9 @@ impl Transaction<'_> {
         statement.query_row([id], |row| Ok(read(row))).optional()?.transpose()
     }
 
-    /// Returns the envelopes of an activity, by recipient.
+    /// Returns the envelopes of an activity, by recipient. What is sent again is left out.
     pub(crate) fn envelopes_of(&self, message: &str) -> Result<Vec<OutboxEnvelope>, DeviceStoreError> {
-        let sql = format!("{COLUMNS} WHERE message = ?1 ORDER BY recipient");
+        let sql = format!("{COLUMNS} WHERE message = ?1 AND resent_to IS NULL ORDER BY recipient");
         let mut statement = self.inner.prepare_cached(&sql)?;
         statement.query_map([message], |row| Ok(read(row)))?.map(|row| row?).collect()
     }
@@ -246,8 +283,8 @@ impl Transaction<'_> {
         Ok(self.inner.execute(sql, params![id.as_str(), now_ms])? == 1)
     }
 
-    /// Records the outcome of an envelope. A final one deletes its plaintext and ciphertexts. An
-    /// envelope for which there is a receipt already is delivered once it is accepted, or has failed:
+    /// Records the outcome of an envelope. A final one deletes its ciphertexts. The plaintext stays if the
+    /// envelope may be sent again, and the devices that have it are remembered. An envelope for which there is a receipt already is delivered once it is accepted, or has failed:
     /// what a server says afterwards takes nothing back.
     pub(crate) fn settle(
         &self,
@@ -260,9 +297,17 @@ impl Transaction<'_> {
                    reason = CASE WHEN ?2 IN (3, 5) AND received = 1 THEN NULL ELSE ?3 END, \
                    state = CASE WHEN ?2 IN (3, 5) AND received = 1 THEN 4 ELSE ?2 END WHERE id = ?1";
         self.inner.prepare_cached(sql)?.execute(params![id, number(state), reason])?;
-        if !matches!(state, EnvelopeState::ToSend | EnvelopeState::Queued) {
-            let sql = "UPDATE envelopes SET plaintext = NULL WHERE id = ?1";
-            self.inner.prepare_cached(sql)?.execute([id])?;
+        match state {
+            EnvelopeState::ToSend | EnvelopeState::Queued => return Ok(()),
+            EnvelopeState::Accepted | EnvelopeState::Delivered => {
+                let sql = "UPDATE ciphertexts SET content = x'' WHERE envelope = ?1";
+                self.inner.prepare_cached(sql)?.execute([id])?;
+            }
+            EnvelopeState::Failed | EnvelopeState::Refused => {}
+        }
+        let is_lost = matches!(state, EnvelopeState::Failed | EnvelopeState::Refused);
+        let sql = "UPDATE envelopes SET plaintext = NULL WHERE id = ?1 AND (silent = 1 OR ?2)";
+        if self.inner.prepare_cached(sql)?.execute(params![id, is_lost])? > 0 {
             self.inner.prepare_cached("DELETE FROM ciphertexts WHERE envelope = ?1")?.execute([id])?;
         }
         Ok(())
@@ -362,6 +407,7 @@ fn read(row: &Row<'_>) -> Result<OutboxEnvelope, DeviceStoreError> {
         silent: row.get(8)?,
         seen: row.get(9)?,
         expires_ms: row.get(10)?,
+        resent_to: row.get(11)?,
         full_devices: serde_json::from_str(&row.get::<_, String>(7)?)
             .map_err(|_| DeviceStoreError::Corrupt("full devices"))?,
     })

@@ -183,12 +183,7 @@ impl Transaction<'_> {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
         let waiting: Vec<(i64, Option<u64>, i64)> = rows.collect::<Result<_, _>>()?;
-        let sql = "SELECT last FROM followed WHERE conversation = ?1 AND device = ?2";
-        let followed: Option<u64> = self
-            .inner
-            .prepare_cached(sql)?
-            .query_row(params![of.conversation, of.device], |row| row.get(0))
-            .optional()?;
+        let followed = self.followed(of)?;
         // The first message from a device may have any number, so it waits less.
         let hold_ms = if followed.is_some() { hold_ms } else { hold_ms.min(FIRST_HOLD_MS) };
         let mut last = followed.unwrap_or(0);
@@ -214,14 +209,40 @@ impl Transaction<'_> {
         Ok(None)
     }
 
+    /// Returns the last number of a device in a conversation that has its position.
+    fn followed(&self, of: MessageStream<'_>) -> Result<Option<u64>, DeviceStoreError> {
+        let sql = "SELECT last FROM followed WHERE conversation = ?1 AND device = ?2";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        Ok(statement.query_row(params![of.conversation, of.device], |row| row.get(0)).optional()?)
+    }
+
     fn follow(&self, of: MessageStream<'_>, last: u64) -> Result<(), DeviceStoreError> {
         let sql = "INSERT OR REPLACE INTO followed (conversation, device, last) VALUES (?1, ?2, ?3)";
         self.inner.prepare_cached(sql)?.execute(params![of.conversation, of.device, last])?;
         Ok(())
     }
 
-    fn next_position(&self) -> Result<i64, DeviceStoreError> {
-        let sql = "SELECT coalesce(max(position), 0) + 1 FROM messages";
+    /// Records that a message with this number has the position that was kept for it.
+    pub(super) fn note_placed(
+        &self,
+        of: MessageStream<'_>,
+        number: u64,
+        position: i64,
+    ) -> Result<(), DeviceStoreError> {
+        let last = self.followed(of)?.unwrap_or(0);
+        if number <= last {
+            return self.fill_gap(of, number);
+        }
+        if last > 0 && number > last.saturating_add(1) {
+            self.note_gap(of, (last.saturating_add(1), number.saturating_sub(1)), position)?;
+        }
+        self.follow(of, number)
+    }
+
+    /// Returns the next position. A place in which a message is awaited is taken.
+    pub(super) fn next_position(&self) -> Result<i64, DeviceStoreError> {
+        let sql = "SELECT max(coalesce((SELECT max(position) FROM messages), 0), \
+                   coalesce((SELECT max(position) FROM awaited), 0)) + 1";
         Ok(self.inner.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
     }
 

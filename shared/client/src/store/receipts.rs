@@ -34,6 +34,12 @@ const MOST_RECEIVED: usize = 12;
 /// The greatest number of unreadable envelopes of one author that are remembered.
 const MOST_UNREADABLE: i64 = MAX_MISSING as i64;
 
+/// The shortest time between two reports of unreadable envelopes of one device. Whoever can make messages
+/// unreadable causes one message an hour by it.
+pub const ASK_PAUSE_MS: i64 = super::SESSION_RENEWAL_MS;
+/// The rule of [`crate::stored_time`] for that pause, at the time `?1`, if it is `?2`.
+const MAY_ASK: &str = "device NOT IN (SELECT device FROM asked WHERE at > ?1 - ?2 AND at <= ?1)";
+
 impl Transaction<'_> {
     /// Records that the author of an activity is owed the statement that it arrived.
     pub(crate) fn owe_receipt(&self, actor: &str, activity: &str) -> Result<(), DeviceStoreError> {
@@ -81,19 +87,29 @@ impl Transaction<'_> {
     }
 
     /// Returns the actor ids of everybody who is owed a statement.
-    pub(crate) fn owed(&self) -> Result<Vec<String>, DeviceStoreError> {
-        let sql = "SELECT actor FROM receipts UNION SELECT actor FROM gaps WHERE told = 0 ORDER BY actor";
-        let mut statement = self.inner.prepare_cached(sql)?;
-        Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    pub(crate) fn owed(&self, now_ms: i64) -> Result<Vec<String>, DeviceStoreError> {
+        let sql = format!(
+            "SELECT actor FROM receipts WHERE kind <> ?3 OR {MAY_ASK} \
+             UNION SELECT actor FROM gaps WHERE told = 0 ORDER BY actor"
+        );
+        let mut statement = self.inner.prepare_cached(&sql)?;
+        let parameters = params![now_ms, ASK_PAUSE_MS, OwedKind::Unreadable as i64];
+        Ok(statement.query_map(parameters, |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 
     /// Takes the next receipt for an author out of what is owed, or returns `None` if nothing is.
-    /// `me` is this user, whose actor id stands for a conversation with the author.
-    pub(crate) fn take_receipt(&self, actor: &str, me: &str) -> Result<Option<Receipt>, DeviceStoreError> {
+    /// `me` is this user, whose actor id stands for a conversation with the author. Of envelopes that
+    /// cannot be read a device is told once an hour.
+    pub(crate) fn take_receipt(
+        &self,
+        actor: &str,
+        me: &str,
+        now_ms: i64,
+    ) -> Result<Option<Receipt>, DeviceStoreError> {
         let corrupt = |_| DeviceStoreError::Corrupt("receipt");
         let received = self.take_owed(actor, OwedKind::Received, MOST_RECEIVED)?;
         let received = received.iter().map(|(_, id)| ActivityId::parse(id)).collect::<Result<_, _>>();
-        let unreadable = self.take_owed(actor, OwedKind::Unreadable, MAX_MISSING)?.into_iter();
+        let unreadable = self.take_unreadable(actor, now_ms)?.into_iter();
         let unreadable = unreadable.map(|(device, id)| {
             let envelope = EnvelopeId::parse(&id).map_err(corrupt)?;
             Ok(UnreadableEnvelope { device, envelope })
@@ -104,6 +120,27 @@ impl Transaction<'_> {
             unreadable: unreadable.collect::<Result<_, DeviceStoreError>>()?,
         };
         Ok((receipt != Receipt::default()).then_some(receipt))
+    }
+
+    fn take_unreadable(&self, actor: &str, now_ms: i64) -> Result<Vec<(String, String)>, DeviceStoreError> {
+        let sql = format!(
+            "DELETE FROM receipts WHERE row IN (SELECT row FROM receipts WHERE actor = ?3 AND kind = ?4 \
+             AND {MAY_ASK} ORDER BY row LIMIT ?5) RETURNING device, id"
+        );
+        let mut statement = self.inner.prepare_cached(&sql)?;
+        let (kind, most) = (OwedKind::Unreadable as i64, MOST_UNREADABLE);
+        let rows = statement.query_map(params![now_ms, ASK_PAUSE_MS, actor, kind, most], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+        let taken: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
+        self.inner
+            .prepare_cached("DELETE FROM asked WHERE at <= ?1 - ?2")?
+            .execute([now_ms, ASK_PAUSE_MS])?;
+        for (device, _) in &taken {
+            let sql = "INSERT OR REPLACE INTO asked (device, at) VALUES (?1, ?2)";
+            self.inner.prepare_cached(sql)?.execute(params![device, now_ms])?;
+        }
+        Ok(taken)
     }
 
     fn take_owed(

@@ -77,6 +77,18 @@ CREATE TABLE gaps (
 CREATE INDEX gaps_by_position ON gaps (position);
 CREATE INDEX gaps_untold ON gaps (actor) WHERE told = 0;
 
+-- Messages that could not be decrypted and have not come again. resend: the id of the envelope in which they
+-- do. stored: when they came. position: their place among the messages.
+CREATE TABLE awaited (
+  actor TEXT NOT NULL, device TEXT NOT NULL, envelope TEXT NOT NULL, resend TEXT NOT NULL, received INTEGER NOT NULL,
+  stored INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (actor, device, envelope)
+) WITHOUT ROWID;
+CREATE INDEX awaited_by_resend ON awaited (device, resend);
+CREATE INDEX awaited_by_position ON awaited (position);
+
+-- The devices whose users were told of envelopes that cannot be decrypted, and when.
+CREATE TABLE asked (device TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+
 -- What the next receipt to an author says. kind: 1 the activity `id` is in a conversation, 2 the
 -- envelope `id` of `device` cannot be decrypted, 3 the user has read the message `id`.
 CREATE TABLE receipts (
@@ -105,7 +117,9 @@ CREATE TABLE followed (
   conversation TEXT NOT NULL, device TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (conversation, device)
 ) WITHOUT ROWID;
 
--- Envelopes, one for each recipient. The plaintext is deleted once the outcome is known. state: 1
+-- Envelopes, one for each recipient. The plaintext is kept for some time after the outcome is known, to be
+-- sent again. resent_to: the only device that it is for, if it is sent again (message is then that of the
+-- first one). state: 1
 -- to be sent, 2 queued by the own server, 3 accepted, 4 delivered, 5 failed, 6 refused. put: the time at
 -- which due was put; one that lies ahead was put by a wrong clock, and the envelope is due.
 CREATE TABLE envelopes (
@@ -119,13 +133,14 @@ CREATE TABLE envelopes (
   -- sent a receipt for it. seen: 1 once the recipient has said that a person has read it. expires: the time
   -- from which it is of no more use.
   silent INTEGER NOT NULL DEFAULT 0, received INTEGER NOT NULL DEFAULT 0, seen INTEGER NOT NULL DEFAULT 0,
-  expires INTEGER
+  expires INTEGER, resent_to TEXT
 ) WITHOUT ROWID;
+CREATE INDEX envelopes_kept ON envelopes (made) WHERE state > 2 AND plaintext IS NOT NULL;
 CREATE INDEX envelopes_due ON envelopes (due) WHERE state = 1;
 CREATE INDEX envelopes_of_message ON envelopes (message);
 
 -- The ciphertexts of envelopes, which stay the same in every attempt. accepted: 1 if the
--- recipient's server has it.
+-- recipient's server has it. Once the outcome is known, empty ones tell for which devices they were.
 CREATE TABLE ciphertexts (
   envelope TEXT NOT NULL REFERENCES envelopes (id) ON DELETE CASCADE, device TEXT NOT NULL, content BLOB NOT NULL,
   accepted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (envelope, device)

@@ -1,5 +1,6 @@
 //! Tests of the store.
 
+mod awaited;
 mod held;
 mod notices;
 
@@ -164,11 +165,11 @@ fn a_gap_of_any_size_is_one_record_and_is_told_in_part() {
     arrive(&store, "a", &[5], 100);
     placed(&store, 100);
     assert_eq!(missing(), LAST - 3);
-    let receipt = store.write(|tx| tx.take_receipt(&author, "me")).unwrap().unwrap();
+    let receipt = store.write(|tx| tx.take_receipt(&author, "me", 0)).unwrap().unwrap();
     let told: Vec<_> = receipt.missing.iter().map(|gap| gap.sequence.clone()).collect();
     assert_eq!(told, [vec![2, 3, 4], (6..26).collect::<Vec<u64>>()]);
     // Each gap is told once.
-    assert_eq!(store.write(|tx| tx.take_receipt(&author, "me")).unwrap(), None);
+    assert_eq!(store.write(|tx| tx.take_receipt(&author, "me", 0)).unwrap(), None);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `eko history`: shows the messages of the past.
 
 use clap::Args;
+use eko_client::store::AwaitedMessage;
 
 use crate::context::Context;
 use crate::delivery;
@@ -11,6 +12,7 @@ use crate::show;
 const MORE: &str = "\
 Under each message that this device has sent stands what became of it: it is sent when their server has it, and delivered when one of \
 their devices has said so. It is read when their program says so; `eko` does not. Messages that were sent and never came are named where they are missing.
+A message that could not be decrypted has a line in its place until its sender's program has sent it again.
 
 `eko listen` reads the mailbox. This command shows what is on this device.
 
@@ -52,7 +54,22 @@ impl HistoryArgs {
             None => None,
         };
         let own = client.device().address();
-        for message in client.history(conversation.as_deref(), self.last)? {
+        let messages = client.history(conversation.as_deref(), self.last)?;
+        let mut awaited = client.awaited(conversation.as_deref())?;
+        let is_cut = u32::try_from(messages.len()).is_ok_and(|count| count >= self.last);
+        let first = messages.first().filter(|_| is_cut).map_or(i64::MIN, |message| message.position);
+        awaited.retain(|awaited| awaited.position > first);
+        let now_ms = context.environment.now_ms();
+        let show_awaited = |awaited: &AwaitedMessage| {
+            let is_missing = awaited.is_missing(now_ms);
+            let text = show::awaited(&client, awaited, is_missing);
+            context.out.result(&text, &show::awaited_object(awaited, is_missing))
+        };
+        let mut awaited = awaited.iter().peekable();
+        for message in messages {
+            while let Some(before) = awaited.next_if(|awaited| awaited.position < message.position) {
+                show_awaited(before)?;
+            }
             let (mut text, mut object) = (show::message(&client, &message), show::message_object(&message));
             if message.content.outgoing {
                 let sent = client.sent(&message.content.id)?;
@@ -67,6 +84,6 @@ impl HistoryArgs {
             }
             context.out.result(&text, &object)?;
         }
-        Ok(())
+        awaited.try_for_each(show_awaited)
     }
 }

@@ -3,7 +3,7 @@
 use eko_client::attachment::Attachment;
 use eko_client::group::GroupDifference;
 use eko_client::messenger::{GroupEvent, Notice};
-use eko_client::store::{EnvelopeState, MessageContent, OutboxEnvelope, StoredMessage};
+use eko_client::store::{AwaitedMessage, EnvelopeState, MessageContent, OutboxEnvelope, StoredMessage};
 use serde_json::{Value, json};
 
 use super::group_event;
@@ -27,6 +27,14 @@ pub(crate) fn content_object(m: &MessageContent) -> Value {
     })
 }
 
+/// Returns a message that could not be decrypted as a JSON object of the type `awaited`.
+pub(crate) fn awaited_object(message: &AwaitedMessage, is_missing: bool) -> Value {
+    json!({
+        "type": "awaited", "from": message.actor, "device": message.device,
+        "received": instant(message.received_ms), "missing": is_missing,
+    })
+}
+
 /// Returns a notice as a JSON object.
 pub(crate) fn notice_object(notice: &Notice) -> Value {
     match notice {
@@ -40,6 +48,7 @@ pub(crate) fn notice_object(notice: &Notice) -> Value {
         }
         Notice::Request { actor } => json!({ "type": "requested", "from": actor }),
         Notice::Missed { actor, ids } => json!({ "type": "missed", "by": actor, "ids": ids }),
+        Notice::Awaited { actor } => json!({ "type": "awaited", "from": actor }),
         Notice::NotRead { actor, id } => json!({ "type": "notRead", "by": actor, "id": id }),
         Notice::Forged { actor, count } => json!({ "type": "forged", "by": actor, "count": count }),
         Notice::Unreadable { actor, why } => {

@@ -59,6 +59,7 @@ fn envelope(recipient: &str, state: EnvelopeState, reason: Option<&str>) -> Outb
         silent: false,
         seen: false,
         expires_ms: None,
+        resent_to: None,
     }
 }
 
@@ -148,6 +149,7 @@ fn of_people(client: &HttpMessenger) -> Vec<Notice> {
         Notice::Request { actor: actor() },
         Notice::Missed { actor: actor(), ids: vec![id()] },
         Notice::NotRead { actor: actor(), id: id() },
+        Notice::Awaited { actor: actor() },
         Notice::Forged { actor: actor(), count: 2 },
         unreadable(UnreadableReason::Malformed(Invalid::at("/type", "is missing"))),
         unreadable(UnreadableReason::Undecryptable(SessionError::MissingKey("one-time"))),

@@ -47,6 +47,7 @@ mod rekeying;
 mod removing;
 mod replacing;
 mod requests;
+mod resending;
 mod resets;
 mod restarting;
 mod revoked;

@@ -72,6 +72,12 @@ impl EnvelopeId {
         Self(origin.message(&Builder::from_random_bytes(bytes).into_uuid()))
     }
 
+    /// Returns the id that the first bytes of a hash make for a client of the server at `origin`: a UUID
+    /// of version 8 (RFC 9562) under it.
+    pub fn from_hash(origin: &Origin, bytes: [u8; 16]) -> Self {
+        Self(origin.message(&Builder::from_custom_bytes(bytes).into_uuid()))
+    }
+
     /// Returns the id as its author wrote it.
     pub fn as_str(&self) -> &str {
         &self.0

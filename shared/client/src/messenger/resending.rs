@@ -1,0 +1,139 @@
+//! Messages that could not be decrypted: their devices are asked to send them again, and do so once.
+//!
+//! The request is what a receipt calls `eko:unreadable`. The answer is an envelope with an id that follows
+//! from the first one and the device that asks, so that both sides know it, and nobody can have it made
+//! twice.
+
+use eko_protocol::id::EnvelopeId;
+use eko_protocol::letter::FetchedLetter;
+
+use super::incoming::{ActivitySource, key};
+use super::standing::Standing;
+use super::{Messenger, Notice, Person, UnreadableReason};
+use crate::content::{Activity, ActivityContent};
+use crate::store::{AwaitedMessage, CiphertextKey, DeviceStoreError, OutboxEnvelope, Transaction};
+use crate::{SessionError, SignalSessions, Transport};
+
+/// The days for which a device keeps what it has sent, to send it again. An entry lives 30 days in the
+/// recipient's mailbox, and a server tries for two days to reach another one.
+pub const RESENT_FOR_DAYS: i64 = 32;
+/// The prefix of the bytes under the hash that makes the id of an envelope that is sent again.
+const DOMAIN: &[u8] = b"eko-resend-v1\0";
+
+/// Returns the id of the envelope in which an author sends `envelope` again to a device.
+pub(super) fn resend_id(author: &Person, envelope: &EnvelopeId, device: &str) -> EnvelopeId {
+    let bytes = [DOMAIN, envelope.key().as_bytes(), b"\0", device.as_bytes()].concat();
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
+    let first = hash.as_ref().first_chunk::<16>().copied().unwrap_or_default();
+    EnvelopeId::from_hash(&author.origin, first)
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Returns the messages that could not be decrypted and that were not sent again yet, in order. Their
+    /// positions are among those of [`Messenger::history`]. `conversation` is an actor id or a group's
+    /// id; `None` selects all. To whom an undecryptable message was written is not known, so it is in
+    /// the conversation with its author.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn awaited(&self, conversation: Option<&str>) -> Result<Vec<AwaitedMessage>, DeviceStoreError> {
+        self.store.read(|tx| tx.awaited(conversation))
+    }
+
+    /// Remembers a message that cannot be decrypted, so that it is recognised if it comes again. The
+    /// session may be the cause, so the next message to its sender begins a new one, if the last one
+    /// is not too young. If its author is somebody whom this user knows, they are owed a report of it,
+    /// and what would have been shown is awaited. Returns the notice of that.
+    pub(super) fn give_up(
+        &self,
+        message: &FetchedLetter,
+        whence: &ActivitySource<'_>,
+        error: SessionError,
+    ) -> Result<Notice, DeviceStoreError> {
+        let (key, now_ms) = (key(message), self.now_ms());
+        let is_awaited = self.store.write(|tx| {
+            self.note_given_up(tx, key)?;
+            let is_known = match whence.standing {
+                Standing::Accepted => true,
+                Standing::Stranger => !self.is_stranger(tx, key.actor)?,
+                Standing::Own | Standing::Reset | Standing::Former | Standing::Revoked => false,
+            };
+            if !is_known {
+                return Ok(false);
+            }
+            tx.owe_unreadable(key)?;
+            let header = &message.letter.header;
+            let Some(author) = Person::of(key.actor).filter(|_| header.notify) else { return Ok(false) };
+            // What was sent again is not asked for again.
+            if tx.is_resend(key.device, &header.id.key())? {
+                return Ok(false);
+            }
+            let resend = resend_id(&author, &header.id, &self.device.address());
+            tx.await_message(key, &resend.key(), whence.received_ms, now_ms)
+        })?;
+        let actor = whence.actor.to_owned();
+        Ok(match is_awaited {
+            true => Notice::Awaited { actor },
+            false => Notice::Unreadable { actor, why: UnreadableReason::Undecryptable(error) },
+        })
+    }
+
+    /// Remembers a ciphertext that cannot be read, and has the next message to its sender begin a session.
+    pub(super) fn note_given_up(
+        &self,
+        tx: &Transaction<'_>,
+        key: CiphertextKey<'_>,
+    ) -> Result<(), DeviceStoreError> {
+        self.note_taken(tx, key)?;
+        tx.renew_session(key.device)
+    }
+
+    /// Puts a message that was sent again into the place in which it was awaited. Whatever else came in its
+    /// envelope is awaited no more.
+    pub(super) fn fill_place(
+        &self,
+        tx: &Transaction<'_>,
+        place: &AwaitedMessage,
+        activity: &Activity,
+    ) -> Result<(), DeviceStoreError> {
+        match activity.content {
+            ActivityContent::Note(_) => tx.put_into_place(place, activity.id.as_str()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends an envelope again to the device that asks for it, and to no other one. It does so once, and
+    /// only if the envelope was encrypted for that device before, and what it says is kept. Returns false
+    /// if it does not. Before it is sent, the device must be in its user's chain still.
+    pub(super) fn resend(
+        &self,
+        tx: &Transaction<'_>,
+        sent: &OutboxEnvelope,
+        whence: &ActivitySource<'_>,
+    ) -> Result<bool, DeviceStoreError> {
+        let id = resend_id(&self.me(), &sent.id, whence.device);
+        tx.add_resend(&sent.id, &id, whence.device, self.now_ms())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use eko_protocol::address::{Origin, UserName};
+    use eko_protocol::id::EnvelopeId;
+
+    use super::super::Person;
+    use super::resend_id;
+
+    #[test]
+    fn the_id_follows_from_the_envelope_and_the_device() {
+        let origin = Origin::parse("https://eko.example").unwrap();
+        let alice = Person { origin, user: UserName::parse("alice").unwrap() };
+        let id = "https://eko.example/message/5cd5914c-7b80-4682-b1e9-9059f52bd971";
+        let envelope = EnvelopeId::parse(id).unwrap();
+        let device = "https://b.example/user/bob/device/b0b00001-5c1b-4e9a-9d2f-6b7c1a2e3d40";
+        let resend = resend_id(&alice, &envelope, device);
+        assert_eq!(resend.as_str(), "https://eko.example/message/de65f402-c7ab-877a-b74a-e0cd4b47839a");
+        assert_ne!(resend, resend_id(&alice, &envelope, &device.replace("0001", "0002")));
+        assert_ne!(resend, resend_id(&alice, &resend, device));
+    }
+}

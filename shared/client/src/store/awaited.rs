@@ -1,0 +1,125 @@
+//! Messages that could not be decrypted. Each has its place among the messages, until its device has sent
+//! it again.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::messages::MessageStream;
+use super::{CiphertextKey, DeviceStoreError, Transaction};
+use crate::stored_time::is_over;
+
+/// The days after which a message that is awaited counts as missing.
+pub const AWAITED_DAYS: i64 = 7;
+/// The greatest number of messages of one actor that are awaited. If there are more, one that is missing
+/// makes room, and without one nothing more is awaited.
+pub const MOST_AWAITED: i64 = 100;
+const AWAITED_MS: i64 = AWAITED_DAYS * 24 * 3_600_000;
+
+/// A message that could not be decrypted, in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwaitedMessage {
+    /// The actor id of whoever is named as its author.
+    pub actor: String,
+    /// The address of the device that is named as its sender.
+    pub device: String,
+    /// The time at which the server accepted it, in epoch milliseconds.
+    pub received_ms: i64,
+    /// The position, among those of the messages.
+    pub position: i64,
+    /// The time at which this device got it, in epoch milliseconds.
+    pub stored_ms: i64,
+}
+
+impl AwaitedMessage {
+    /// True if it is awaited no longer: its device has not sent it again for days.
+    pub fn is_missing(&self, now_ms: i64) -> bool {
+        is_over(now_ms, self.stored_ms, AWAITED_MS)
+    }
+}
+
+const COLUMNS: &str = "SELECT actor, device, received, position, stored FROM awaited";
+
+impl Transaction<'_> {
+    /// Gives a message that could not be decrypted its place. `resend` is the id of the envelope in which
+    /// its device sends it again. Returns false if too much of its author is awaited.
+    pub(crate) fn await_message(
+        &self,
+        key: CiphertextKey<'_>,
+        resend: &str,
+        received_ms: i64,
+        now_ms: i64,
+    ) -> Result<bool, DeviceStoreError> {
+        let sql = "DELETE FROM awaited WHERE (actor, device, envelope) IN (SELECT actor, device, envelope \
+                   FROM awaited WHERE actor = ?1 AND stored <= ?2 ORDER BY position LIMIT 1) \
+                   AND (SELECT count(*) FROM awaited WHERE actor = ?1) >= ?3";
+        let missing_ms = now_ms.saturating_sub(AWAITED_MS);
+        self.inner.execute(sql, params![key.actor, missing_ms, MOST_AWAITED])?;
+        let sql = "INSERT OR IGNORE INTO awaited (actor, device, envelope, resend, received, stored, position) \
+                   SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 \
+                   WHERE (SELECT count(*) FROM awaited WHERE actor = ?1) < ?8";
+        let parameters = params![
+            key.actor,
+            key.device,
+            key.envelope,
+            resend,
+            received_ms,
+            now_ms,
+            self.next_position()?,
+            MOST_AWAITED
+        ];
+        Ok(self.inner.execute(sql, parameters)? > 0)
+    }
+
+    /// True if a device sends a message again in this envelope that is awaited.
+    pub(crate) fn is_resend(&self, device: &str, envelope: &str) -> Result<bool, DeviceStoreError> {
+        let sql = "SELECT 1 FROM awaited WHERE device = ?1 AND resend = ?2";
+        Ok(self.inner.prepare_cached(sql)?.exists([device, envelope])?)
+    }
+
+    /// Takes the place of the message that a device sends again in this envelope, if it is awaited.
+    pub(crate) fn take_awaited(
+        &self,
+        device: &str,
+        envelope: &str,
+    ) -> Result<Option<AwaitedMessage>, DeviceStoreError> {
+        let sql = "DELETE FROM awaited WHERE device = ?1 AND resend = ?2 \
+                   RETURNING actor, device, received, position, stored";
+        Ok(self.inner.prepare_cached(sql)?.query_row([device, envelope], read).optional()?)
+    }
+
+    /// Puts a message that has arrived and has no position into the place in which it was awaited. What
+    /// its device numbered before it, and has not come, is a gap.
+    pub(crate) fn put_into_place(
+        &self,
+        place: &AwaitedMessage,
+        message: &str,
+    ) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE messages SET position = ?3 WHERE actor = ?1 AND id = ?2 AND position IS NULL AND request = 0 \
+                   RETURNING conversation, sequence";
+        let placed: Option<(String, Option<u64>)> = self
+            .inner
+            .query_row(sql, params![place.actor, message, place.position], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        let Some((conversation, Some(number))) = placed else { return Ok(()) };
+        let of = MessageStream { conversation: &conversation, device: &place.device, actor: &place.actor };
+        self.note_placed(of, number, place.position)
+    }
+
+    /// Returns what is awaited in a conversation with one actor, or of all, in order.
+    pub(crate) fn awaited(&self, actor: Option<&str>) -> Result<Vec<AwaitedMessage>, DeviceStoreError> {
+        let sql = format!("{COLUMNS} WHERE ?1 IS NULL OR actor = ?1 ORDER BY position");
+        let mut statement = self.inner.prepare_cached(&sql)?;
+        Ok(statement.query_map([actor], read)?.collect::<Result<_, _>>()?)
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<AwaitedMessage> {
+    Ok(AwaitedMessage {
+        actor: row.get(0)?,
+        device: row.get(1)?,
+        received_ms: row.get(2)?,
+        position: row.get(3)?,
+        stored_ms: row.get(4)?,
+    })
+}

@@ -1,0 +1,333 @@
+//! Tests of messages that could not be decrypted: their devices send them again, once, and to nobody else.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use eko_client::Environment;
+use eko_client::messenger::{Notice, RESENT_FOR_DAYS};
+use eko_client::store::{AWAITED_DAYS, EnvelopeState};
+use eko_protocol::id::EnvelopeId;
+use eko_testkit::{World, seeded};
+use serde_json::json;
+
+use crate::forced::damaged;
+use crate::forging::{Forger, ForgingSessions};
+use crate::people::{TestMessenger, befriend, first, further, hear, request, say, shown, text};
+use crate::receipts::state;
+use crate::restarting::RestartingUser;
+use crate::test_network::{FalseAnswer, NetworkFault, TestNetwork};
+
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// Damages what a device finds in its mailbox from now on.
+pub(crate) fn damage(line: &TestNetwork, user: &str) {
+    let inbox = format!("/user/{user}/inbox");
+    line.tamper(move |passing| {
+        (passing.endpoint == ("GET", &*inbox)).then(|| damaged(passing.answer)).flatten()
+    });
+}
+
+/// Lets a client look, which finds one message that it cannot decrypt.
+async fn looks_in_vain(client: &TestMessenger, from: &str) {
+    let notices = client.receive().await.unwrap().notices;
+    assert_eq!(notices, [Notice::Awaited { actor: from.to_owned() }]);
+}
+
+fn texts(client: &TestMessenger) -> Vec<(String, u64)> {
+    let history = client.history(None, 100).unwrap();
+    history.into_iter().map(|message| (message.content.text, message.missing_before)).collect()
+}
+
+fn whole(texts: &[&str]) -> Vec<(String, u64)> {
+    texts.iter().map(|text| ((*text).to_owned(), 0)).collect()
+}
+
+#[tokio::test]
+async fn what_could_not_be_decrypted_comes_again_into_its_place() {
+    let world = World::new().await;
+    let (hers, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &his, "bob").await);
+    befriend(&alice, &bob).await;
+    say(&alice, &bob.me(), "one").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["one"]);
+    world.deliver().await;
+    hear(&world, &alice).await;
+    let lost = [say(&alice, &bob.me(), "two").await, say(&alice, &bob.me(), "three").await];
+    world.deliver().await;
+    damage(&his, "bob");
+    let awaited = Notice::Awaited { actor: alice.me().actor() };
+    assert_eq!(bob.receive().await.unwrap().notices, [awaited.clone(), awaited]);
+    his.honest();
+    assert_eq!(bob.awaited(Some(&alice.me().actor())).unwrap().len(), 2);
+    assert_eq!(bob.awaited(Some(&bob.me().actor())).unwrap(), []);
+    say(&bob, &alice.me(), "what did you say?").await;
+    world.deliver().await;
+    // Alice's device answers by itself, and tells her nothing of it.
+    let received = alice.receive().await.unwrap();
+    assert_eq!(
+        (shown(&alice, &received), &received.notices[..]),
+        (vec!["what did you say?".into()], &[][..])
+    );
+    say(&alice, &bob.me(), "four").await;
+    world.deliver().await;
+    let mut heard = hear(&world, &bob).await;
+    heard.sort();
+    assert_eq!(heard, ["four", "three", "two"]);
+    assert_eq!(texts(&bob), whole(&["one", "two", "three", "what did you say?", "four"]));
+    assert_eq!(bob.awaited(None).unwrap(), []);
+    world.deliver().await;
+    hear(&world, &alice).await;
+    for sent in lost {
+        assert_eq!(state(&alice, &sent.id), EnvelopeState::Delivered);
+        assert_eq!(alice.sent(&sent.id).unwrap().envelopes.len(), 1);
+    }
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn only_the_device_that_asks_gets_it_again() {
+    let world = World::new().await;
+    let (wire, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let sessions = ForgingSessions::default();
+    let alice = sessions.first(&world, &wire, "alice").await;
+    let bob = first(&world, &his, "bob").await;
+    let two = further(&world, &wire, &bob, "two").await;
+    alice.verification(&bob.me()).await.unwrap();
+    alice.accept_contact(&bob.me()).unwrap();
+    bob.verification(&alice.me()).await.unwrap();
+    bob.accept_contact(&alice.me()).unwrap();
+    let sent = alice.send(&bob.me(), text("hello")).await.unwrap();
+    world.deliver().await;
+    damage(&his, "bob");
+    looks_in_vain(&bob, &alice.me().actor()).await;
+    his.honest();
+    hear(&world, &two).await;
+    world.deliver().await;
+    sessions.said.lock().unwrap().clear();
+    alice.receive().await.unwrap();
+    let said = sessions.said.lock().unwrap().clone();
+    let to: Vec<_> =
+        said.iter().filter(|(_, it)| it["id"] == *sent.id).map(|(device, _)| device.as_str()).collect();
+    assert_eq!(to, [bob.device().address()]);
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["hello"]);
+    assert_eq!(hear(&world, &two).await, [""; 0]);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_message_to_a_group_comes_again() {
+    let world = World::new().await;
+    let (hers, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &his, "bob").await);
+    befriend(&alice, &bob).await;
+    let (id, _) = alice.create_group("Friday", &[bob.me()]).await.unwrap();
+    world.deliver().await;
+    hear(&world, &bob).await;
+    bob.join_group(&id, None).await.unwrap();
+    world.deliver().await;
+    hear(&world, &alice).await;
+    alice.send_to_group(&id, text("hello, all")).await.unwrap();
+    world.deliver().await;
+    damage(&his, "bob");
+    looks_in_vain(&bob, &alice.me().actor()).await;
+    his.honest();
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["hello, all"]);
+    assert_eq!(bob.history(Some(id.as_str()), 10).unwrap().len(), 1);
+    assert_eq!(bob.awaited(None).unwrap(), []);
+    world.deliver().await;
+}
+
+/// Has Mallory's device ask for an envelope.
+async fn ask(sessions: &ForgingSessions, mallory: &Forger, alice: &TestMessenger, envelope: &EnvelopeId) {
+    let (device, envelope) = (alice.device().address(), envelope.clone());
+    sessions.forge(move |activity| {
+        activity["type"] = json!("Delivered");
+        activity["object"] = json!([]);
+        activity["eko:unreadable"] = json!([{ "device": device, "envelope": envelope }]);
+    });
+    mallory.send(&alice.me(), text("what did you say?")).await.unwrap();
+}
+
+/// Returns the number of times that an activity was heard.
+fn times(sessions: &ForgingSessions, id: &str) -> usize {
+    sessions.heard.lock().unwrap().iter().filter(|activity| activity["id"] == *id).count()
+}
+
+#[tokio::test]
+async fn whoever_asks_gets_nothing_but_what_the_device_had_and_that_once() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let sessions = ForgingSessions::default();
+    let mallory = sessions.first(&world, &wire, "mallory").await;
+    let look = async |client: &Forger| {
+        world.deliver().await;
+        let notices = alice.receive().await.unwrap().notices;
+        world.deliver().await;
+        client.receive().await.unwrap();
+        notices
+    };
+    let hers = say(&alice, &mallory.me(), "hello, Mallory").await;
+    let his = say(&alice, &bob.me(), "for Bob").await;
+    look(&mallory).await;
+    let not_read = Notice::NotRead { actor: mallory.me().actor(), id: hers.id.clone() };
+    let forged = Notice::Forged { actor: mallory.me().actor(), count: 1 };
+    ask(&sessions, &mallory, &alice, &his.envelopes[0].id).await;
+    assert_eq!(look(&mallory).await, std::slice::from_ref(&forged));
+    assert_eq!((times(&sessions, &hers.id), times(&sessions, &his.id)), (1, 0));
+    // Over and over.
+    for expected in [vec![], vec![not_read.clone()], vec![]] {
+        ask(&sessions, &mallory, &alice, &hers.envelopes[0].id).await;
+        let notices = look(&mallory).await;
+        notices.iter().for_each(|notice| alice.note_told(notice).unwrap());
+        assert!(notices == expected || notices == [not_read.clone()], "{notices:?}");
+        assert_eq!(times(&sessions, &hers.id), 2);
+    }
+    // A device that she had not when it was sent.
+    sessions.forge(|_| {});
+    let environment = Environment { clock: world.clock(), random: seeded("mallory/later") };
+    let later = sessions.sign_in(&world, &wire, environment, request(&world, "mallory", false)).await;
+    world.deliver().await;
+    mallory.receive().await.unwrap();
+    mallory.approve(&later.joining_code().unwrap().unwrap()).await.unwrap();
+    later.join().await.unwrap();
+    later.verification(&alice.me()).await.unwrap();
+    later.accept_contact(&alice.me()).unwrap();
+    ask(&sessions, &later, &alice, &hers.envelopes[0].id).await;
+    assert!(look(&later).await.contains(&not_read));
+    assert_eq!(times(&sessions, &hers.id), 2);
+    // A device that is revoked when Alice reads what it asks for.
+    sessions.forge(|_| {});
+    let both = say(&alice, &mallory.me(), "to both of you").await;
+    look(&mallory).await;
+    later.receive().await.unwrap();
+    assert_eq!(times(&sessions, &both.id), 2);
+    ask(&sessions, &later, &alice, &both.envelopes[0].id).await;
+    world.deliver().await;
+    sessions.forge(|_| {});
+    mallory.revoke(later.device().id()).await.unwrap();
+    alice.verification(&mallory.me()).await.unwrap();
+    look(&mallory).await;
+    assert_eq!((times(&sessions, &both.id), world.deliver().await), (2, 0));
+    assert_eq!(alice.next_due_ms().unwrap(), None);
+}
+
+/// The device asks, and is revoked before the answer is sent.
+#[tokio::test]
+async fn a_device_that_is_gone_when_the_answer_is_sent_gets_none() {
+    let world = World::new().await;
+    let (hers, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &his, "bob").await);
+    let two = further(&world, &his, &bob, "two").await;
+    befriend(&alice, &bob).await;
+    two.verification(&alice.me()).await.unwrap();
+    two.accept_contact(&alice.me()).unwrap();
+    say(&alice, &bob.me(), "hello").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["hello"]);
+    damage(&his, "bob");
+    looks_in_vain(&two, &alice.me().actor()).await;
+    his.honest();
+    world.deliver().await;
+    // Nothing can be sent at that moment.
+    hers.drop_requests(|request| {
+        let is_sending = request.uri().path() == "/user/alice/outbox";
+        is_sending.then(|| FalseAnswer { status: 503, body: Vec::new() })
+    });
+    alice.receive().await.unwrap();
+    hers.honest();
+    bob.revoke(two.device().id()).await.unwrap();
+    alice.verification(&bob.me()).await.unwrap();
+    world.advance(600_000);
+    let tried = alice.flush().await.unwrap();
+    assert_eq!((tried.len(), tried[0].state), (1, EnvelopeState::Failed));
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn what_is_not_sent_again_is_missing_after_some_days() {
+    let world = World::new().await;
+    let (wire, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &his, "bob").await);
+    befriend(&alice, &bob).await;
+    let sent = say(&alice, &bob.me(), "hello").await;
+    world.deliver().await;
+    damage(&his, "bob");
+    looks_in_vain(&bob, &alice.me().actor()).await;
+    his.honest();
+    let [awaited] = &bob.awaited(None).unwrap()[..] else { panic!() };
+    assert!(!awaited.is_missing(world.now_ms()));
+    world.deliver().await;
+    world.advance(AWAITED_DAYS * DAY_MS);
+    assert!(awaited.is_missing(world.now_ms()));
+    // It finds its place all the same.
+    alice.receive().await.unwrap();
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["hello"]);
+    assert_eq!(bob.awaited(None).unwrap(), []);
+    world.deliver().await;
+    hear(&world, &alice).await;
+    assert_eq!(state(&alice, &sent.id), EnvelopeState::Delivered);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn what_was_said_long_ago_is_not_kept() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let alice = first(&world, &wire, "alice").await;
+    let sessions = ForgingSessions::default();
+    let mallory = sessions.first(&world, &wire, "mallory").await;
+    let sent = say(&alice, &mallory.me(), "hello").await;
+    world.deliver().await;
+    mallory.receive().await.unwrap();
+    world.deliver().await;
+    world.advance((RESENT_FOR_DAYS + 1) * DAY_MS);
+    alice.receive().await.unwrap();
+    ask(&sessions, &mallory, &alice, &sent.envelopes[0].id).await;
+    world.deliver().await;
+    let notices = alice.receive().await.unwrap().notices;
+    assert!(notices.contains(&Notice::NotRead { actor: mallory.me().actor(), id: sent.id }), "{notices:?}");
+    world.deliver().await;
+}
+
+/// Alice's process ends after any number of requests, before or after the server has handled the last one.
+#[tokio::test]
+async fn an_answer_comes_once_wherever_the_process_ends() {
+    let world = World::new().await;
+    let his = TestNetwork::to(&[&world]);
+    let (user, alice) = RestartingUser::sign_in(&world, "alice").await;
+    let bob = first(&world, &his, "bob").await;
+    befriend(&alice, &bob).await;
+    drop(alice);
+    for fault in [NetworkFault::LostRequest, NetworkFault::LostAnswer] {
+        for good in 0..4 {
+            let words = format!("{good}");
+            say(&user.open(), &bob.me(), &words).await;
+            world.deliver().await;
+            damage(&his, "bob");
+            looks_in_vain(&bob, &user.open().me().actor()).await;
+            his.honest();
+            world.deliver().await;
+            let requests = AtomicUsize::new(0);
+            user.line.fail(move || (requests.fetch_add(1, Ordering::SeqCst) >= good).then_some(fault));
+            // It dies, whatever it has done.
+            let _ = user.open().receive().await;
+            user.line.honest();
+            world.advance(3_600_000);
+            hear(&world, &user.open()).await;
+            world.deliver().await;
+            assert_eq!(hear(&world, &bob).await, [words]);
+            assert_eq!(bob.awaited(None).unwrap(), []);
+            world.deliver().await;
+            hear(&world, &user.open()).await;
+            world.deliver().await;
+            hear(&world, &bob).await;
+        }
+    }
+    world.deliver().await;
+}

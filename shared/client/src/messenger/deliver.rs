@@ -2,6 +2,7 @@
 //! until it has an outcome.
 
 use eko_protocol::activity::{Report, ReportKind};
+use eko_protocol::address::Origin;
 use eko_protocol::id::DeviceId;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
@@ -86,14 +87,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if !self.store.write(|tx| tx.claim_envelope(id, now_ms, now_ms.saturating_add(CLAIM_MS)))? {
             return Ok(None);
         }
+        let mut asked = self.device.origin().clone();
         let outcome = match envelope.expires_ms.is_some_and(|ms| ms <= now_ms) {
             true => Ok(Settlement::failed("it is of no more use")),
-            false => self.rounds(envelope).await,
+            false => self.rounds(envelope, &mut asked).await,
         };
+        let reason = |error: &MessengerError| reason(error, &asked);
         match outcome {
             Ok(outcome) => self.store.write(|tx| tx.settle(id, outcome.state, outcome.reason.as_deref()))?,
             Err(error @ MessengerError::Store(_)) => {
-                self.postpone(envelope, 0, &error)?;
+                self.postpone(envelope, 0, &reason(&error))?;
                 return Err(error);
             }
             Err(error @ MessengerError::SignedOut) => {
@@ -106,7 +109,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 return Err(error);
             }
             Err(error) => match error.retry_after_s() {
-                Some(seconds) => self.postpone(envelope, seconds, &error)?,
+                Some(seconds) => self.postpone(envelope, seconds, &reason(&error))?,
                 None => self.store.write(|tx| tx.settle(id, failed(&error), Some(&reason(&error))))?,
             },
         }
@@ -117,18 +120,27 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         &self,
         envelope: &OutboxEnvelope,
         seconds: u64,
-        error: &MessengerError,
+        reason: &str,
     ) -> Result<(), DeviceStoreError> {
         let asked = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000).min(LONGEST_ASKED_MS);
         let doubled = 1000_i64.saturating_mul(1 << envelope.tries.min(20));
         let now_ms = self.now_ms();
         let due_ms = now_ms.saturating_add(asked.max(doubled.min(LONGEST_WAIT_MS)));
-        self.store.write(|tx| tx.postpone(&envelope.id, now_ms, due_ms, &reason(error)))
+        self.store.write(|tx| tx.postpone(&envelope.id, now_ms, due_ms, reason))
     }
 
-    async fn rounds(&self, envelope: &OutboxEnvelope) -> Result<Settlement, MessengerError> {
+    /// Sends an envelope until it has an outcome. `asked` is the server that was asked last.
+    async fn rounds(
+        &self,
+        envelope: &OutboxEnvelope,
+        asked: &mut Origin,
+    ) -> Result<Settlement, MessengerError> {
         let person = Person::of(&envelope.recipient).ok_or(DeviceStoreError::Corrupt("recipient"))?;
         for _ in 0..ROUNDS {
+            // A stranger's chain is read through the own server.
+            if !self.knows_as_stranger(&envelope.recipient)? {
+                asked.clone_from(&person.origin);
+            }
             let contact = self.trusted(&person).await?;
             let mut wanted = contact.active();
             wanted.remove(&self.device.address());
@@ -153,6 +165,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     false => Settlement::of(EnvelopeState::Accepted),
                 });
             }
+            asked.clone_from(self.device.origin());
             match self.encrypt(&envelope.id, &contact, &wanted).await {
                 Err(error) if self.is_outdated(&contact, &error).await? => continue,
                 encrypted => encrypted?,
@@ -257,14 +270,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 }
 
-/// Returns the reason for which an envelope cannot be sent, in words. Its recipient is named beside it.
-pub(super) fn reason(error: &MessengerError) -> String {
+/// Returns the reason for which an envelope cannot be sent, in words. Its recipient is named beside it, and
+/// `asked` is the server that was asked last.
+pub(super) fn reason(error: &MessengerError, asked: &Origin) -> String {
     match error {
         MessengerError::Distrust { why, .. } => why.to_string(),
         MessengerError::Client(ClientError::Transport(TransportError::Connect(_))) => {
-            "the server is out of reach".to_owned()
+            format!("the server {} is out of reach", asked.authority())
         }
-        MessengerError::Client(ClientError::Transport(_)) => "the server does not answer".to_owned(),
+        MessengerError::Client(ClientError::Transport(_)) => {
+            format!("the server {} does not answer", asked.authority())
+        }
         MessengerError::Client(ClientError::Problem(problem)) if problem.status == 429 => {
             "so much was sent just now that the server asks to wait".to_owned()
         }

@@ -35,7 +35,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     Err(error) if error.retry_after_s().is_some() => return Err(error),
                     // Another reading of the report would come to the same.
                     Err(error) => {
-                        self.store.write(|tx| tx.settle(id, failed(&error), Some(&reason(&error))))?;
+                        self.store.write(|tx| {
+                            tx.settle(id, failed(&error), Some(&reason(&error, self.device.origin())))
+                        })?;
                     }
                 }
             }

@@ -1,12 +1,13 @@
 //! `eko send`: sends one message to a person or a group.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::Read;
 use std::path::PathBuf;
 
 use clap::Args;
 use eko_client::attachment::{self, Attachment, AttachmentError};
-use eko_client::messenger::{MessageDraft, SentActivity};
+use eko_client::messenger::{MessageDraft, Person, SentActivity};
 use eko_client::store::EnvelopeState;
 use serde_json::json;
 
@@ -126,6 +127,15 @@ fn not_joined(client: &HttpMessenger, whom: &Correspondent) -> String {
     }
 }
 
+/// Returns the names of the servers that are out of reach, so that the own server keeps a message for them.
+fn queued_at(sent: &SentActivity) -> String {
+    let queued = sent.envelopes.iter().filter(|envelope| envelope.state == EnvelopeState::Queued);
+    let people = queued.filter_map(|envelope| Person::of(&envelope.recipient));
+    let servers: BTreeSet<String> =
+        people.map(|person| format!("the server {}", person.origin.authority())).collect();
+    servers.into_iter().collect::<Vec<_>>().join(", ")
+}
+
 fn tell(
     context: &Context,
     client: &HttpMessenger,
@@ -136,9 +146,10 @@ fn tell(
     for warning in delivery.warnings() {
         context.out.prompt(&warning);
     }
+    let queued = format!("sent; {} is out of reach, and your server will try for 48 hours", queued_at(sent));
     let text = match delivery.state {
         EnvelopeState::Delivered | EnvelopeState::Accepted => "sent",
-        EnvelopeState::Queued => "sent; their server is out of reach, and yours will try for 48 hours",
+        EnvelopeState::Queued => &queued,
         EnvelopeState::ToSend => "not sent yet",
         _ if delivery.reaches_anybody() => "sent to some",
         EnvelopeState::Failed | EnvelopeState::Refused => "not sent",

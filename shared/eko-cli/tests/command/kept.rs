@@ -1,6 +1,7 @@
 //! Tests of what `send` and `chat` keep, of how they say it, and of the code with which they end.
 
 use eko_local::server::{BoundServer, ServerOptions};
+use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::people::ReportedFailure;
@@ -16,16 +17,17 @@ async fn without_the_server_chat_starts_and_keeps_what_is_typed() {
     let [alice, _bob] = two_on(&origin).await;
     stop.send(()).unwrap();
     served.await.unwrap().unwrap();
+    let away = format!("the server {} is out of reach", &origin["http://".len()..]);
     // The second time a message waits already.
     for text in ["one\n", "two\n"] {
         let CommandOutput { code, err, .. } = alice.eko_reading(&["chat", "@bob"], text).await;
         assert_eq!((code, err.contains("a message waits to be sent")), (4, true), "{err}");
-        let kept = "not sent yet to @bob: the server is out of reach; it is kept, and sent by itself\n";
-        assert_eq!((err.matches(kept).count(), err.contains("os error")), (1, false), "{err}");
+        let kept = format!("not sent yet to @bob: {away}; it is kept, and sent by itself\n");
+        assert_eq!((err.matches(&kept).count(), err.contains("os error")), (1, false), "{err}");
         assert!(err.contains(&format!("{origin} is out of reach; trying again\n")), "{err}");
     }
     let ReportedFailure { code, what, next } = alice.fails(&["send", "@bob", "three", "--wait", "0"]).await;
-    assert_eq!((code, &*what), (4, "not sent yet to @bob: the server is out of reach"));
+    assert_eq!((code, &*what), (4, &*format!("not sent yet to @bob: {away}")));
     assert!(next.starts_with("eko listen, "), "{next}");
     assert_eq!(alice.eko(&["history", "--json", "-q"]).await.done().lines().count(), 3);
 }
@@ -60,4 +62,50 @@ async fn a_device_that_waits_for_approval_sends_nothing_and_says_so() {
     bob.eko(&["send", "@alice", "hello"]).await.done();
     assert!(hers.line().await.trim_end().ends_with("hello"));
     hers.kill().await;
+}
+
+/// Somebody whom this device knows needs no server to be found, whichever server is down.
+#[tokio::test]
+async fn what_is_written_to_somebody_known_is_kept_while_their_server_is_down() {
+    let start = async |port: u16, data: &TempDir| {
+        let data = Some(data.path().to_owned());
+        let bound =
+            BoundServer::bind(&ServerOptions { port, data, ..ServerOptions::default() }).await.unwrap();
+        let origin = bound.origin.to_string();
+        let (stop, stopped) = oneshot::channel::<()>();
+        (origin, stop, tokio::spawn(bound.run(async { stopped.await.unwrap() })))
+    };
+    let (folder, here) = (TempDir::new().unwrap(), server().await);
+    let (there, stop, served) = start(0, &folder).await;
+    let (alice, bob) = (TestHome::new(), TestHome::new());
+    let eko = async |home: &TestHome, arguments: &[&str]| {
+        let servers = ["--local-server", &here, "--local-server", &there];
+        home.eko(&[arguments, &servers].concat()).await
+    };
+    let name = |origin: &str| origin["http://".len()..].to_owned();
+    let (his, hers) = (format!("@bob@{}", name(&there)), format!("@alice@{}", name(&here)));
+    eko(&alice, &["login", "alice", "--server", &here]).await.done();
+    eko(&bob, &["login", "bob", "--server", &there]).await.done();
+    eko(&alice, &["verify", &his, "--accept"]).await.done();
+    eko(&bob, &["verify", &hers, "--accept"]).await.done();
+    eko(&alice, &["send", &his, "one"]).await.done();
+    eko(&bob, &["listen", "--once"]).await.done();
+    stop.send(()).unwrap();
+    served.await.unwrap().unwrap();
+    let said = eko(&alice, &["send", &his, "two"]).await.done();
+    let away =
+        format!("sent; the server {} is out of reach, and your server will try for 48 hours\n", name(&there));
+    assert_eq!(said, away);
+    // Whom nobody knows cannot be written to.
+    let stranger = format!("@carol@{}", name(&there));
+    assert_eq!(eko(&alice, &["send", &stranger, "three"]).await.code, 4);
+    let (_, _stop, _served) = start(there.rsplit(':').next().unwrap().parse().unwrap(), &folder).await;
+    for _ in 0..300 {
+        eko(&bob, &["listen", "--once"]).await.done();
+        if bob.eko(&["history"]).await.done().contains("two") {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("it never came");
 }

@@ -14,6 +14,7 @@
 //! add to these.
 
 mod announcing;
+mod carried;
 mod contact;
 mod controls;
 mod deliver;

@@ -7,6 +7,7 @@
 
 mod account;
 mod awaited;
+mod carrying;
 mod chains;
 mod departures;
 mod envelopes;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior};
 
 pub use awaited::{AWAITED_DAYS, AwaitedMessage, MOST_AWAITED};
+pub use carrying::CarriedOver;
 pub use chains::ChainAlarm;
 pub(crate) use chains::PinnedChain;
 pub(crate) use envelopes::NewEnvelope;

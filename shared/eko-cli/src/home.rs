@@ -165,6 +165,28 @@ impl EkoHome {
         Ok(aside)
     }
 
+    /// Returns the folder of the account of this handle that was set aside last, if there is one.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn former(&self, account: &AccountFolder) -> Result<Option<AccountFolder>, CommandFailure> {
+        let listed = match self.former.read_dir() {
+            Ok(listed) => listed,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(&self.former, &error)),
+        };
+        let beginning = format!("{}-", account.name());
+        let mut last: Option<String> = None;
+        for entry in listed {
+            let entry = entry.map_err(|error| unreadable(&self.former, &error))?;
+            let name =
+                entry.file_name().to_str().filter(|name| name.starts_with(&beginning)).map(str::to_owned);
+            // A moment follows, in a form that sorts.
+            last = last.max(name);
+        }
+        Ok(last.map(|name| AccountFolder::new(account.handle.clone(), self.former.join(name))))
+    }
+
     /// Moves an account back that was set aside. There must be no folder of that account now.
     ///
     /// # Errors

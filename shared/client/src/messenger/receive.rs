@@ -180,6 +180,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         receipts: ReceiptTime,
     ) -> Result<(), MessengerError> {
         // What the user has written waits for no chain that is read for something else.
+        self.say_carried().await?;
         self.flush().await?;
         self.take_later(later, received).await?;
         self.read_unknown_authors(&mut received.notices).await?;

@@ -112,6 +112,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 let _ = self.contact(person).await;
             }
         }
+        self.say_carried().await?;
         let sync = self.has_other_devices().await?;
         self.store.write(|tx| {
             let activity = self.put_down(tx, &outgoing)?;

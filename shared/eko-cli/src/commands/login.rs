@@ -47,8 +47,8 @@ and begins anew; it asks first. Keys are made on this machine, and their private
 
 A device that was revoked, or that the server has forgotten, cannot be used again. --anew makes \
 another device in its place, and in the place of one that still waits for approval. A reset always \
-needs a new device: where there is one already, --anew --reset replaces it too. Run \
-`eko export` before, to keep the old messages in a form that other programs can read.
+needs a new device: where there is one already, --anew --reset replaces it too. The new device takes over \
+messages, people, groups and what was not sent; the old one's files are kept in another folder.
 
 Examples:
   eko login alice
@@ -182,6 +182,9 @@ impl LoginArgs {
             reset: self.reset,
         };
         let store = DeviceStore::open(&account.database())?;
+        if !store.has_device()? {
+            carry_over(context, account, &store);
+        }
         PreparedSignIn::new(HttpTransport::new()?, store, context.environment.clone(), request)
     }
 
@@ -269,6 +272,23 @@ struct SignedInDevice {
     registered: SignInOutcome,
     /// True if the device had signed in before.
     again: bool,
+}
+
+/// Takes over what the device left that was here before, if there was one. Whatever becomes of that, the
+/// person can sign in.
+fn carry_over(context: &Context, account: &AccountFolder, store: &DeviceStore) {
+    let former = match context.home.former(account) {
+        Ok(Some(former)) => former,
+        Ok(None) => return,
+        Err(failure) => return context.out.remark(&failure.to_string()),
+    };
+    match store.carry_over(&former.database()) {
+        Ok(carried) => context.out.remark(&told::carried(carried)),
+        Err(error) => context.out.remark(&format!(
+            "Nothing was taken over from the former device, whose files are in {}: {error}",
+            former.path().display()
+        )),
+    }
 }
 
 /// Returns the moment in a form that fits into a folder's name: `20260129T193000.123Z`.

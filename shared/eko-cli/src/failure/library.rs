@@ -49,8 +49,16 @@ impl From<MessengerError> for CommandFailure {
                 .next("a token for the nonce of eko login NAME --print-nonce")
                 .exit(Exit::NotTrusted),
             MessengerError::IdToken(_) => Self::new(&error).exit(Exit::NotTrusted),
-            MessengerError::Forgotten | MessengerError::Revoked => Self::new(&error)
-                .next("eko login NAME --anew, which makes a new device and keeps the files of this one"),
+            MessengerError::Forgotten | MessengerError::Revoked => {
+                let local = "A server on this machine forgets everything if it runs without --data";
+                let what = match &error {
+                    MessengerError::Forgotten => format!("{error}. {local}"),
+                    error => error.to_string(),
+                };
+                Self::new(what).next(
+                    "eko login NAME --anew, which makes a new device and takes over messages, people and groups",
+                )
+            }
             MessengerError::ResetHere => Self::new(&error).next(
                 "eko devices revoke ID, for one that you have lost; or eko login NAME --anew --reset, which \
                  revokes all your devices, this one too",

@@ -3,7 +3,11 @@
 
 use std::path::Path;
 
+use eko_local::server::{BoundServer, ServerOptions};
+use tokio::sync::oneshot;
+
 use super::people::{ReportedFailure, signed_in, text};
+use super::talking::two_on;
 use super::test_home::{TestHome, server};
 
 #[tokio::test]
@@ -161,4 +165,89 @@ async fn what_was_set_aside_comes_back_where_the_server_refuses_another() {
     assert_eq!(code, 1, "{what}");
     assert_eq!(home.object(&["whoami"]).await["device"], device);
     assert_eq!(home.path().join("former").read_dir().unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn another_device_takes_over_what_the_former_one_had() {
+    let server = server().await;
+    let (first, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    let second = TestHome::new();
+    let login = ["login", "alice", "--server", &server, "--no-wait"];
+    let waits = second.object(&login).await;
+    first.eko_reading(&["devices", "approve"], text(&waits, "joiningCode")).await.done();
+    second.eko(&["send", "@bob", "one"]).await.done();
+    assert_eq!(bob.hears().await, ["one"]);
+    bob.eko(&["send", "@alice", "two"]).await.done();
+    assert_eq!(second.hears().await, ["two"]);
+    second.eko(&["groups", "create", "Friday", "@bob"]).await.done();
+    second.eko(&["privacy", "--typing", "off"]).await.done();
+    // A message waits, and the device is revoked.
+    second.eko(&["logout"]).await.done();
+    assert_eq!(second.fails(&["send", "@bob", "three"]).await.code, 4);
+    first.eko(&["devices", "revoke", text(&waits, "device"), "--yes"]).await.done();
+
+    let said = second.eko(&[&login[..], &["--anew", "--json"]].concat()).await;
+    let carried = "Taken over from the former device: 3 messages, 1 people, 1 groups. One of the messages was \
+                   not sent: it is sent by eko listen, or the next eko send.";
+    assert!(said.err.contains(carried), "{}", said.err);
+    let made = said.object();
+    let texts = async || {
+        let history = second.objects(&["history", "@bob"]).await;
+        history.iter().map(|message| text(message, "text").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts().await, ["one", "two", "three"]);
+    first.eko_reading(&["devices", "approve"], text(&made, "joiningCode")).await.done();
+    second.eko(&["listen", "--once"]).await.done();
+    bob.eko(&["listen", "--once"]).await.done();
+    assert_eq!(bob.eko(&["history", "@alice"]).await.done().matches("three").count(), 1);
+    assert_eq!(texts().await, ["one", "two", "three"]);
+    assert!(second.eko(&["groups"]).await.done().contains("Friday"));
+    assert_eq!(second.eko(&["privacy", "--json"]).await.object()["typing"], false);
+    // Whom the former device knew is known, and another chain of theirs is not taken for the first one.
+    let known = rusqlite::Connection::open(second.account().join("eko.db")).unwrap();
+    known.execute("UPDATE chains SET looked = 0 WHERE actor LIKE '%/user/bob'", []).unwrap();
+    second.eko(&["send", "@bob", "four"]).await.done();
+    assert_eq!(bob.hears().await, ["four"]);
+}
+
+/// The server of the README's second minute runs without `--data`, and begins again.
+#[tokio::test]
+async fn two_people_go_on_after_their_server_has_lost_everything() {
+    let start = async |port: u16| {
+        let bound = BoundServer::bind(&ServerOptions { port, ..ServerOptions::default() }).await.unwrap();
+        let origin = bound.origin.to_string();
+        let (stop, stopped) = oneshot::channel::<()>();
+        (origin, stop, tokio::spawn(bound.run(async { stopped.await.unwrap() })))
+    };
+    let (origin, stop, served) = start(0).await;
+    let [alice, bob] = two_on(&origin).await;
+    alice.eko(&["send", "@bob", "before"]).await.done();
+    assert_eq!(bob.hears().await, ["before"]);
+    stop.send(()).unwrap();
+    served.await.unwrap().unwrap();
+    let (_, _stop, _served) = start(origin.rsplit(':').next().unwrap().parse().unwrap()).await;
+
+    assert_eq!(alice.fails(&["send", "@bob", "kept"]).await.code, 4);
+    for (home, user) in [(&alice, "alice"), (&bob, "bob")] {
+        let ReportedFailure { what, next, .. } = home.fails(&["login", user, "--server", &origin]).await;
+        assert!(what.starts_with("the server does not know this device any more"), "{what}");
+        assert!(
+            what.ends_with("A server on this machine forgets everything if it runs without --data"),
+            "{what}"
+        );
+        assert!(next.contains("--anew, which makes a new device and takes over messages, people and groups"));
+        home.eko(&["login", user, "--server", &origin, "--anew"]).await.done();
+    }
+    // Bob's devices are others than Alice knew, and nothing but his server says that they are his.
+    let ReportedFailure { code, next, .. } = alice.fails(&["send", "@bob", "after"]).await;
+    assert_eq!((code, &*next), (3, "eko verify @bob"));
+    let ReportedFailure { code, next, .. } = alice.fails(&["verify", "@bob", "--no-qr"]).await;
+    assert!(code == 3 && next.ends_with("eko verify @bob --forget"), "{next}");
+    alice.eko(&["verify", "@bob", "--forget", "--yes"]).await.done();
+    bob.eko(&["verify", "@alice", "--forget", "--yes"]).await.done();
+    alice.eko(&["send", "@bob", "after"]).await.done();
+    bob.hears().await;
+    let history = bob.eko(&["history", "@alice"]).await.done();
+    let told: Vec<_> = ["before", "after"].iter().map(|text| history.matches(text).count()).collect();
+    assert_eq!(told, [1, 1], "{history}");
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use eko_client::device::RegistrationStatus;
+use eko_client::store::CarriedOver;
 use serde_json::json;
 
 use super::{LoginArgs, SignedInDevice};
@@ -15,6 +16,23 @@ use crate::joining::{self, WaitOutcome};
 const RESET_DONE: &str = "\nAll your other devices are revoked. Your contacts are warned, and send nothing until they have accepted \
      this device. For each of your groups, ask an admin to remove you and to add you again; if you were the only \
      admin, begin a new group.";
+
+/// Returns the sentence that tells what was taken over from a former device.
+pub(super) fn carried(carried: CarriedOver) -> String {
+    let CarriedOver { messages, people, groups, unsent } = carried;
+    let unsent = match unsent {
+        0 => String::new(),
+        1 => " One of the messages was not sent: it is sent by eko listen, or the next eko send.".to_owned(),
+        count => {
+            format!(
+                " {count} of the messages were not sent: they are sent by eko listen, or the next eko send."
+            )
+        }
+    };
+    format!(
+        "Taken over from the former device: {messages} messages, {people} people, {groups} groups.{unsent}"
+    )
+}
 
 impl LoginArgs {
     /// Shows the device that has signed in. If it waits for approval, shows its joining code and

@@ -1,0 +1,161 @@
+//! What a new device of a user takes over from the store of a former one: messages, people, groups, and
+//! what was not sent. Keys, sessions and tokens belong to a device, and stay behind.
+
+use std::path::Path;
+
+use rusqlite::{OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
+
+use super::messages::{COLUMNS, read};
+use super::{DeviceStore, DeviceStoreError, StoredMessage, Transaction, VERSION};
+
+/// The name under which the store keeps the messages that a former device has not sent.
+const UNSENT: &str = "carried_unsent";
+/// The tables that are copied as they are.
+const WHOLE_TABLES: [&str; 8] =
+    ["groups", "conflicts", "departures", "invitations", "messages", "held", "awaited", "followed"];
+/// The copies of parts of tables; `?1` is this user. The own chain is left out: this device believes it from
+/// its approval only.
+const PARTS: [&str; 2] = [
+    "INSERT OR IGNORE INTO chains SELECT * FROM former.chains WHERE actor <> ?1",
+    "INSERT OR IGNORE INTO notices SELECT * FROM former.notices WHERE actor <> ?1",
+];
+/// The copies of gaps, of which nobody is told again, and of what the user has chosen.
+const OTHERS: [&str; 2] = [
+    "INSERT OR IGNORE INTO gaps (conversation, device, actor, first, last, position, told) \
+     SELECT conversation, device, actor, first, last, position, 1 FROM former.gaps",
+    "INSERT OR IGNORE INTO account SELECT * FROM former.account WHERE name IN ('hides_reading', 'hides_typing')",
+];
+
+/// What was taken over from a former device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CarriedOver {
+    /// The number of messages.
+    pub messages: u64,
+    /// The number of people whose devices are known.
+    pub people: u64,
+    /// The number of groups that the user is or was in.
+    pub groups: u64,
+    /// The number of messages that were not sent. This device sends them.
+    pub unsent: u64,
+}
+
+/// A message that a former device has not sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UnsentMessage {
+    /// The activity's id.
+    pub(crate) id: String,
+    /// The actor ids of the recipients who do not have it.
+    pub(crate) recipients: Vec<String>,
+}
+
+impl DeviceStore {
+    /// True if the keys of a device were made in this store.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn has_device(&self) -> Result<bool, DeviceStoreError> {
+        self.read(|tx| Ok(tx.account()?.is_some()))
+    }
+
+    /// Takes over what a former device of the same user has left in its store. Do so before the keys of
+    /// the new device are made; a repetition changes nothing.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if one of the stores cannot be used, or another version of this library wrote
+    /// the former one: then nothing is taken over.
+    pub fn carry_over(&self, former: &Path) -> Result<CarriedOver, DeviceStoreError> {
+        let path = former.to_str().ok_or(DeviceStoreError::Corrupt("path"))?;
+        let connection = self.lock();
+        connection.execute("ATTACH ?1 AS former", [path])?;
+        drop(connection);
+        let carried = self.write(|tx| tx.carry_over());
+        self.lock().execute("DETACH former", [])?;
+        carried
+    }
+}
+
+impl Transaction<'_> {
+    fn carry_over(&self) -> Result<CarriedOver, DeviceStoreError> {
+        match self.inner.query_row("PRAGMA former.user_version", [], |row| row.get(0))? {
+            VERSION => {}
+            older if older < VERSION => return Err(DeviceStoreError::Older(older)),
+            newer => return Err(DeviceStoreError::Newer(newer)),
+        }
+        let value = |name: &str| -> Result<Option<String>, DeviceStoreError> {
+            let sql = "SELECT CAST(value AS TEXT) FROM former.account WHERE name = ?1";
+            Ok(self.inner.query_row(sql, [name], |row| row.get(0)).optional()?)
+        };
+        let me = match (value("origin")?, value("user")?) {
+            (Some(origin), Some(user)) => format!("{origin}/user/{user}"),
+            // Its keys were never made, so that nothing came after them.
+            _ => return Ok(CarriedOver::default()),
+        };
+        for table in WHOLE_TABLES {
+            let sql = format!("INSERT OR IGNORE INTO main.{table} SELECT * FROM former.{table}");
+            self.inner.execute(&sql, [])?;
+        }
+        for sql in PARTS {
+            self.inner.execute(sql, [&me])?;
+        }
+        for sql in OTHERS {
+            self.inner.execute(sql, [])?;
+        }
+        let unsent = self.unsent_of_former(&me)?;
+        self.put_json(UNSENT, &unsent)?;
+        let count = |table: &str| -> Result<u64, DeviceStoreError> {
+            Ok(self.inner.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?)
+        };
+        Ok(CarriedOver {
+            messages: count("messages")?,
+            people: count("chains")?,
+            groups: count("groups")?,
+            unsent: u64::try_from(unsent.len()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Returns the notes that wait to be sent in the former store, in order, with those who lack them.
+    fn unsent_of_former(&self, me: &str) -> Result<Vec<UnsentMessage>, DeviceStoreError> {
+        let sql = "SELECT messages.id, envelopes.recipient FROM former.envelopes AS envelopes \
+                   JOIN former.messages AS messages ON messages.id = envelopes.message AND messages.actor = ?1 \
+                   WHERE envelopes.state = 1 AND envelopes.silent = 0 AND envelopes.recipient <> ?1 \
+                   ORDER BY messages.position";
+        let mut statement = self.inner.prepare(sql)?;
+        let rows = statement.query_map([me], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut unsent: Vec<UnsentMessage> = Vec::new();
+        for row in rows {
+            let (id, recipient): (String, String) = row?;
+            match unsent.last_mut().filter(|last| last.id == id) {
+                Some(last) => last.recipients.push(recipient),
+                None => unsent.push(UnsentMessage { id, recipients: vec![recipient] }),
+            }
+        }
+        let earlier: Option<Vec<UnsentMessage>> = {
+            let sql = "SELECT value FROM former.account WHERE name = ?1";
+            let json: Option<Vec<u8>> = self.inner.query_row(sql, [UNSENT], |row| row.get(0)).optional()?;
+            json.and_then(|json| serde_json::from_slice(&json).ok())
+        };
+        Ok(earlier.into_iter().flatten().chain(unsent).collect())
+    }
+
+    /// Takes the messages that a former device has not sent. They are to be said anew in this transaction.
+    pub(crate) fn take_unsent(&self) -> Result<Vec<UnsentMessage>, DeviceStoreError> {
+        let unsent = self.json(UNSENT)?.unwrap_or_default();
+        self.inner.execute("DELETE FROM account WHERE name = ?1", [UNSENT])?;
+        Ok(unsent)
+    }
+
+    /// True if a former device has left messages that it has not sent.
+    pub(crate) fn has_unsent(&self) -> Result<bool, DeviceStoreError> {
+        Ok(self.json::<Vec<UnsentMessage>>(UNSENT)?.is_some_and(|unsent| !unsent.is_empty()))
+    }
+
+    /// Deletes a message and returns it, because it is said anew.
+    pub(crate) fn withdraw(&self, actor: &str, id: &str) -> Result<Option<StoredMessage>, DeviceStoreError> {
+        let message =
+            self.inner.query_row(&format!("{COLUMNS} WHERE actor = ?1 AND id = ?2"), [actor, id], read);
+        let message = message.optional()?;
+        self.inner.execute("DELETE FROM messages WHERE actor = ?1 AND id = ?2", params![actor, id])?;
+        Ok(message)
+    }
+}

@@ -12,7 +12,7 @@ use crate::{SignalSessions, Transport};
 pub struct StoreView {
     /// The only conversation that the program shows, if it does not show all.
     conversation: Option<String>,
-    /// The position of the last message that it has seen, once it has looked.
+    /// The number by which the last message was new that it has seen, once it has looked.
     after: Option<i64>,
 }
 
@@ -46,7 +46,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })?;
         // There may be more than are read at once.
         view.after = Some(match (view.after, new.last()) {
-            (Some(_), Some(message)) => message.position,
+            (Some(_), Some(message)) => message.placed,
             _ => last,
         });
         let is_shown =

@@ -93,11 +93,11 @@ impl Transaction<'_> {
         place: &AwaitedMessage,
         message: &str,
     ) -> Result<(), DeviceStoreError> {
-        let sql = "UPDATE messages SET position = ?3 WHERE actor = ?1 AND id = ?2 AND position IS NULL AND request = 0 \
+        let sql = "UPDATE messages SET position = ?3, placed = ?4 WHERE actor = ?1 AND id = ?2 AND position IS NULL AND request = 0 \
                    RETURNING conversation, sequence";
         let placed: Option<(String, Option<u64>)> = self
             .inner
-            .query_row(sql, params![place.actor, message, place.position], |row| {
+            .query_row(sql, params![place.actor, message, place.position, self.next_position()?], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })
             .optional()?;

@@ -58,6 +58,8 @@ impl MessageContent {
 pub struct StoredMessage {
     /// The position. It grows, and keeps each sender's order within a conversation.
     pub position: i64,
+    /// The number by which it is new: the position, or a greater one if the place had been kept for it.
+    pub placed: i64,
     /// The message.
     pub content: MessageContent,
     /// The number of messages that its device wrote in this conversation before it and that have
@@ -94,7 +96,8 @@ const PAGE: i64 = 1000;
 pub(super) const COLUMNS: &str = "SELECT coalesce(position, 0), id, actor, device, conversation, outgoing, \
                                   sequence, published, received, text, attachments, warning, \
                                   (SELECT coalesce(sum(last - first + 1), 0) FROM gaps \
-                                  WHERE gaps.position = messages.position) FROM messages";
+                                  WHERE gaps.position = messages.position), \
+                                  coalesce(placed, position, 0) FROM messages";
 
 impl Transaction<'_> {
     /// Returns the next number of this device in a conversation.
@@ -242,7 +245,7 @@ impl Transaction<'_> {
     /// Returns the next position. A place in which a message is awaited is taken.
     pub(super) fn next_position(&self) -> Result<i64, DeviceStoreError> {
         let sql = "SELECT max(coalesce((SELECT max(position) FROM messages), 0), \
-                   coalesce((SELECT max(position) FROM awaited), 0)) + 1";
+                   coalesce((SELECT max(placed) FROM messages), 0), coalesce((SELECT max(position) FROM awaited), 0)) + 1";
         Ok(self.inner.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
     }
 
@@ -271,8 +274,8 @@ impl Transaction<'_> {
         conversation: Option<&str>,
     ) -> Result<Vec<StoredMessage>, DeviceStoreError> {
         let sql = format!(
-            "{COLUMNS} WHERE position IS NOT NULL AND device <> ?1 AND CASE WHEN ?2 IS NOT NULL THEN position > ?2 \
-             ELSE shown = 0 OR (shown = 2 AND (?3 IS NULL OR conversation = ?3)) END ORDER BY position \
+            "{COLUMNS} WHERE position IS NOT NULL AND device <> ?1 AND CASE WHEN ?2 IS NOT NULL THEN coalesce(placed, position) > ?2 \
+             ELSE shown = 0 OR (shown = 2 AND (?3 IS NULL OR conversation = ?3)) END ORDER BY coalesce(placed, position) \
              LIMIT CASE WHEN ?2 IS NULL THEN -1 ELSE {PAGE} END"
         );
         let mut statement = self.inner.prepare_cached(&sql)?;
@@ -281,7 +284,7 @@ impl Transaction<'_> {
             .collect::<Result<_, _>>()?)
     }
 
-    /// Returns the greatest position of a message, or 0.
+    /// Returns the greatest number by which a message is new, or 0.
     pub(crate) fn last_position(&self) -> Result<i64, DeviceStoreError> {
         Ok(self.next_position()?.saturating_sub(1))
     }
@@ -406,5 +409,6 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
             warning: row.get(11)?,
         },
         missing_before: row.get(12)?,
+        placed: row.get(13)?,
     })
 }

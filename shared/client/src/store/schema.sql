@@ -50,7 +50,8 @@ CREATE TABLE views (
   sent INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (device, conversation)
 ) WITHOUT ROWID;
 
--- Messages. position: NULL until the messages before it have theirs. shown: 1 once it was shown, 2 while
+-- Messages. position: NULL until the messages before it have theirs. placed: a later number, if the place
+-- had been kept since an earlier time. shown: 1 once it was shown, 2 while
 -- a program that shows another conversation has left it.
 -- request: 1 if a stranger wrote it and the user has not accepted that.
 CREATE TABLE messages (
@@ -58,10 +59,11 @@ CREATE TABLE messages (
   id TEXT NOT NULL, actor TEXT NOT NULL, device TEXT NOT NULL, conversation TEXT NOT NULL,
   outgoing INTEGER NOT NULL, sequence INTEGER, published INTEGER NOT NULL, received INTEGER NOT NULL,
   stored INTEGER NOT NULL, text TEXT NOT NULL, attachments TEXT NOT NULL, warning TEXT,
-  position INTEGER, shown INTEGER NOT NULL DEFAULT 0, request INTEGER NOT NULL DEFAULT 0,
+  position INTEGER, placed INTEGER, shown INTEGER NOT NULL DEFAULT 0, request INTEGER NOT NULL DEFAULT 0,
   UNIQUE (actor, id)
 );
 CREATE INDEX messages_in_order ON messages (position);
+CREATE INDEX messages_by_placing ON messages (placed) WHERE placed IS NOT NULL;
 CREATE INDEX messages_in_conversation ON messages (conversation, position);
 CREATE INDEX messages_waiting ON messages (conversation, device, sequence) WHERE position IS NULL;
 CREATE INDEX messages_unshown ON messages (position) WHERE shown = 0;

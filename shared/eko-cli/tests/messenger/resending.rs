@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use eko_client::Environment;
-use eko_client::messenger::{Notice, RESENT_FOR_DAYS};
+use eko_client::messenger::{Notice, RESENT_FOR_DAYS, StoreView};
 use eko_client::store::{AWAITED_DAYS, EnvelopeState};
 use eko_protocol::id::EnvelopeId;
 use eko_testkit::{World, seeded};
@@ -60,6 +60,9 @@ async fn what_could_not_be_decrypted_comes_again_into_its_place() {
     his.honest();
     assert_eq!(bob.awaited(Some(&alice.me().actor())).unwrap().len(), 2);
     assert_eq!(bob.awaited(Some(&bob.me().actor())).unwrap(), []);
+    // A program that follows the store has seen everything until now.
+    let mut view = StoreView::of(None);
+    bob.look_into_store(&mut view).unwrap();
     say(&bob, &alice.me(), "what did you say?").await;
     world.deliver().await;
     // Alice's device answers by itself, and tells her nothing of it.
@@ -73,6 +76,11 @@ async fn what_could_not_be_decrypted_comes_again_into_its_place() {
     let mut heard = hear(&world, &bob).await;
     heard.sort();
     assert_eq!(heard, ["four", "three", "two"]);
+    let mut new: Vec<_> =
+        bob.look_into_store(&mut view).unwrap().shown.into_iter().map(|it| it.content.text).collect();
+    new.sort();
+    assert_eq!(new, heard);
+    assert_eq!(bob.look_into_store(&mut view).unwrap().shown, []);
     assert_eq!(texts(&bob), whole(&["one", "two", "three", "what did you say?", "four"]));
     assert_eq!(bob.awaited(None).unwrap(), []);
     world.deliver().await;

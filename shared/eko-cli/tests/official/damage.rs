@@ -53,7 +53,7 @@ async fn damaged(alice: &EkoDevice, bob: &mut OfficialDevice) {
     let received = alice.client.receive().await.unwrap();
     assert_eq!(received.messages, []);
     assert!(
-        matches!(&received.notices[..], [Notice::Awaited { actor }] if *actor == bob.actor),
+        matches!(&received.notices[..], [Notice::Awaited { actor } | Notice::Unreadable { actor, .. }] if *actor == bob.actor),
         "{:?}",
         received.notices
     );

@@ -3,6 +3,27 @@
 
 use std::path::PathBuf;
 
+/// A database of the data folder that can be damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DamagedDatabase {
+    /// The table: accounts, mailboxes, keys.
+    Table,
+    /// The queues: what is under way.
+    Queues,
+}
+
+impl DamagedDatabase {
+    /// Returns what can be done without recovery.
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Table => "begin anew with another folder: accounts and messages are in this file",
+            Self::Queues => {
+                "move it away, with the files that begin with its name: messages under way are lost, and nothing else"
+            }
+        }
+    }
+}
+
 /// An error of opening, sweeping or flushing the engines.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -17,6 +38,30 @@ pub enum Error {
         /// The error of the operating system.
         #[source]
         source: std::io::Error,
+    },
+    /// A database cannot be opened.
+    #[error("the database {} cannot be used", .path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// The error of SQLite.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A database is damaged.
+    #[error(
+        "the database {path} is damaged: {reason}\n  keep a copy, and recover what is readable: \
+         sqlite3 {path} .recover | sqlite3 recovered.sqlite\n  or {}",
+        .database.remedy(),
+        path = .path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The database.
+        database: DamagedDatabase,
+        /// The first fault that SQLite found.
+        reason: String,
     },
     /// The path of the data folder is not UTF-8, which dynoxide requires.
     #[error("the path {} is not UTF-8", .0.display())]

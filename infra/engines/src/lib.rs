@@ -36,7 +36,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 pub use answer::AwsAnswer;
 pub use clock::{EngineClock, system_clock};
-pub use error::Error;
+pub use error::{DamagedDatabase, Error};
 
 use connections::ConnectionEngine;
 use connector::InProcessClient;
@@ -87,9 +87,9 @@ impl Engines {
     /// last [`Engines::flush`] or SQLite's own checkpoint, but leaves the databases consistent.
     ///
     /// # Errors
-    /// [`Error::InUse`] while another process has the folder open; [`Error::Folder`],
-    /// [`Error::Path`], [`Error::Table`] and [`Error::Sqlite`] if the folder or a database cannot
-    /// be opened.
+    /// [`Error::InUse`] while another process has the folder open; [`Error::Damaged`] if a database
+    /// is damaged; [`Error::Folder`], [`Error::Database`], [`Error::Path`], [`Error::Table`] and
+    /// [`Error::Sqlite`] if the folder or a database cannot be opened.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         Self::open_with_clock(dir, system_clock())
     }
@@ -101,8 +101,8 @@ impl Engines {
     /// Those of [`Engines::open`].
     pub fn open_with_clock(dir: &Path, clock: EngineClock) -> Result<Self, Error> {
         let folder = Folder::lock(dir)?;
-        let table = TableEngine::open(&folder.table())?;
-        let queues = QueueEngine::open(&folder.queues(), Arc::clone(&clock))?;
+        let table = TableEngine::open(&folder.table()?)?;
+        let queues = QueueEngine::open(&folder.queues()?, Arc::clone(&clock))?;
         Ok(Self::of(table, queues, clock, Some(folder)))
     }
 

@@ -77,6 +77,16 @@ impl Cloud {
         queued(&self.clients.sqs, url).await
     }
 
+    /// Looks if the table and the queues answer. One DescribeTable and one GetQueueAttributes.
+    ///
+    /// # Errors
+    /// The error of the call that failed.
+    pub async fn check(&self) -> anyhow::Result<()> {
+        self.clients.dynamodb.describe_table().table_name(&self.table).send().await?;
+        self.queued(&self.deliveries.queue).await?;
+        Ok(())
+    }
+
     /// Returns a store over the table and the queues.
     pub fn store(&self) -> Store {
         Store::new(

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use aws_sdk_sqs::types::QueueAttributeName;
 use axum::Router;
 use eko_engines::Engines;
+use eko_protocol::address::Origin;
 use eko_service::aws::AwsAccount;
 use eko_service::state::{system_clock, system_random};
 use eko_store::resources::{DELIVERIES, FEDERATION, PUSHES};
@@ -24,7 +25,7 @@ use crate::issuer::{self, DevelopmentIssuer};
 use crate::listen::{AppServer, listen};
 use crate::server::{AUDIENCE, ISSUER_PATH};
 use crate::sockets::{Gateway, GatewayLimits, SocketServer};
-use crate::{pump, secrets, sweep};
+use crate::{front, owner, pump, secrets, sweep};
 
 /// The name of the parameter that holds the token keys.
 const TOKEN_KEYS: &str = "/eko/token-keys";
@@ -45,6 +46,8 @@ pub struct EngineOptions {
     pub port: u16,
     /// The data folder. `None` keeps the state in memory.
     pub data: Option<PathBuf>,
+    /// The public base URL of the functions.
+    pub origin: Origin,
     /// The base URL of Lambda's `Invoke` API, where the queue functions are.
     pub invoke: String,
 }
@@ -78,6 +81,7 @@ impl EngineServer {
             Some(dir) => Engines::open(dir)?,
             None => Engines::in_memory()?,
         };
+        owner::claim(data, &options.origin)?;
         engines.put_parameter(TOKEN_KEYS, &secrets::token_keys(data, &system_random())?);
         engines.put_parameter(SIGNING_KEY, &secrets::signing_key(data)?);
         engines.put_parameter(VAPID_KEY, &secrets::vapid_key(data)?);
@@ -93,7 +97,8 @@ impl EngineServer {
         let sockets = SocketServer::new(Gateway::new(engines.clone(), function), GatewayLimits::LOCAL);
         let app = endpoint::router(engines.clone())
             .nest(ISSUER_PATH, issuer::router(issuer))
-            .merge(sockets.router());
+            .merge(sockets.router())
+            .merge(front::of_engines(&cloud, &url, options.origin.as_str()));
         Ok(Self { listeners, app, engines, cloud, sockets, deliver, federate, push, url })
     }
 

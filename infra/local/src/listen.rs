@@ -1,13 +1,21 @@
-//! Listens on loopback, and serves a router until it is ended.
+//! Listens on loopback, and serves a router until it is ended. Each request has a line in the log.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use eko_protocol::excerpt::excerpt;
+use eko_protocol::limits::MAX_REASON_BYTES;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+/// The part of a path before the id of a connection.
+const CONNECTIONS_PATH: &str = "/@connections/";
 
 /// The time that requests have to end after ^C.
 const GRACE: Duration = Duration::from_secs(10);
@@ -30,6 +38,20 @@ pub(crate) async fn listen(port: u16) -> anyhow::Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
+/// Logs a request. Queries and the ids of connections are left out: whoever knows one may act by it.
+async fn log(request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let method = request.method().clone();
+    let path = match request.uri().path() {
+        path if path.starts_with(CONNECTIONS_PATH) => CONNECTIONS_PATH.to_owned(),
+        path => excerpt(path, MAX_REASON_BYTES).to_owned(),
+    };
+    let response = next.run(request).await;
+    let (status, ms) = (response.status().as_u16(), began.elapsed().as_millis());
+    tracing::info!(method = method.as_str(), path, status, ms, "answered");
+    response
+}
+
 /// A router that is being served on several sockets.
 pub(crate) struct AppServer {
     stop: watch::Sender<bool>,
@@ -39,6 +61,7 @@ pub(crate) struct AppServer {
 impl AppServer {
     /// Starts to serve.
     pub(crate) fn start(listeners: Vec<TcpListener>, app: &Router) -> Self {
+        let app = app.clone().layer(middleware::from_fn(log));
         let (stop, stop_receiver) = watch::channel(false);
         let serve = |listener| {
             let (app, mut stop_receiver) = (app.clone(), stop_receiver.clone());

@@ -1,5 +1,6 @@
 //! The secrets of a local server: the keys of access tokens, the key that signs requests to other
-//! servers, and the key by which push services know it. They are made at the first start and kept in the data folder.
+//! servers, and the key by which push services know it. They are made at the first start and kept in
+//! the data folder.
 
 use std::fs;
 use std::io::Write as _;
@@ -63,7 +64,7 @@ fn read_or_make(
         Ok(text) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let text = make()?;
-            write_private(&path, text.as_bytes())
+            write_private(dir, name, text.as_bytes())
                 .with_context(|| format!("cannot write {}", path.display()))?;
             Ok(text)
         }
@@ -78,13 +79,17 @@ fn new_token_keys(random: &Random) -> String {
     format!("local:{}", STANDARD.encode(secret))
 }
 
-/// Writes a new file that only its owner can read.
-fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes a file of the folder `dir` that only its owner can read. Renames it into place, so that a
+/// killed process leaves no part of it.
+pub(crate) fn write_private(dir: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+    fs::create_dir_all(dir)?;
+    let new = dir.join(format!("{name}.new"));
     let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = options.open(&new)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    file.sync_all()?;
+    fs::rename(new, dir.join(name))
 }

@@ -14,7 +14,9 @@ use eko_messaging::Limits;
 use eko_protocol::address::Origin;
 use eko_service::AppState;
 use eko_service::aws::AwsAccount;
-use eko_service::config::{Config, FederationConfig, OidcConfig, PushConfig, TokenKey};
+use eko_service::config::{
+    Config, FederationConfig, OidcConfig, PushConfig, SIGNATURE_WINDOW_SECONDS, TokenKey,
+};
 use eko_service::state::{system_clock, system_random};
 use eko_store::resources::{DELIVERIES, FEDERATION, PUSHES};
 use eko_web_push::Contact;
@@ -25,7 +27,7 @@ use crate::cloud::Cloud;
 use crate::issuer::{self, DevelopmentIssuer};
 use crate::listen::{AppServer, listen};
 use crate::sockets::{Gateway, GatewayLimits, LIVE_PATH, SOCKETS_URL, SocketServer};
-use crate::{States, pump, secrets, sockets, sweep};
+use crate::{States, front, owner, pump, secrets, sockets, sweep};
 
 /// The audience of the development issuer's ID tokens, which is the client id of the local server.
 pub const AUDIENCE: &str = "eko-local";
@@ -46,17 +48,23 @@ pub struct ServerOptions {
     /// The port on loopback. 0 means a free one.
     pub port: u16,
     /// The public base URL. `None` means `http://localhost:PORT`.
-    pub origin: Option<String>,
+    pub origin: Option<Origin>,
     /// The data folder. `None` keeps the state in memory.
     pub data: Option<PathBuf>,
     /// The limits.
     pub limits: Limits,
     /// The other servers that it federates with.
     pub policy: FederationPolicy,
+    /// The largest difference between the time of a signature and this clock, in seconds.
+    pub signature_window_seconds: u64,
     /// The limits of sockets.
     pub gateway_limits: GatewayLimits,
     /// The push services that may be at private addresses.
     pub push_allow: PrivateHosts,
+    /// The address by which push services can complain.
+    pub contact: Contact,
+    /// The issuer of ID tokens. `None` means a development issuer of this server.
+    pub issuer: Option<OidcConfig>,
 }
 
 impl Default for ServerOptions {
@@ -68,8 +76,11 @@ impl Default for ServerOptions {
             data: None,
             limits: Limits::default(),
             policy: FederationPolicy::default(),
+            signature_window_seconds: SIGNATURE_WINDOW_SECONDS,
             gateway_limits: GatewayLimits::LOCAL,
             push_allow: PrivateHosts::default(),
+            contact: Contact::of_local_server(),
+            issuer: None,
         }
     }
 }
@@ -82,8 +93,12 @@ pub struct BoundServer {
     states: States,
     engines: Engines,
     cloud: Cloud,
+    /// The URL at which it listens.
+    pub url: String,
     /// The public base URL.
     pub origin: Origin,
+    /// The issuer of ID tokens.
+    pub issuer: String,
 }
 
 impl BoundServer {
@@ -93,51 +108,65 @@ impl BoundServer {
     /// anyone.
     ///
     /// # Errors
-    /// The port or the data folder cannot be used, or the origin is invalid.
+    /// The port or the data folder cannot be used.
     pub async fn bind(options: &ServerOptions) -> anyhow::Result<Self> {
         let listeners = listen(options.port).await?;
         let port = listeners.first().context("no listener")?.local_addr()?.port();
-        let origin = options.origin.clone().unwrap_or_else(|| format!("http://localhost:{port}"));
-        let origin = Origin::parse(&origin).context("--origin")?;
+        let url = format!("http://localhost:{port}");
+        let origin = match &options.origin {
+            Some(origin) => origin.clone(),
+            None => Origin::parse(&url)?,
+        };
         let engines = match &options.data {
             Some(dir) => Engines::open(dir)?,
             None => Engines::in_memory()?,
         };
+        owner::claim(options.data.as_deref(), &origin)?;
         let account = AwsAccount::embedded(engines.http_client());
         let cloud = Cloud::open(&account).await?;
         let random = system_random();
-        let issuer_url = format!("http://localhost:{port}{ISSUER_PATH}");
+        let own_issuer = format!("{url}{ISSUER_PATH}");
+        let oidc = options.issuer.clone().unwrap_or_else(|| OidcConfig {
+            issuer: own_issuer.clone(),
+            audience: AUDIENCE.to_owned(),
+            require_email_verified: false,
+        });
+        let issuer = oidc.issuer.clone();
         let config = Config {
             names: cloud.names(),
             sockets_url: Some(SOCKETS_URL.to_owned()),
             live_url: Some(live_url(origin.as_str())),
-            oidc: OidcConfig {
-                issuer: issuer_url.clone(),
-                audience: AUDIENCE.to_owned(),
-                require_email_verified: false,
-            },
+            oidc,
             token_keys: TokenKey::list(&secrets::token_keys(options.data.as_deref(), &random)?)?,
             limits: options.limits.clone(),
             federation: Some(FederationConfig {
                 policy: options.policy.clone(),
+                window_seconds: options.signature_window_seconds,
                 ..FederationConfig::new(secrets::signing_key(options.data.as_deref())?)
             }),
-            push: Some(PushConfig {
-                contact: Contact::of_local_server(),
-                private: options.push_allow.clone(),
-            }),
+            push: Some(PushConfig { contact: options.contact.clone(), private: options.push_allow.clone() }),
             vapid_key: Some(secrets::vapid_key(options.data.as_deref())?),
             danger_allow_loopback_http: true,
             ..Config::new(origin.clone())
         };
         let clock = system_clock();
-        let issuer = DevelopmentIssuer::new(&issuer_url, AUDIENCE, options.data.as_deref(), clock.clone())?;
+        let development = match options.issuer {
+            Some(_) => Router::new(),
+            None => {
+                let data = options.data.as_deref();
+                let issuer = DevelopmentIssuer::new(&own_issuer, AUDIENCE, data, clock.clone())?;
+                Router::new().nest(ISSUER_PATH, issuer::router(issuer))
+            }
+        };
         let state = AppState::new(config, cloud.store(), clock, random);
         let states = States::new(state, Arc::new(SystemNetwork), public_roots())?;
         let gateway = Gateway::new(engines.clone(), sockets::in_process(states.socket.clone()));
         let sockets = SocketServer::new(gateway, options.gateway_limits);
-        let app = crate::app(&states).nest(ISSUER_PATH, issuer::router(issuer)).merge(sockets.router());
-        Ok(Self { listeners, app, sockets, states, engines, cloud, origin })
+        let app = crate::app(&states)
+            .merge(development)
+            .merge(sockets.router())
+            .merge(front::of_server(&cloud, &url, &issuer));
+        Ok(Self { listeners, app, sockets, states, engines, cloud, url, origin, issuer })
     }
 
     /// Returns the table and the queues.
@@ -145,9 +174,9 @@ impl BoundServer {
         &self.cloud
     }
 
-    /// Serves until `stop` is done. Then ends the sockets, waits for the running requests, empties the queues, and
-    /// writes the state to the disk. Returns the number of activities that still wait for other
-    /// servers.
+    /// Serves until `stop` is done. Then ends the sockets, waits for the running requests, empties
+    /// the queues, and writes the state to the disk. Returns the number of activities that still wait
+    /// for other servers.
     ///
     /// # Errors
     /// A server or a task ended with an error, or the state cannot be written.

@@ -59,14 +59,14 @@ pub struct FederationConfig {
     /// between.
     pub policy: FederationPolicy,
     /// `SIGNATURE_WINDOW_SECONDS`: the largest difference between the time of a signature and this
-    /// server's clock, in seconds. Default 300.
+    /// server's clock, in seconds. Default [`SIGNATURE_WINDOW_SECONDS`].
     pub window_seconds: u64,
 }
 
 impl FederationConfig {
     /// Creates the default settings with this signing key.
     pub fn new(signing_key: String) -> Self {
-        Self { signing_key, policy: FederationPolicy::default(), window_seconds: 300 }
+        Self { signing_key, policy: FederationPolicy::default(), window_seconds: SIGNATURE_WINDOW_SECONDS }
     }
 }
 
@@ -190,6 +190,8 @@ pub struct ConfigError {
 pub const ACCESS_TOKEN_SECONDS: i64 = 900;
 /// The lifetime of a refresh token, in seconds: 60 days (`docs/protocol.md`, section 10).
 pub const REFRESH_TOKEN_SECONDS: i64 = 60 * 24 * 3600;
+/// The default of [`FederationConfig::window_seconds`].
+pub const SIGNATURE_WINDOW_SECONDS: u64 = 300;
 /// The minimum length of a token key's secret, in bytes.
 const SECRET_BYTES: usize = 32;
 
@@ -339,7 +341,10 @@ impl Config {
 }
 
 /// Reads the operator's contact address. A local server may have its own.
-fn contact(text: &str, is_local: bool) -> Result<Contact, ConfigError> {
+///
+/// # Errors
+/// [`ConfigError`] if the address is none, or cannot be reached.
+pub fn contact(text: &str, is_local: bool) -> Result<Contact, ConfigError> {
     let local = Contact::of_local_server();
     if is_local && text == local.as_str() {
         return Ok(local);

@@ -1,7 +1,7 @@
 //! The issuer's signing key: a P-256 key, which a file keeps if there is a data folder.
 
-use std::fs::{OpenOptions, read, rename};
-use std::io::{ErrorKind, Write};
+use std::fs::read;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
@@ -13,6 +13,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+
+use crate::secrets::write_private;
 
 /// The name of the key's file in the data folder. Its content is PKCS #8 in DER.
 const FILE: &str = "issuer-key.p8";
@@ -38,7 +40,8 @@ impl IssuerKey {
             Ok(pkcs8) => pkcs8,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let pkcs8 = generate()?;
-                write(dir, &pkcs8).with_context(|| format!("cannot write {}", path.display()))?;
+                write_private(dir, FILE, &pkcs8)
+                    .with_context(|| format!("cannot write {}", path.display()))?;
                 pkcs8
             }
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
@@ -88,19 +91,4 @@ fn generate() -> anyhow::Result<Vec<u8>> {
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
         .map_err(|_| anyhow!("cannot generate the issuer's key"))?;
     Ok(pkcs8.as_ref().to_vec())
-}
-
-/// Writes the key to a temporary file and renames it, so that a killed process leaves no partial
-/// key.
-fn write(dir: &Path, pkcs8: &[u8]) -> std::io::Result<()> {
-    std::fs::create_dir_all(dir)?;
-    let new = dir.join(format!("{FILE}.new"));
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&new)?;
-    file.write_all(pkcs8)?;
-    file.sync_all()?;
-    rename(new, dir.join(FILE))
 }

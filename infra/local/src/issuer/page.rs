@@ -2,20 +2,12 @@
 //! granted.
 
 use axum::http::StatusCode;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::Response;
 
-/// The style sheet of both pages.
-const STYLE: &str = "
-  :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
-  body { max-width: 24rem; margin: 12vh auto; padding: 0 1rem }
-  h1 { font-size: 1.4rem; margin-bottom: .25rem }
-  .note { border-left: 3px solid #d97706; padding-left: .75rem; font-size: .9rem }
-  .bad { color: #dc2626 }
-  label, input, button { display: block; width: 100%; box-sizing: border-box; font: inherit }
-  input { margin: .25rem 0 1rem; padding: .5rem }
-  button { padding: .6rem; border: 0; border-radius: .3rem; background: #1d4ed8; color: #fff; cursor: pointer }
-  code { overflow-wrap: anywhere }
-";
+use crate::html::{escape, page};
+
+/// The title of both pages.
+const TITLE: &str = "Eko development sign-in";
 
 /// Returns the page that asks for a name. Its form has no action, so it is sent to the page's own
 /// URL, whose query is the authorization request. `bad` says that the name that was typed is
@@ -37,49 +29,11 @@ person. Never expose it to others.</p>
 </form>
 <p><small>For <code>{client}</code>, which continues at <code>{goes_to}</code></small></p>"
     );
-    html(status, &body)
+    page(status, TITLE, &body)
 }
 
 /// Returns the page that says why the sign-in cannot go on.
 pub(super) fn refused(why: &str) -> Response {
     let why = escape(why);
-    html(StatusCode::BAD_REQUEST, &format!("<h1>This sign-in cannot go on</h1>\n<p>{why}</p>"))
-}
-
-/// Returns a page with the headers that keep it from being cached, framed or scripted.
-fn html(status: StatusCode, body: &str) -> Response {
-    let headers = [
-        ("cache-control", "no-store"),
-        ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-        ("referrer-policy", "no-referrer"),
-        ("x-content-type-options", "nosniff"),
-    ];
-    let page = format!(
-        "<!doctype html>
-<html lang=en>
-<meta charset=utf-8>
-<meta name=viewport content=\"width=device-width\">
-<title>Eko development sign-in</title>
-<style>{STYLE}</style>
-{body}
-</html>
-"
-    );
-    (status, headers, Html(page)).into_response()
-}
-
-/// Escapes text for an element or a quoted attribute.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(c),
-        }
-    }
-    escaped
+    page(StatusCode::BAD_REQUEST, TITLE, &format!("<h1>This sign-in cannot go on</h1>\n<p>{why}</p>"))
 }

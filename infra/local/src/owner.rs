@@ -1,0 +1,48 @@
+//! The owner of a data folder: the origin of the server whose state it holds.
+//!
+//! Every id in the table begins with the origin, and other servers know it. So a server with another
+//! one would find accounts that are not its own.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use eko_protocol::address::Origin;
+
+use crate::secrets::write_private;
+
+/// The file that has the origin.
+const ORIGIN: &str = "origin";
+
+/// Notes that the locked folder `dir` belongs to the server at `origin`.
+///
+/// # Errors
+/// It belongs to another one, or the note cannot be read or written.
+pub(crate) fn claim(dir: Option<&Path>, origin: &Origin) -> anyhow::Result<()> {
+    let Some(dir) = dir else { return Ok(()) };
+    let path = dir.join(ORIGIN);
+    let owner = match fs::read_to_string(&path) {
+        Ok(text) => text.trim().to_owned(),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let text = format!("{origin}\n");
+            return write_private(dir, ORIGIN, text.as_bytes())
+                .with_context(|| format!("cannot write {}", path.display()));
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    if owner == origin.as_str() {
+        return Ok(());
+    }
+    let folder = dir.display();
+    match owner.strip_prefix("http://localhost:") {
+        Some(port) => bail!(
+            "the folder {folder} holds the data of {owner}, and this server is {origin}: \
+             start it with --port {port}, or with another folder"
+        ),
+        None => bail!(
+            "the folder {folder} holds the data of {owner}, and this server is {origin}: \
+             start it with --origin {owner}, or with another folder"
+        ),
+    }
+}

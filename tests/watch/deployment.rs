@@ -39,14 +39,19 @@ impl Deployment {
         let folder = TempDir::new().unwrap();
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
 
-        // Watch builds a function when a request needs it. Everything is built beforehand, so that
-        // no request waits.
-        let built = cargo().args(["build", "--locked"]).status().unwrap();
-        assert!(built.success(), "the functions cannot be built");
+        // Watch builds a function when a request needs it. All are built beforehand, so that no
+        // request waits.
+        let mut build = cargo();
+        build.args(["build", "--locked", "--bin", "eko-local"]);
+        for function in std::fs::read_dir(root().join("functions")).unwrap() {
+            build.arg("--bin").arg(function.unwrap().file_name());
+        }
+        assert!(build.status().unwrap().success(), "the functions cannot be built");
 
         let mut command = cargo();
         let invoke = format!("http://127.0.0.1:{port}");
         command.args(["run", "--locked", "--", "engines", "--port", "0", "--invoke", &invoke]);
+        command.args(["--origin", &format!("http://localhost:{port}")]);
         let engines = Process::start(&mut command, &folder.path().join("engines.log"));
         let url = eventually("the engines", async || {
             Some(engines.output().split_once("listen on ")?.1.lines().next()?.to_owned())

@@ -13,15 +13,12 @@ mod local_server;
 mod process;
 
 use deployment::Deployment;
+use eko_client::HttpTransport;
+use eko_client::capabilities::Capabilities;
 use eko_client::device::{EntryContent, OutgoingEnvelope, SendOutcome};
-use eko_local::sockets::LIVE_PATH;
+use eko_client::transport::Socket as _;
 use eko_protocol::activity::ReportKind;
-use futures_util::{SinkExt as _, StreamExt as _};
-use http::header;
 use local_server::{LocalServer, entry, user};
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 /// One deployment plays everything, since starting it takes most of the time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -34,21 +31,17 @@ async fn all_functions_as_lambdas() {
     deployment.end();
 }
 
-/// A device connects to the engines, which invoke the function `socket`; `deliver` posts to it.
+/// A device connects where its server says, which is at the engines. They invoke the function
+/// `socket`; `deliver` posts to it.
 async fn on_a_socket(deployment: &Deployment) {
     let erin = user(&deployment.origin, &deployment.issuer(), "erin").await;
     let frank = user(&deployment.origin, &deployment.issuer(), "frank").await;
-    let address = deployment.url.strip_prefix("http://").unwrap();
-    let mut request = format!("ws://{address}{LIVE_PATH}").into_client_request().unwrap();
-    let token = format!("eko.v1, {}", frank.tokens().unwrap().access);
-    request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, token.parse().unwrap());
-    let stream = TcpStream::connect(address).await.unwrap();
-    let (mut socket, answer) = tokio_tungstenite::client_async(request, stream).await.unwrap();
-    assert_eq!(answer.headers()[header::SEC_WEBSOCKET_PROTOCOL], "eko.v1");
-    socket.send(Message::text(r#"{"type":"Fetch"}"#)).await.unwrap();
+    let http = HttpTransport::new().unwrap();
+    let capabilities = Capabilities::fetch(&http, deployment.origin.as_str()).await.unwrap();
+    let mut socket = frank.open_socket(&capabilities.live.unwrap()).await.unwrap();
+    socket.send(r#"{"type":"Fetch"}"#.to_owned()).await.unwrap();
     let mut hear = async || -> serde_json::Value {
-        let message = socket.next().await.unwrap().unwrap();
-        serde_json::from_str(message.to_text().unwrap()).unwrap()
+        serde_json::from_str(&socket.next().await.unwrap().unwrap()).unwrap()
     };
     assert_eq!(hear().await["type"], "QueueEmpty");
     let messages = vec![(frank.id().clone(), b"sealed for Frank".to_vec())];

@@ -48,12 +48,15 @@ impl Reach {
     /// # Errors
     /// [`ClientError::Unfetchable`] unless the address is under `wss`, and at a public domain name, or
     /// at the own server's name or below it. A server under http, which is on this machine, may name
-    /// an address under `ws` at its own host and port instead.
+    /// an address under `ws` on this machine instead, at any port: what serves its sockets may be
+    /// another process.
     pub fn check_socket(&self, url: &str) -> Result<(), ClientError> {
         let is_good = match url.split_once("://") {
             Some(("ws", rest)) => {
+                // An origin under http is on this machine.
                 let plain = format!("http://{rest}");
-                self.own.as_str() == plain || self.own.owns(&plain)
+                let is_here = Origin::parse(&plain).is_ok() || Origin::of(&plain).is_some();
+                is_here && self.own.as_str().starts_with("http://")
             }
             Some(("wss", rest)) => {
                 let secured = format!("https://{rest}");
@@ -146,13 +149,16 @@ mod tests {
     }
 
     #[test]
-    fn a_token_goes_to_sockets_under_tls_or_to_the_own_local_server() {
+    fn a_token_goes_to_sockets_under_tls_or_on_the_machine_of_the_own_local_server() {
         let opens = |own: &str, url: &str| Reach::of(Origin::parse(own).unwrap()).check_socket(url).is_ok();
         for (own, url) in [
             ("https://a.example", "wss://live.a.example"),
             ("https://a.example", "wss://sockets.other.example/x"),
             ("https://eko.internal", "wss://live.eko.internal/x"),
             ("http://localhost:8080", "ws://localhost:8080/live"),
+            ("http://localhost:8080", "ws://localhost:8080"),
+            ("http://localhost:9000", "ws://localhost:8000/live"),
+            ("http://localhost:9000", "ws://127.0.0.1:8000/live"),
             ("http://localhost:8080", "wss://live.a.example"),
         ] {
             assert!(opens(own, url), "{own} {url}");
@@ -165,8 +171,11 @@ mod tests {
             ("https://a.example", "https://live.a.example"),
             ("https://eko.internal", "wss://other.internal"),
             ("https://eko.internal", "wss://noteko.internal"),
-            ("http://localhost:8080", "ws://localhost:8081/live"),
             ("http://localhost:8080", "ws://localhost:80801/live"),
+            ("http://localhost:8080", "ws://b.example:8080/live"),
+            ("http://localhost:8080", "ws://192.168.0.1:8080/live"),
+            ("http://localhost:8080", "ws://localhost.b.example:8080/live"),
+            ("http://localhost:8080", "ws://localhost:8081/live?token"),
             ("http://localhost:8080", "ws://localhost:8080@b.example/live"),
             ("http://localhost:8080", "wss://localhost:8443/live"),
             ("http://localhost:8080", ""),

@@ -13,6 +13,7 @@
 //! of its own user, and with [`MessengerError::Store`]. The methods name only the errors that they
 //! add to these.
 
+mod again;
 mod announcing;
 mod carried;
 mod contact;

@@ -36,6 +36,14 @@ impl ProblemDetails {
     pub fn slug(&self) -> &str {
         self.type_url.rsplit('/').next().unwrap_or_default()
     }
+
+    /// Returns the problem in words for a person.
+    pub fn in_words(&self) -> String {
+        match self.detail.is_empty() {
+            true => self.title.clone(),
+            false => format!("{}: {}", self.title, self.detail),
+        }
+    }
 }
 
 impl fmt::Display for ProblemDetails {

@@ -20,6 +20,7 @@ mod messages;
 mod notices;
 mod pre_keys;
 mod receipts;
+mod recovery;
 mod requests;
 mod sessions;
 mod views;
@@ -28,7 +29,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 pub use awaited::{AWAITED_DAYS, AwaitedMessage, MOST_AWAITED};
 pub use carrying::CarriedOver;
@@ -36,7 +37,7 @@ pub use chains::ChainAlarm;
 pub(crate) use chains::PinnedChain;
 pub(crate) use envelopes::NewEnvelope;
 pub use envelopes::{EnvelopeState, OutboxEnvelope};
-pub use error::DeviceStoreError;
+pub use error::{DeviceStoreError, StoreFault};
 pub(crate) use held::{AwaitedAuthor, HeldActivity};
 pub use held::{HeldReason, MOST_HELD, MOST_HELD_OF_SENDER, MOST_HELD_OF_STRANGER, MOST_HELD_OF_STRANGERS};
 pub(crate) use invitations::StoredInvitation;
@@ -46,6 +47,7 @@ pub use messages::{AHEAD_MS, FIRST_HOLD_MS, LATE_MS, MessageContent, StoredMessa
 pub use notices::MOST_NOTICES;
 pub(crate) use notices::{KeptNotice, StoredNotice};
 pub use receipts::ASK_PAUSE_MS;
+pub use recovery::RecoveredStore;
 pub(crate) use requests::RequestOutcome;
 pub use requests::{MOST_OF_STRANGER, MOST_OF_STRANGERS};
 pub use sessions::SESSION_RENEWAL_MS;
@@ -74,6 +76,37 @@ impl DeviceStore {
     /// [`DeviceStoreError::Older`] if another version of this library wrote it.
     pub fn open(path: &Path) -> Result<Self, DeviceStoreError> {
         Self::prepare(Connection::open(path)?)
+    }
+
+    /// Opens the file as [`DeviceStore::open`] does, or for reading alone if nothing can be written: the
+    /// disk is full, or the file cannot be written.
+    ///
+    /// # Errors
+    /// Those of [`DeviceStore::open`].
+    pub fn open_to_read(path: &Path) -> Result<Self, DeviceStoreError> {
+        match Self::open(path) {
+            Err(error) if error.fault() != StoreFault::Busy => {
+                let read_only = Self::open_read_only(path, "mode=ro");
+                // Without its side files it is read as it is, which is all of it unless a process has died.
+                read_only.or_else(|_| Self::open_read_only(path, "immutable=1")).map_err(|_| error)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_read_only(path: &Path, mode: &str) -> Result<Self, DeviceStoreError> {
+        let escaped: String =
+            url::form_urlencoded::byte_serialize(path.as_os_str().as_encoded_bytes()).collect();
+        // In a path a plus is no space.
+        let escaped = escaped.replace('+', "%20").replace("%2F", "/");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Connection::open_with_flags(format!("file:{escaped}?{mode}"), flags)?;
+        let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        match found {
+            VERSION => Ok(Self { connection: Mutex::new(connection) }),
+            older if older < VERSION => Err(DeviceStoreError::Older(older)),
+            newer => Err(DeviceStoreError::Newer(newer)),
+        }
     }
 
     /// True if a server has registered the device of this store.

@@ -4,8 +4,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    attachments, chat, completions, devices, export, groups, history, keys, listen, login, privacy, requests,
-    send, verify,
+    attachments, chat, completions, devices, export, groups, history, keys, listen, login, man, privacy,
+    recover, requests, resend, send, verify,
 };
 use crate::global::GlobalOptions;
 
@@ -15,16 +15,24 @@ Examples:
   eko login alice@chat.example     on a server of your own
   eko --as alice whoami            if several accounts are on this machine
 
-Exit codes:
-  0  the command succeeded
-  1  the command failed
-  2  the command line or the input makes no sense
-  3  devices or keys cannot be trusted; nothing was sent to anybody
-  4  a server is out of reach or asks to wait: try later, or run eko listen
-  5  sent to some members of a group, and not to others
+Exit code 0 means success. eko help exit-codes explains the others.
 
 Licence: AGPL-3.0-only, because libsignal is linked into eko. The source is the project's folder \
 shared/eko-cli.";
+
+/// The meaning of the exit codes.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0  The command succeeded.
+  1  The command failed. The second line of the message says what can be done.
+  2  The command line or the input makes no sense.
+  3  Somebody's devices or keys cannot be trusted. Nothing was sent to anybody.
+  4  A server is out of reach, or asks to wait. What eko send or eko chat has kept is sent by eko listen; \
+do not send it again. Any other command may work later.
+  5  A message to a group, or a change of it, was sent to some members and not to others.
+
+With --json the failure is an object on standard error whose member \"kind\" is failed, usage, not-trusted, \
+try-later or partly, in the order of the codes 1 to 5.";
 
 /// Eko Messages in a terminal: messages that only their recipients can read, between people on any
 /// server.
@@ -65,6 +73,10 @@ pub(crate) enum Command {
     Chat(chat::ChatArgs),
     /// Show the messages of the past
     History(history::HistoryArgs),
+    /// Send a message again that could not be sent, or that its recipient misses
+    Resend(resend::ResendArgs),
+    /// Give up a message that waits to be sent
+    Discard(resend::DiscardArgs),
     /// Show what people wrote to whom you have never written; accept or decline it
     Requests(requests::RequestsArgs),
     /// Save the files of a message, or encrypt a file that is too large for a message
@@ -79,6 +91,13 @@ pub(crate) enum Command {
     Privacy(privacy::PrivacyArgs),
     /// Write all messages as JSON lines, for use in other programs
     Export(export::ExportArgs),
+    /// Set a damaged store aside, and keep what can be read of it
+    Recover(recover::RecoverArgs),
     /// Print the script that lets a shell complete eko's commands and options
     Completions(completions::CompletionsArgs),
+    /// Write a manual page for each command
+    Man(man::ManArgs),
+    /// Explain the exit codes: eko help exit-codes
+    #[command(after_help = EXIT_CODES)]
+    ExitCodes,
 }

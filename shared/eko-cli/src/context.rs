@@ -2,8 +2,10 @@
 //! chosen account.
 
 use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
 
 use eko_client::messenger::LiveFeed;
+use eko_client::store::DeviceStoreError;
 use eko_client::{DeviceStore, Environment, HttpTransport, Messenger, Reach};
 use eko_protocol::address::{Handle, Origin};
 
@@ -29,13 +31,14 @@ pub(crate) struct Context {
     /// The clock and the source of random bytes.
     pub(crate) environment: Environment,
     account: Option<PartialHandle>,
-    /// The account that the command is about, once it is known.
-    in_use: OnceCell<String>,
+    /// The account that the command is about, once it is known: its handle and its store.
+    in_use: OnceCell<(String, PathBuf)>,
     local_servers: Vec<Origin>,
 }
 
 impl Context {
     pub(crate) fn new(global: GlobalOptions) -> Result<Self, CommandFailure> {
+        let global = global.with_environment()?;
         let home = EkoHome::locate(global.home.as_deref())?;
         let out = Output { json: global.json, quiet: global.quiet, verbose: global.verbose };
         let GlobalOptions { account, local_servers, .. } = global;
@@ -43,15 +46,16 @@ impl Context {
         Ok(Self { home, out, environment: Environment::system(), account, in_use, local_servers })
     }
 
-    /// Records which account the command is about, for what its failure says to do next.
+    /// Records which account the command is about, for what its failure says.
     pub(crate) fn note_account(&self, handle: &Handle) {
-        let _ = self.in_use.set(handle.to_string());
+        let _ = self.in_use.set((handle.to_string(), self.home.database(handle)));
     }
 
-    /// Returns the failure with the account's handle in the command `eko login` of its next step.
+    /// Returns the failure with the account's handle in the command `eko login` of its next step, and with
+    /// the path of its store.
     pub(crate) fn explained(&self, failure: CommandFailure) -> CommandFailure {
         match self.in_use.get() {
-            Some(handle) => failure.for_account(handle),
+            Some((handle, store)) => failure.for_account(handle).for_store(store),
             None => failure,
         }
     }
@@ -71,9 +75,28 @@ impl Context {
     /// Opens the account that `--as` names, or the only account, and returns its folder and its
     /// messenger.
     pub(crate) fn client(&self) -> Result<(AccountFolder, HttpMessenger), CommandFailure> {
+        self.client_with(DeviceStore::open)
+    }
+
+    /// Does as [`Context::client`], for a command that only reads the store. It works on a full disk.
+    pub(crate) fn reading_client(&self) -> Result<(AccountFolder, HttpMessenger), CommandFailure> {
+        self.client_with(DeviceStore::open_to_read)
+    }
+
+    /// Chooses the account that `--as` names, or the only account.
+    pub(crate) fn choose_account(&self) -> Result<AccountFolder, CommandFailure> {
         let account = self.home.choose(self.account.as_ref())?;
         self.note_account(&account.handle);
-        let store = DeviceStore::open(&account.database())?;
+        account.check()?;
+        Ok(account)
+    }
+
+    fn client_with(
+        &self,
+        open: impl FnOnce(&Path) -> Result<DeviceStore, DeviceStoreError>,
+    ) -> Result<(AccountFolder, HttpMessenger), CommandFailure> {
+        let account = self.choose_account()?;
+        let store = open(&account.database())?;
         let is_registered = store.is_registered()?;
         let client = Messenger::open(self.http()?, LibSignal, store, self.environment.clone())?;
         match client.filter(|_| is_registered) {

@@ -9,8 +9,9 @@ use tokio::time::sleep;
 
 use crate::context::HttpMessenger;
 use crate::failure::{CommandFailure, Exit};
-use crate::people::named;
+use crate::people::{bare_id, named};
 use crate::progress::ProgressLine;
+use crate::show;
 
 /// The default of `--wait`: how long a command goes on trying, in seconds.
 pub(crate) const WAIT_S: u64 = 30;
@@ -158,32 +159,74 @@ impl DeliverySummary {
 }
 
 /// Returns the states of a message's envelopes to other people in words, each with the people of a group
-/// that it is true of: `delivered: @bob, @carol; sent: @dave`. Returns `None` if another device has
-/// sent the message, so that this device does not know.
+/// that it is true of: `delivered: @bob, @carol; sent: @dave`. What can be done follows on another line.
+/// Returns `None` if another device has sent the message, so that this device does not know.
 pub(crate) fn states(client: &HttpMessenger, sent: &SentActivity) -> Option<String> {
     let own = client.me().actor();
     let others: Vec<_> = sent.envelopes.iter().filter(|envelope| envelope.recipient != own).collect();
-    let words = |envelope: &OutboxEnvelope| match (envelope.state, envelope.reason.as_deref()) {
+    let said = match &others[..] {
+        [] => return None,
+        [envelope] => state(envelope),
+        _ => {
+            let mut people: BTreeMap<String, Vec<String>> = BTreeMap::new();
+            for envelope in &others {
+                people.entry(state(envelope)).or_default().push(named(client, &envelope.recipient));
+            }
+            let parts = people.iter().map(|(words, who)| format!("{words}: {}", who.join(", ")));
+            parts.collect::<Vec<_>>().join("; ")
+        }
+    };
+    Some(match remedy(client, &others) {
+        Some(next) => format!("{said}\n    {next}"),
+        None => said,
+    })
+}
+
+/// Returns the state of an envelope in words.
+fn state(envelope: &OutboxEnvelope) -> String {
+    let because = |lead: &str| match envelope.reason.as_deref() {
+        Some(why) => format!("{lead}{why}"),
+        None => String::new(),
+    };
+    match envelope.state {
         // The report of the servers, or the receipt, may be lost.
-        (EnvelopeState::Queued | EnvelopeState::Accepted | EnvelopeState::Delivered, _) if envelope.seen => {
+        EnvelopeState::Queued | EnvelopeState::Accepted | EnvelopeState::Delivered if envelope.seen => {
             "read".to_owned()
         }
-        (EnvelopeState::Delivered, _) => "delivered".to_owned(),
-        (EnvelopeState::Accepted, _) => "sent, and not known to be delivered".to_owned(),
-        (EnvelopeState::Queued, _) => "at your server; theirs is out of reach".to_owned(),
-        (EnvelopeState::ToSend, _) => "not sent yet".to_owned(),
-        (EnvelopeState::Failed | EnvelopeState::Refused, None) => "not sent".to_owned(),
-        (EnvelopeState::Failed | EnvelopeState::Refused, Some(why)) => format!("not sent, because {why}"),
+        EnvelopeState::Delivered => "delivered".to_owned(),
+        EnvelopeState::Accepted if envelope.reason.is_some() => format!("sent{}", because(", but ")),
+        EnvelopeState::Accepted => "sent, and not known to be delivered".to_owned(),
+        EnvelopeState::Queued => "waiting at your server; theirs is out of reach".to_owned(),
+        EnvelopeState::ToSend => {
+            format!("waiting{}; next attempt at {}", because(": "), show::clock_with_seconds(envelope.due_ms))
+        }
+        EnvelopeState::Failed | EnvelopeState::Refused => format!("failed{}", because(": ")),
+    }
+}
+
+/// Returns what can be done about the envelopes of one message that wait or have failed, if anything can.
+fn remedy(client: &HttpMessenger, envelopes: &[&OutboxEnvelope]) -> Option<String> {
+    let first = |is: fn(&OutboxEnvelope) -> bool| envelopes.iter().find(|envelope| is(envelope));
+    let id = short_id(&envelopes.first()?.message);
+    if let Some(refused) = first(|it| it.state == EnvelopeState::Refused) {
+        return Some(format!("eko verify {}, and then eko resend {id}", named(client, &refused.recipient)));
+    }
+    let is_lost = |it: &OutboxEnvelope| match it.state {
+        EnvelopeState::Failed => true,
+        EnvelopeState::Accepted => it.reason.is_some() && !it.seen,
+        _ => false,
     };
-    if let [envelope] = &others[..] {
-        return Some(words(envelope));
+    match (first(is_lost), first(|it| it.state == EnvelopeState::ToSend)) {
+        (Some(_), _) => Some(format!("eko resend {id}")),
+        (None, Some(_)) => Some(format!("eko resend {id} tries now; eko discard {id} gives it up")),
+        (None, None) => None,
     }
-    let mut people: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for envelope in &others {
-        people.entry(words(envelope)).or_default().push(named(client, &envelope.recipient));
-    }
-    let parts: Vec<_> = people.iter().map(|(words, who)| format!("{words}: {}", who.join(", "))).collect();
-    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// Returns the letters of a message's id that are shown where a person is to type them.
+fn short_id(id: &str) -> &str {
+    let bare = bare_id(id);
+    bare.split('-').next().unwrap_or(bare)
 }
 
 /// Returns the warning that no device of a person has confirmed their device list for long, or `None`

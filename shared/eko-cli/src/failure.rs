@@ -4,6 +4,7 @@ mod library;
 
 use std::fmt;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -13,6 +14,10 @@ use crate::printable::{printable, printable_json};
 /// The sign-in of the account that a command is about, in what to do next. [`CommandFailure::for_account`]
 /// puts the account's handle in the place of the name.
 const LOGIN: &str = "eko login NAME";
+
+/// The words for an account's store, in a failure. [`CommandFailure::for_store`] puts its path in their
+/// place.
+const STORE: &str = "the device's store";
 
 /// The kind of a failure, and with it the exit code. `eko --help` lists the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +98,15 @@ impl CommandFailure {
     pub(crate) fn for_account(mut self, handle: &str) -> Self {
         let named = format!("eko login {handle}");
         self.next = self.next.map(|next| next.replace(LOGIN, &named));
+        self
+    }
+
+    /// Names the file of an account's store, where the failure is about it.
+    #[must_use]
+    pub(crate) fn for_store(mut self, path: &Path) -> Self {
+        let path = path.display().to_string();
+        self.what = self.what.replace(STORE, &path);
+        self.next = self.next.map(|next| next.replace(STORE, &path));
         self
     }
 

@@ -93,7 +93,7 @@ impl EkoHome {
     /// Returns the account that the person names, or the only account.
     ///
     /// # Errors
-    /// There is no such account; there are several; other users of this machine can read its files.
+    /// There is no such account; there are several. Its files are not checked yet.
     pub fn choose(&self, named: Option<&PartialHandle>) -> Result<AccountFolder, CommandFailure> {
         let accounts = self.accounts()?;
         let meant = |account: &&AccountFolder| {
@@ -108,10 +108,7 @@ impl EkoHome {
             found.retain(|account| account.is_registered());
         }
         match (found.first(), found.get(1), named) {
-            (Some(account), None, _) => {
-                account.check()?;
-                Ok((*account).clone())
-            }
+            (Some(account), None, _) => Ok((*account).clone()),
             (Some(first), Some(_), _) => {
                 let all: Vec<_> = found.iter().map(|account| account.handle.to_string()).collect();
                 let which = format!("there are {} accounts here: {}", all.len(), all.join(", "));
@@ -139,11 +136,23 @@ impl EkoHome {
     /// The folder cannot be created; other users of this machine can read it.
     pub fn prepare(&self, handle: &Handle) -> Result<PreparedAccount, CommandFailure> {
         private::create(&self.accounts)?;
-        let account =
-            AccountFolder::new(handle.clone(), self.accounts.join(AccountFolder::folder_name(handle)));
+        let account = self.folder(handle);
+        if account.path().is_dir() && !account.database().exists() {
+            // What is left of an account without its store says nothing to another device.
+            self.set_aside(&account, &uuid::Uuid::new_v4().to_string())?;
+        }
         let is_new = account.create()?;
         account.check()?;
         Ok(PreparedAccount { account, is_new })
+    }
+
+    fn folder(&self, handle: &Handle) -> AccountFolder {
+        AccountFolder::new(handle.clone(), self.accounts.join(AccountFolder::folder_name(handle)))
+    }
+
+    /// Returns the path at which the store of an account is, or would be.
+    pub(crate) fn database(&self, handle: &Handle) -> PathBuf {
+        self.folder(handle).database()
     }
 
     /// Returns the issuers that servers have named here.

@@ -93,6 +93,8 @@ fn run_command(cli: Cli) -> Result<(), CommandFailure> {
             Command::Listen(listen) => listen.run(&context).await,
             Command::Chat(chat) => chat.run(&context).await,
             Command::History(history) => history.run(&context).await,
+            Command::Resend(resend) => resend.run(&context).await,
+            Command::Discard(discard) => discard.run(&context),
             Command::Requests(requests) => requests.run(&context).await,
             Command::Attachments(attachments) => attachments.run(&context).await,
             Command::Groups(groups) => groups.run(&context).await,
@@ -100,7 +102,10 @@ fn run_command(cli: Cli) -> Result<(), CommandFailure> {
             Command::Keys(keys) => keys.run(&context).await,
             Command::Privacy(privacy) => privacy.run(&context),
             Command::Export(export) => export.run(&context),
+            Command::Recover(recover) => recover.run(&context),
             Command::Completions(completions) => completions.run(Cli::command()),
+            Command::Man(man) => man.run(&context, Cli::command()),
+            Command::ExitCodes => context.out.result(cli::EXIT_CODES, &commands::man::exit_codes()),
         }
     });
     done.map_err(|failure| context.explained(failure))

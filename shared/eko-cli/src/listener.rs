@@ -241,6 +241,15 @@ pub(crate) async fn look(
     }
 }
 
+/// Takes the lock of an account's mailbox, which lasts as long as the value, or returns `None` if another
+/// process has it.
+///
+/// # Errors
+/// The lock file cannot be opened.
+pub(crate) fn lock(account: &AccountFolder) -> Result<Option<MailboxLock>, CommandFailure> {
+    MailboxLock::take(&MailboxLock::path(account))
+}
+
 /// Shows a notice on standard error, and records that it was shown.
 pub(crate) fn tell(context: &Context, client: &HttpMessenger, notice: &Notice) -> Result<(), CommandFailure> {
     let out = context.out;

@@ -25,14 +25,23 @@ use crate::people::{bare_id, conversation, group_argument, is_group, named, name
 /// The number of characters of a message that stand for the whole in a notice.
 const EXCERPT_CHARS: usize = 32;
 
+/// The time on its way from which on it is named when a message came.
+const FAR_MS: i64 = 3_600_000;
+
 /// Returns a message as text. Before it there is a line for what its device wrote before and what has
 /// not come.
 pub(crate) fn message(client: &HttpMessenger, message: &StoredMessage) -> String {
     let (text, who) = (words(client, &message.content), named(client, &message.content.actor));
     match message.missing_before {
         0 => text,
-        1 => format!("(a message of {who} is missing here)\n{text}"),
-        count => format!("({count} messages of {who} are missing here)\n{text}"),
+        1 => format!(
+            "(a message of {who} is missing here; if it does not come, ask {who} to send it again)\n{text}"
+        ),
+        count => {
+            format!(
+                "({count} messages of {who} are missing here; if they do not come, ask {who} to send them again)\n{text}"
+            )
+        }
     }
 }
 
@@ -46,7 +55,8 @@ pub(crate) fn awaited(client: &HttpMessenger, message: &AwaitedMessage, is_missi
 }
 
 /// Returns the content of a message as text: the time, the author, the recipient or group, the
-/// words, the files and the warning. The time is the server's if the author's cannot be true.
+/// words, the files and the warning. The time is the server's if the author's cannot be true, and both are
+/// named if they are far apart.
 pub(crate) fn words(client: &HttpMessenger, m: &MessageContent) -> String {
     let who = if m.outgoing { "you".to_owned() } else { named(client, &m.actor) };
     let place = match (is_group(&m.conversation), m.outgoing) {
@@ -55,15 +65,30 @@ pub(crate) fn words(client: &HttpMessenger, m: &MessageContent) -> String {
         (false, false) => String::new(),
     };
     let indented = m.text.replace('\n', "\n    ");
-    let mut text = format!("{}  {who}{place}: {indented}", clock(m.time_ms()));
+    let (shown, far) = (clock(m.time_ms()), far_apart(m));
+    let mut text = format!("{shown}{far}  {who}{place}: {indented}");
     for file in &m.attachments {
         let id = bare_id(&m.id);
         text.push_str(&format!("\n    file {:?}, {} bytes: eko attachments save {id}", file.name, file.size));
     }
     if let Some(warning) = &m.warning {
-        text.push_str(&format!("\n    BEWARE: {warning}"));
+        // What a device of the user wrote before the user revoked it is nothing to beware of.
+        let mark = if m.outgoing { "Note" } else { "BEWARE" };
+        text.push_str(&format!("\n    {mark}: {warning}"));
     }
     text
+}
+
+/// Returns the other time of a message if the time that its author states and that of its receipt are far
+/// apart, or nothing.
+fn far_apart(m: &MessageContent) -> String {
+    if m.time_ms() != m.published_ms {
+        return format!(" (their clock said {})", clock(m.published_ms));
+    }
+    match m.received_ms.saturating_sub(m.published_ms) > FAR_MS {
+        true => format!(" (came {})", clock(m.received_ms)),
+        false => String::new(),
+    }
 }
 
 /// Returns a notice as text, or `None` if it is of no interest to a person. A warning of something
@@ -127,6 +152,11 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
         Notice::Unreadable { actor, why: why @ UnreadableReason::Undecryptable(_) } => {
             format!("A message of {} cannot be read: {why}. Ask them to send it again", name(actor))
         }
+        Notice::Unreadable { actor, why: UnreadableReason::Malformed(fault) } => format!(
+            "A message of {} cannot be read: their program has made it wrongly ({})",
+            name(actor),
+            fault.in_words()
+        ),
         Notice::Unreadable { actor, why } => format!("A message of {} cannot be read: {why}", name(actor)),
         Notice::Refused { actor, why } if *actor == client.me().actor() => format!(
             "a message that seems to come from another device of yours is not taken: {}. eko devices",

@@ -32,6 +32,23 @@ impl Invalid {
         Self::at("", detail)
     }
 
+    /// Returns the fault in words for a person, who knows no pointers: the member's name and the rule.
+    ///
+    /// ```
+    /// use eko_protocol::Invalid;
+    ///
+    /// let fault = Invalid::at("/object/eko:keys/0", "must be a string");
+    /// assert_eq!(fault.in_words(), "keys must be a string");
+    /// assert_eq!(Invalid::whole("is too long").in_words(), "is too long");
+    /// ```
+    pub fn in_words(&self) -> String {
+        let is_name = |token: &&str| !token.is_empty() && !token.bytes().all(|byte| byte.is_ascii_digit());
+        match self.pointer.rsplit('/').find(is_name) {
+            Some(name) => format!("{} {}", name.rsplit(':').next().unwrap_or(name), self.detail),
+            None => self.detail.clone(),
+        }
+    }
+
     /// Moves the fault into a larger document, in which the value is at the pointer `prefix`.
     #[must_use]
     pub fn under(self, prefix: impl AsRef<str>) -> Self {

@@ -83,8 +83,8 @@ impl DemoStage {
         let alice = UserName::parse(&format!("alice_{suffix}"))?;
         let bob = UserName::parse(&format!("bob_{suffix}"))?;
         transcript.say(&format!(
-            "\n{alice} has one device, {bob} will have three. Their messages are random bytes in place of ciphertexts.\n\
-             The server cannot tell the difference. The command eko encrypts with Signal's library.",
+            "\n{alice} has one device, {bob} will have three. Their messages are random bytes in place of ciphertexts,\n\
+             because this program is not linked with Signal's library, as the command eko is, and no server sees a difference.",
         ));
         let party = |home: &FoundServer, user: &UserName, label: &'static str, name: &str| {
             let keys = DeviceKeys::generate(KEYS, &environment)?;

@@ -284,6 +284,10 @@ pub(super) fn reason(error: &MessengerError, asked: &Origin) -> String {
         MessengerError::Client(ClientError::Problem(problem)) if problem.status == 429 => {
             "so much was sent just now that the server asks to wait".to_owned()
         }
+        MessengerError::Client(ClientError::Problem(problem)) => problem.in_words(),
+        MessengerError::Invalid(invalid) | MessengerError::Client(ClientError::Invalid(invalid)) => {
+            invalid.in_words()
+        }
         other => other.to_string(),
     }
 }

@@ -33,6 +33,9 @@ pub enum MessengerError {
     /// There is no user of this name on that server.
     #[error("there is no {0}")]
     NoSuchPerson(String),
+    /// This device has not written the message.
+    #[error("this device has written no message {0}")]
+    NoSuchMessage(String),
     /// This device does not know the group.
     #[error("there is no group {0}")]
     NoSuchGroup(String),

@@ -262,6 +262,19 @@ impl Transaction<'_> {
         Ok(self.inner.prepare_cached(&sql)?.execute(params![now_ms, id.as_str(), until_ms])? == 1)
     }
 
+    /// Makes an envelope due that waits, unless a process sends it now.
+    pub(crate) fn make_due(&self, id: &EnvelopeId, now_ms: i64) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE envelopes SET due = ?2 WHERE id = ?1 AND state = 1 AND claimed = 0";
+        self.inner.execute(sql, params![id.as_str(), now_ms])?;
+        Ok(())
+    }
+
+    /// Deletes an envelope that another one takes the place of.
+    pub(crate) fn drop_envelope(&self, id: &EnvelopeId) -> Result<(), DeviceStoreError> {
+        self.inner.execute("DELETE FROM envelopes WHERE id = ?1", [id.as_str()])?;
+        Ok(())
+    }
+
     /// Puts an envelope off after a failed attempt.
     pub(crate) fn postpone(
         &self,

@@ -322,6 +322,20 @@ impl Transaction<'_> {
         Ok(statement.query_map([id], read)?.collect::<Result<_, _>>()?)
     }
 
+    /// Returns the messages of this device whose ids begin with these letters after `urn:uuid:`.
+    pub(crate) fn own_messages(
+        &self,
+        device: &str,
+        beginning: &str,
+    ) -> Result<Vec<StoredMessage>, DeviceStoreError> {
+        let sql = format!(
+            "{COLUMNS} WHERE device = ?1 AND position IS NOT NULL \
+             AND substr(id, 1, length('urn:uuid:' || ?2)) = 'urn:uuid:' || ?2 ORDER BY position LIMIT {PAGE}"
+        );
+        let mut statement = self.inner.prepare_cached(&sql)?;
+        Ok(statement.query_map([device, beginning], read)?.collect::<Result<_, _>>()?)
+    }
+
     /// True if this user has written to somebody, on this device or another one. What a revoked device
     /// of the user wrote has a warning, and does not count.
     pub(crate) fn wrote_to(&self, actor: &str) -> Result<bool, DeviceStoreError> {

@@ -54,7 +54,7 @@ struct ExportCounts {
 
 impl ExportArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<(), CommandFailure> {
-        let (_, client) = context.client()?;
+        let (_, client) = context.reading_client()?;
         if self.file == Path::new("-") {
             return self.write_all(context, &client, |object| context.out.line(object)).map(drop);
         }

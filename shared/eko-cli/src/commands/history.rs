@@ -38,7 +38,7 @@ pub(crate) struct HistoryArgs {
 
 impl HistoryArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
-        let (_, client) = context.client()?;
+        let (_, client) = context.reading_client()?;
         let conversation = match &self.with {
             Some(with) => {
                 let id = Correspondent::find(&client, with, self.group).await?.conversation();

@@ -65,8 +65,8 @@ pub(crate) struct LoginArgs {
     #[arg(value_name = "HANDLE")]
     who: PartialHandle,
     /// The server's URL [default: the URL of the handle's host; without a host the server of the account
-    /// of that name on this machine, or else http://localhost:8080]
-    #[arg(long, value_name = "URL", env = "EKO_SERVER", hide_env_values = true)]
+    /// of that name on this machine, or else http://localhost:8080; env: EKO_SERVER]
+    #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// A name for this device; your server sees it
     #[arg(long, value_name = "NAME", default_value = "eko")]
@@ -132,7 +132,9 @@ impl LoginArgs {
             Err(SignInFailure::Messenger(MessengerError::ResetHere)) if replaces => {
                 "the device that was here is replaced, because a reset begins with a new one".to_owned()
             }
-            Err(SignInFailure::Messenger(error)) if replaces && failure::is_lost(&error) => error.to_string(),
+            Err(SignInFailure::Messenger(error)) if replaces && failure::is_lost(&error) => {
+                context.explained(CommandFailure::new(error)).to_string()
+            }
             Err(error) => {
                 if is_new && error.was_refused() && never_registered(context, &account)? {
                     account.remove()?;

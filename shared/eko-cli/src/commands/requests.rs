@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use eko_client::messenger::{MessageRequest, Person};
+use eko_client::store::MOST_OF_STRANGER;
 use serde_json::{Value, json};
 
 use crate::context::{Context, HttpMessenger};
@@ -102,10 +103,24 @@ async fn author(
 fn text(client: &HttpMessenger, request: &MessageRequest) -> String {
     let who = named(client, &request.person.actor());
     let said = request.messages.iter().map(|message| format!("\n{}", show::words(client, message)));
-    format!("{who} is no contact of yours and wrote:{}", said.collect::<String>())
+    let more = match is_full(request) {
+        true => format!(
+            "\n  No more than {MOST_OF_STRANGER} messages of a stranger are kept. What {who} wrote after these is not, and \
+             {who} can send it again once you have accepted: eko requests accept {who}"
+        ),
+        false => String::new(),
+    };
+    format!("{who} is no contact of yours and wrote:{}{more}", said.collect::<String>())
+}
+
+/// True if so much is kept of a stranger that nothing more is.
+fn is_full(request: &MessageRequest) -> bool {
+    i64::try_from(request.messages.len()).is_ok_and(|count| count >= MOST_OF_STRANGER)
 }
 
 fn object(request: &MessageRequest) -> Value {
     let messages: Vec<Value> = request.messages.iter().map(show::content_object).collect();
-    json!({ "type": "request", "from": request.person.actor(), "messages": messages })
+    json!({
+        "type": "request", "from": request.person.actor(), "messages": messages, "full": is_full(request),
+    })
 }

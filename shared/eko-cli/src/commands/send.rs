@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use clap::Args;
-use eko_client::attachment::{self, Attachment, AttachmentError};
+use eko_client::attachment::{self, Attachment, AttachmentError, INLINE_MAX, OVERHEAD};
 use eko_client::messenger::{MessageDraft, Person, SentActivity};
 use eko_client::store::EnvelopeState;
 use serde_json::json;
@@ -85,7 +85,9 @@ impl SendArgs {
         let mut text = String::new();
         std::io::stdin().lock().take(MAX_TEXT_BYTES + 1).read_to_string(&mut text)?;
         match text.trim_end_matches('\n') {
-            "" => Err(CommandFailure::new("there is nothing to say on standard input").exit(Exit::Usage)),
+            text if text.trim().is_empty() => {
+                Err(CommandFailure::new("there is nothing to say on standard input").exit(Exit::Usage))
+            }
             text if text.len() as u64 > MAX_TEXT_BYTES => {
                 Err(CommandFailure::new(format!("a text has {MAX_TEXT_BYTES} bytes at most"))
                     .exit(Exit::Usage))
@@ -103,17 +105,28 @@ impl SendArgs {
             let sealed = attachment::seal(&bytes, &name, media_type(path), &context.environment);
             sealed.and_then(attachment::SealedFile::inline).map_err(|error| match error {
                 AttachmentError::NotInline => {
-                    let next = format!(
-                        "eko attachments seal {} HTTPS-URL, the address at which you will put it",
-                        path.display()
+                    let path = path.display();
+                    let why = format!(
+                        "it has {}, and a file within a message has {} at most",
+                        kibibytes(bytes.len().saturating_mul(10).div_ceil(1024)),
+                        kibibytes(INLINE_MAX.saturating_sub(OVERHEAD).saturating_mul(10) / 1024)
                     );
-                    cannot(&error).next(next).exit(Exit::Usage)
+                    let next = format!(
+                        "eko attachments seal {path} HTTPS-URL, which encrypts it; put {path}.sealed at that address, \
+                         and send {path}.json with --attached"
+                    );
+                    cannot(&why).next(next).exit(Exit::Usage)
                 }
                 error => cannot(&error),
             })
         });
         within.chain(self.attached.iter().map(|path| read_sealed(path))).collect()
     }
+}
+
+/// Returns a length in words, such as `47.9 KiB`.
+fn kibibytes(tenths: usize) -> String {
+    format!("{}.{} KiB", tenths / 10, tenths % 10)
 }
 
 /// Returns the addition to the result that names the members of a group of whom nothing shows that they

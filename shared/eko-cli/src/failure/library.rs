@@ -3,15 +3,33 @@
 
 use eko_client::group::GroupError;
 use eko_client::messenger::{Distrust, MessengerError, Person};
-use eko_client::store::DeviceStoreError;
+use eko_client::store::{DeviceStoreError, StoreFault};
 use eko_client::{ClientError, IdTokenFault, ProblemDetails, TransportError};
 
-use super::{CommandFailure, Exit};
+use super::{CommandFailure, Exit, STORE};
 use crate::oidc::OidcError;
 
 impl From<DeviceStoreError> for CommandFailure {
     fn from(error: DeviceStoreError) -> Self {
-        Self::new(error)
+        let failure = Self::new(&error);
+        match error.fault() {
+            StoreFault::Damaged => {
+                failure.next("eko recover, which sets the file aside and keeps what can be read of it")
+            }
+            StoreFault::Unopenable => {
+                failure.next(format!("look who may read and write {STORE} and its folder"))
+            }
+            StoreFault::ReadOnly => failure
+                .next(format!("make {STORE}, its folder and its disk writable; eko history works meanwhile")),
+            StoreFault::Full => failure.next("make room on the disk; eko history works meanwhile"),
+            StoreFault::Busy => failure.next("end the other eko, or try again").exit(Exit::TryLater),
+            StoreFault::Newer => failure.next("install the eko that wrote it, or a newer one"),
+            StoreFault::Older => failure
+                .next("eko export with the eko that wrote it, and then eko login NAME --anew with this one"),
+            StoreFault::Refused => {
+                failure.next("report this: the program is at fault, and nothing was changed")
+            }
+        }
     }
 }
 
@@ -28,6 +46,10 @@ impl From<MessengerError> for CommandFailure {
                 if seconds == 0 { "try again later".to_owned() } else { format!("try again in {seconds} s") };
             return Self::new(described(&error)).next(when).exit(Exit::TryLater);
         }
+        let error = match error {
+            MessengerError::Store(error) => return error.into(),
+            other => other,
+        };
         match &error {
             MessengerError::Distrust { actor, why: why @ Distrust::OwnReset } => Self::new(format!(
                 "{}: {why}",
@@ -115,6 +137,10 @@ impl From<MessengerError> for CommandFailure {
                     .next("eko groups")
                     .exit(Exit::NotTrusted)
             }
+            MessengerError::NoSuchMessage(_) => Self::new(&error).next("eko history").exit(Exit::Usage),
+            MessengerError::Invalid(invalid)
+            | MessengerError::Client(ClientError::Invalid(invalid))
+            | MessengerError::Group(GroupError::Invalid(invalid)) => Self::new(invalid.in_words()),
             MessengerError::SignedOut => Self::new(&error).next("eko login NAME"),
             MessengerError::Client(ClientError::Problem(problem)) => refusal(problem),
             _ => Self::new(&error),
@@ -146,21 +172,14 @@ fn described(error: &MessengerError) -> String {
             format!("the server is out of reach: {why}")
         }
         MessengerError::Client(ClientError::Transport(why)) => format!("the server does not answer: {why}"),
-        MessengerError::Client(ClientError::Problem(problem)) => explained(problem),
+        MessengerError::Client(ClientError::Problem(problem)) => problem.in_words(),
         other => other.to_string(),
-    }
-}
-
-fn explained(problem: &ProblemDetails) -> String {
-    match problem.detail.is_empty() {
-        true => problem.title.clone(),
-        false => format!("{}: {}", problem.title, problem.detail),
     }
 }
 
 /// Converts a refusal of the server, and adds what the person can do about it.
 fn refusal(problem: &ProblemDetails) -> CommandFailure {
-    let failure = CommandFailure::new(explained(problem));
+    let failure = CommandFailure::new(problem.in_words());
     match problem.slug() {
         "no-active-device" => {
             CommandFailure::new("none of your devices is active, so none can approve this one")

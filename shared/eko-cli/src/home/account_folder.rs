@@ -84,9 +84,15 @@ impl AccountFolder {
             .map_err(|error| CommandFailure::new(format!("cannot remove {}: {error}", self.path.display())))
     }
 
-    /// Checks that only the owner can read the folder and the database.
-    pub(super) fn check(&self) -> Result<(), CommandFailure> {
+    /// Checks that the folder and the database are there, and that only this user can read them.
+    pub(crate) fn check(&self) -> Result<(), CommandFailure> {
         private::check(&self.path)?;
-        private::check(&self.database())
+        let database = self.database();
+        if !database.exists() {
+            let what = format!("the store of {} is missing: {}", self.handle, database.display());
+            return Err(CommandFailure::new(what)
+                .next("put the file back; or eko login NAME, which makes a new device"));
+        }
+        private::check(&database)
     }
 }

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::process::geteuid;
+
 use crate::failure::CommandFailure;
 
 const FOLDER: u32 = 0o700;
@@ -53,10 +55,37 @@ pub(super) fn check(path: &Path) -> Result<(), CommandFailure> {
     let found = std::fs::metadata(path);
     let found =
         found.map_err(|error| CommandFailure::new(format!("cannot read {}: {error}", path.display())))?;
+    check_owner(path, found.uid(), geteuid().as_raw())?;
     if found.mode() & OTHERS == 0 {
         return Ok(());
     }
     let right = if found.is_dir() { FOLDER } else { FILE };
     Err(CommandFailure::new(format!("others can read {}", path.display()))
         .next(format!("chmod {right:o} '{}'", path.display())))
+}
+
+/// Fails if a folder or file belongs to another user of this machine. SQLite would write side files of
+/// this user, which the other one cannot read.
+fn check_owner(path: &Path, owner: u32, me: u32) -> Result<(), CommandFailure> {
+    if owner == me {
+        return Ok(());
+    }
+    let what = format!("{} belongs to another user of this machine (number {owner})", path.display());
+    Err(CommandFailure::new(what).next(format!("run eko as that user; or chown -R {me} for the folder")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_another_user_is_not_used() {
+        let path = Path::new("/home/alice/eko.db");
+        assert_eq!(check_owner(path, 1000, 1000), Ok(()));
+        let refused = check_owner(path, 1000, 0).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "/home/alice/eko.db belongs to another user of this machine (number 1000)"
+        );
+    }
 }

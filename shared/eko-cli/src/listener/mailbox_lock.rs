@@ -8,7 +8,7 @@ use crate::failure::CommandFailure;
 use crate::home::AccountFolder;
 
 /// The lock, which lasts as long as this value and ends with the process.
-pub(super) struct MailboxLock {
+pub(crate) struct MailboxLock {
     _file: File,
 }
 

@@ -2,11 +2,12 @@
 
 use eko_client::attachment::Attachment;
 use eko_client::group::GroupDifference;
-use eko_client::messenger::{GroupEvent, Notice};
+use eko_client::messenger::{GroupEvent, Notice, Person};
 use eko_client::store::{AwaitedMessage, EnvelopeState, MessageContent, OutboxEnvelope, StoredMessage};
 use serde_json::{Value, json};
 
 use super::group_event;
+use crate::people::bare_id;
 
 /// Returns a message as a JSON object of the type `message`.
 pub(crate) fn message_object(message: &StoredMessage) -> Value {
@@ -94,11 +95,23 @@ fn difference_object(difference: &GroupDifference) -> Value {
     })
 }
 
-/// Returns an envelope as a JSON object of the type `envelope`.
+/// Returns an envelope as a JSON object of the type `envelope`. `due` is the time of the next attempt, and
+/// `remedy` a command, where there is one.
 pub(crate) fn envelope_object(envelope: &OutboxEnvelope) -> Value {
+    let waits = envelope.state == EnvelopeState::ToSend;
+    let remedy = match envelope.state {
+        EnvelopeState::ToSend | EnvelopeState::Failed => true,
+        EnvelopeState::Accepted => envelope.reason.is_some() && !envelope.seen,
+        EnvelopeState::Refused | EnvelopeState::Queued | EnvelopeState::Delivered => false,
+    };
+    let remedy = match (envelope.state, Person::of(&envelope.recipient)) {
+        (EnvelopeState::Refused, Some(person)) => Some(format!("eko verify {}", person.handle())),
+        _ => remedy.then(|| format!("eko resend {}", bare_id(&envelope.message))),
+    };
     json!({
         "type": "envelope", "message": envelope.message, "to": envelope.recipient, "state": word(envelope.state),
         "reason": envelope.reason, "fullDevices": envelope.full_devices, "read": envelope.seen,
+        "due": waits.then(|| instant(envelope.due_ms)), "remedy": remedy,
     })
 }
 

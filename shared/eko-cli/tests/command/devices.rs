@@ -8,6 +8,7 @@ use eko_local::server::{BoundServer, ServerOptions};
 use serde_json::Value;
 
 use super::people::{ReportedFailure, signed_in, text};
+use super::terminal::TestTerminal;
 use super::test_home::{TestHome, server};
 
 /// A device of Alice's that waits for approval.
@@ -76,6 +77,38 @@ async fn a_further_device_is_approved_by_its_joining_code() {
     assert_eq!(second.object(&["whoami"]).await["joiningCode"], Value::Null);
     assert_eq!(bob.hears().await, ["from my desk"]);
     assert_eq!(first.fails(&approve).await.what, "no device waits for approval");
+}
+
+/// Another device has approved it meanwhile, so it is not offered here any more.
+#[tokio::test]
+async fn a_device_that_was_approved_elsewhere_is_not_offered() {
+    let server = server().await;
+    let first = signed_in(&server, "alice").await;
+    let WaitingDevice { home: second, code, .. } = waiting(&server).await;
+    first.eko_reading(&["devices", "approve"], &code).await.done();
+    let WaitingDevice { home: third, code, .. } = waiting(&server).await;
+    first.eko_reading(&["devices", "approve"], &code).await.done();
+    let heard = second.eko(&["listen", "--once"]).await;
+    assert!(!heard.err.contains("asks to be yours") && heard.code == 0, "{heard:?}");
+    assert_eq!(second.fails(&["devices", "approve"]).await.what, "no device waits for approval");
+    assert_eq!(third.objects(&["devices"]).await.len(), 3);
+}
+
+/// The approval comes while a person sits at a chat of the new device.
+#[tokio::test]
+async fn an_open_chat_says_that_its_device_was_approved() {
+    let server = server().await;
+    let (first, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    let WaitingDevice { home: second, code, .. } = waiting(&server).await;
+    let mut chat = TestTerminal::start(&second, &["chat", "@bob"]);
+    chat.shows(|rows| rows.iter().any(|row| row.contains("waits until another of your devices"))).await;
+    first.eko_reading(&["devices", "approve"], &code).await.done();
+    chat.shows(|rows| rows.iter().any(|row| row.starts_with("This device is approved"))).await;
+    chat.press("hello\r");
+    chat.shows(|rows| rows.iter().any(|row| row == "> hello")).await;
+    chat.press("\x04");
+    assert_eq!(chat.end().await, (Some(0), true));
+    assert_eq!(bob.hears().await, ["hello"]);
 }
 
 /// The rest of a paste that is not read goes to the shell, which runs it and keeps it in its

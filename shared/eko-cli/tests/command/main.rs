@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod again;
 mod anew;
 mod devices;
 mod export;
@@ -14,6 +15,7 @@ mod people;
 mod relaying;
 mod requests;
 mod signing_in;
+mod stores;
 mod talking;
 mod terminal;
 mod test_home;

@@ -4,14 +4,14 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use super::test_home::{CommandOutput, TestHome};
+use super::test_home::{CommandOutput, TestHome, ended_of};
 
 #[tokio::test]
 async fn help_is_a_result_and_no_command_a_failure() {
     let home = TestHome::new();
     let CommandOutput { code, out, err } = home.eko(&["--help"]).await;
     assert_eq!((code, err.as_str()), (0, ""));
-    assert!(out.contains("Exit codes:") && out.contains("eko login alice"));
+    assert!(out.contains("eko help exit-codes") && out.contains("eko login alice"));
     let CommandOutput { code, out, err } = home.eko(&[]).await;
     assert_eq!((code, out.as_str()), (2, ""));
     assert!(err.contains("Commands:"));
@@ -31,6 +31,11 @@ async fn help_is_a_result_and_no_command_a_failure() {
         "keys",
         "export",
         "completions",
+        "resend",
+        "discard",
+        "privacy",
+        "man",
+        "exit-codes",
     ] {
         assert!(home.eko(&[command, "--help"]).await.done().contains("Usage: eko"));
     }
@@ -42,15 +47,18 @@ async fn every_help_wraps_at_the_width_of_the_terminal() {
     let home = TestHome::new();
     let commands =
         ["", "login", "logout", "whoami", "devices", "send", "listen", "chat", "history", "requests"];
-    let more = ["attachments", "groups", "verify", "keys", "export", "completions", "groups join"];
-    for command in commands.into_iter().chain(more) {
-        for width in [72, 80, 100] {
+    let more = ["attachments", "groups", "verify", "keys", "export", "completions", "groups join", "resend"];
+    let rest = ["discard", "privacy", "man", "exit-codes", "attachments seal", "devices approve"];
+    for command in commands.into_iter().chain(more).chain(rest) {
+        for width in [60, 72, 80, 100, 200] {
             let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
             let output = home.command(&arguments).env("COLUMNS", width.to_string()).output().unwrap();
             let text = String::from_utf8(output.stdout).unwrap();
             let lines: Vec<&str> = text.lines().collect();
             for (line, next) in lines.iter().zip(&lines[1..]) {
                 let is_prose = |line: &str| line.starts_with(|c: char| !c.is_whitespace());
+                // Longer lines are hard to read.
+                let width = width.min(100);
                 assert!(line.chars().count() <= width, "{command} at {width}: {line}");
                 if is_prose(line) && is_prose(next) && !line.ends_with(':') {
                     let word = next.split_whitespace().next().unwrap();
@@ -59,6 +67,52 @@ async fn every_help_wraps_at_the_width_of_the_terminal() {
                 }
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn exit_codes_are_explained_to_people_and_to_scripts() {
+    let home = TestHome::new();
+    let help = home.eko(&["help", "exit-codes"]).await.done();
+    for code in 0..=5 {
+        assert!(help.contains(&format!("\n  {code}  ")), "{help}");
+    }
+    let codes = home.object(&["exit-codes"]).await;
+    let due = json!({ "failed": 1, "usage": 2, "not-trusted": 3, "try-later": 4, "partly": 5 });
+    assert_eq!(codes["codes"], due);
+}
+
+/// An option from the environment was not typed, so the usage of an error does not list it.
+#[tokio::test]
+async fn the_environment_chooses_and_is_not_taken_for_what_was_typed() {
+    let home = TestHome::new();
+    let mut command = home.command(&["send"]);
+    command.env("EKO_AS", "alice").env("EKO_LOCAL_SERVER", "http://localhost:9");
+    let CommandOutput { code, err, .. } = ended_of(command, String::new()).await;
+    assert_eq!(code, 2);
+    assert!(err.contains("Usage: eko send ") && !err.contains("--home"), "{err}");
+    let mut command = home.command(&["whoami"]);
+    command.env("EKO_AS", "alice@a.example");
+    let CommandOutput { code, err, .. } = ended_of(command, String::new()).await;
+    assert_eq!((code, err.contains("there is no account alice@a.example here")), (1, true), "{err}");
+    for (name, value) in [("EKO_AS", "@"), ("EKO_LOCAL_SERVER", "nothing")] {
+        let mut command = home.command(&["whoami"]);
+        command.env(name, value);
+        let CommandOutput { code, err, .. } = ended_of(command, String::new()).await;
+        assert!(code == 2 && err.contains(&format!("the variable {name} makes no sense")), "{err}");
+        assert!(err.ends_with(&format!("Next: unset {name}\n")), "{err}");
+    }
+}
+
+#[tokio::test]
+async fn every_command_has_a_manual_page() {
+    let home = TestHome::new();
+    let folder = home.path().join("man").join("man1");
+    let said = home.eko(&["man", folder.to_str().unwrap()]).await.done();
+    assert!(said.starts_with("The manual pages are in "), "{said}");
+    for page in ["eko.1", "eko-send.1", "eko-devices-approve.1", "eko-exit-codes.1"] {
+        let text = std::fs::read_to_string(folder.join(page)).unwrap();
+        assert!(text.contains(".TH ") && text.contains(".SH SYNOPSIS"), "{page}: {text}");
     }
 }
 

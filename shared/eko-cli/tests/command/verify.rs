@@ -121,7 +121,13 @@ async fn an_alarm_is_loud_until_it_is_settled() {
     assert!(out.contains("\nBEWARE: 1970-01-0") || out.contains("\nBEWARE: 1969-12-31"), "{out}");
     assert!(out.contains("their server lies \u{fffd}[2J"), "{out}");
     assert!(err.contains("eko: @bob: their server lies \u{fffd}[2J\n"), "{err}");
+    let kept = std::fs::read(alice.account().join("eko.db")).unwrap();
+    // Whoever accepts the devices settles it, and so does whoever compares numbers.
+    alice.eko(&["verify", "@bob", "--accept"]).await.done();
+    assert_eq!(alice.object(&["verify", "@bob"]).await["alarm"], Value::Null);
+    std::fs::write(alice.account().join("eko.db"), kept).unwrap();
     let seen: Value = serde_json::from_str(&alice.eko(&["verify", "@bob", "--json"]).await.out).unwrap();
+    assert_ne!(seen["alarm"], Value::Null);
     let mine = text(&seen, "number");
     alice.eko(&["verify", "@bob", "--confirm", "--number", mine]).await.done();
     assert_eq!(alice.object(&["verify", "@bob"]).await["alarm"], Value::Null);
@@ -150,6 +156,8 @@ async fn comparing_numbers_hides_no_contradiction() {
     drop(store);
 
     let why = "their server hides what was in their device list before: it showed 2 nodes, now 1";
+    let refused = alice.fails(&["verify", "@bob", "--accept"]).await;
+    assert_eq!((refused.code, refused.what.contains(why)), (3, true), "what is refused is not called done");
     let CommandOutput { code, err, .. } = alice.eko_asking(&["verify", "@bob", "--confirm"], "no\n").await;
     assert_eq!(code, 1, "{err}");
     let (alarm, question) = (err.find(why).unwrap(), err.find("see the same digits?").unwrap());

@@ -2,6 +2,7 @@
 
 use eko_client::ClientError;
 use eko_client::messenger::{Distrust, MessengerError};
+use eko_client::store::StoreFault;
 
 use crate::failure::CommandFailure;
 
@@ -44,7 +45,10 @@ impl SignInFailure {
 /// a chain without it, or its store cannot be read.
 pub(super) fn is_lost(error: &MessengerError) -> bool {
     match error {
-        MessengerError::Revoked | MessengerError::Forgotten | MessengerError::Store(_) => true,
+        MessengerError::Revoked | MessengerError::Forgotten => true,
+        MessengerError::Store(error) => {
+            matches!(error.fault(), StoreFault::Damaged | StoreFault::Older | StoreFault::Newer)
+        }
         MessengerError::Distrust { why, .. } => matches!(why, Distrust::OwnReset | Distrust::NotApproved),
         _ => false,
     }

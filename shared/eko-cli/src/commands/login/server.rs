@@ -10,6 +10,12 @@ use crate::failure::{CommandFailure, Exit};
 use crate::partial_handle::PartialHandle;
 
 impl LoginArgs {
+    /// Returns the server that the person has named, by an option or by a variable.
+    fn server(&self) -> Option<String> {
+        let variable = || std::env::var("EKO_SERVER").ok().filter(|server| !server.is_empty());
+        self.server.clone().or_else(variable)
+    }
+
     /// Asks the server what it can do, and checks that it is the server that the person named.
     pub(super) async fn capabilities(
         &self,
@@ -17,7 +23,7 @@ impl LoginArgs {
         http: &HttpTransport,
     ) -> Result<Capabilities, CommandFailure> {
         let who = self.who_is_meant(context)?;
-        let base = who.server(self.server.as_deref());
+        let base = who.server(self.server().as_deref());
         let named = Origin::parse(&base).map_err(|_| {
             CommandFailure::new(format!("{base} is no server's URL"))
                 .next("--server https://HOST")
@@ -28,7 +34,7 @@ impl LoginArgs {
             Err(ClientError::Transport(error)) => {
                 let failure = CommandFailure::new(format!("no server answers at {named}: {error}"))
                     .exit(Exit::TryLater);
-                return Err(match (&self.server, &who.host) {
+                return Err(match (self.server(), &who.host) {
                     (None, None) => failure.next(format!(
                         "name your server: eko login {}@HOST; or start one on this machine: cargo run",
                         who.user
@@ -57,7 +63,7 @@ impl LoginArgs {
     /// Returns the handle that the person means. A name without a server means the account of that
     /// name on this machine, if there is exactly one and no server is named otherwise.
     fn who_is_meant(&self, context: &Context) -> Result<PartialHandle, CommandFailure> {
-        if self.server.is_some() || self.who.host.is_some() {
+        if self.server().is_some() || self.who.host.is_some() {
             return Ok(self.who.clone());
         }
         let accounts = context.home.accounts()?;

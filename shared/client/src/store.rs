@@ -54,7 +54,7 @@ pub use sessions::SESSION_RENEWAL_MS;
 pub(crate) use views::ViewHolder;
 
 /// The version of the schema, kept in SQLite's `user_version`.
-const VERSION: i64 = 9;
+const VERSION: i64 = 10;
 /// The time for which one process waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(20);
 

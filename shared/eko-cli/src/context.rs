@@ -87,7 +87,6 @@ impl Context {
     pub(crate) fn choose_account(&self) -> Result<AccountFolder, CommandFailure> {
         let account = self.home.choose(self.account.as_ref())?;
         self.note_account(&account.handle);
-        account.check()?;
         Ok(account)
     }
 

@@ -193,7 +193,7 @@ fn state(envelope: &OutboxEnvelope) -> String {
         EnvelopeState::Queued | EnvelopeState::Accepted | EnvelopeState::Delivered if envelope.seen => {
             "read".to_owned()
         }
-        EnvelopeState::Delivered => "delivered".to_owned(),
+        EnvelopeState::Delivered => delivered(envelope),
         EnvelopeState::Accepted if envelope.reason.is_some() => format!("sent{}", because(", but ")),
         EnvelopeState::Accepted => "sent, and not known to be delivered".to_owned(),
         EnvelopeState::Queued => "waiting at your server; theirs is out of reach".to_owned(),
@@ -201,6 +201,15 @@ fn state(envelope: &OutboxEnvelope) -> String {
             format!("waiting{}; next attempt at {}", because(": "), show::clock_with_seconds(envelope.due_ms))
         }
         EnvelopeState::Failed | EnvelopeState::Refused => format!("failed{}", because(": ")),
+    }
+}
+
+/// Returns that an envelope was delivered, and to how many devices if there are several.
+fn delivered(envelope: &OutboxEnvelope) -> String {
+    let all = envelope.devices.saturating_add(envelope.full_devices.len());
+    match all {
+        0 | 1 => "delivered".to_owned(),
+        all => format!("delivered to {} of {all} devices", envelope.received_by),
     }
 }
 

@@ -93,7 +93,8 @@ impl EkoHome {
     /// Returns the account that the person names, or the only account.
     ///
     /// # Errors
-    /// There is no such account; there are several. Its files are not checked yet.
+    /// There is no such account; there are several; its store is missing; other users of this machine can
+    /// read its files.
     pub fn choose(&self, named: Option<&PartialHandle>) -> Result<AccountFolder, CommandFailure> {
         let accounts = self.accounts()?;
         let meant = |account: &&AccountFolder| {
@@ -108,7 +109,10 @@ impl EkoHome {
             found.retain(|account| account.is_registered());
         }
         match (found.first(), found.get(1), named) {
-            (Some(account), None, _) => Ok((*account).clone()),
+            (Some(account), None, _) => {
+                account.check()?;
+                Ok((*account).clone())
+            }
             (Some(first), Some(_), _) => {
                 let all: Vec<_> = found.iter().map(|account| account.handle.to_string()).collect();
                 let which = format!("there are {} accounts here: {}", all.len(), all.join(", "));
@@ -138,8 +142,9 @@ impl EkoHome {
         private::create(&self.accounts)?;
         let account = self.folder(handle);
         if account.path().is_dir() && !account.database().exists() {
-            // What is left of an account without its store says nothing to another device.
-            self.set_aside(&account, &uuid::Uuid::new_v4().to_string())?;
+            // What is left of an account without its store says nothing to another device. Its name sorts
+            // before those of stores that another device takes over.
+            self.set_aside(&account, &format!("0-{}", uuid::Uuid::new_v4()))?;
         }
         let is_new = account.create()?;
         account.check()?;

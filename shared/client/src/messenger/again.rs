@@ -26,7 +26,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// # Errors
     /// [`MessengerError::NoSuchMessage`] if this device has not written it. The failure of an envelope
     /// is in the result.
-    pub async fn resend(&self, id: &str) -> Result<SentActivity, MessengerError> {
+    pub async fn send_again(&self, id: &str) -> Result<SentActivity, MessengerError> {
         self.require_joined().await?;
         self.store.write(|tx| {
             let activity = self.written(tx, id)?;

@@ -292,6 +292,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let Some(read) = tx.message(&self.device.actor(), id.as_str())? else { return Ok(()) };
         if self.takes_part(tx, whence.actor, &read.content.conversation)? {
             // Whoever has read it has it.
+            tx.note_received_by(id.as_str(), whence.actor, whence.device)?;
             notices.extend(tx.note_received(id.as_str(), whence.actor)?.map(Notice::Settled));
             self.confirm_by_receipt(tx, id.as_str(), whence.actor)?;
             let is_news = tx.note_seen(id.as_str(), whence.actor)?;

@@ -148,6 +148,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             return Ok(());
         }
         for id in &receipt.received {
+            tx.note_received_by(id.as_str(), whence.actor, whence.device)?;
             notices.extend(tx.note_received(id.as_str(), whence.actor)?.map(Notice::Settled));
             self.confirm_by_receipt(tx, id.as_str(), whence.actor)?;
         }

@@ -35,6 +35,10 @@ pub struct OutboxEnvelope {
     pub expires_ms: Option<i64>,
     /// The address of the only device that it is for, if it is sent again.
     pub resent_to: Option<String>,
+    /// The number of devices that it was encrypted for, as long as that is kept.
+    pub devices: usize,
+    /// The number of those that have sent a receipt for it.
+    pub received_by: usize,
 }
 
 /// An envelope that is about to be added.
@@ -81,8 +85,8 @@ pub(crate) struct EnvelopeCiphertext {
 }
 
 const COLUMNS: &str = "SELECT id, message, recipient, state, reason, tries, due, full_devices, silent, seen, expires, \
-     resent_to \
-     FROM envelopes";
+     resent_to, (SELECT count(*) FROM ciphertexts WHERE envelope = envelopes.id), \
+     (SELECT coalesce(sum(received), 0) FROM ciphertexts WHERE envelope = envelopes.id) FROM envelopes";
 /// The envelopes that are due at the time `?1`: the rule of [`crate::stored_time`] for `due`.
 const DUE: &str = "state = 1 AND (due <= ?1 OR put > ?1)";
 /// The order of envelopes at the time `?1`. What a clock that was ahead has made is older.
@@ -152,6 +156,19 @@ impl Transaction<'_> {
         let parameters = params![recipient, now_ms.saturating_sub(span_ms), now_ms];
         let count: i64 = self.inner.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))?;
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
+    /// Records that a device of a recipient has an activity.
+    pub(crate) fn note_received_by(
+        &self,
+        message: &str,
+        recipient: &str,
+        device: &str,
+    ) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE ciphertexts SET received = 1 WHERE device = ?3 AND envelope IN \
+                   (SELECT id FROM envelopes WHERE message = ?1 AND recipient = ?2 AND resent_to IS NULL)";
+        self.inner.prepare_cached(sql)?.execute([message, recipient, device])?;
+        Ok(())
     }
 
     /// Records that a recipient has an activity. Returns the envelope if it counts as delivered from
@@ -421,6 +438,8 @@ fn read(row: &Row<'_>) -> Result<OutboxEnvelope, DeviceStoreError> {
         seen: row.get(9)?,
         expires_ms: row.get(10)?,
         resent_to: row.get(11)?,
+        devices: row.get(12)?,
+        received_by: row.get(13)?,
         full_devices: serde_json::from_str(&row.get::<_, String>(7)?)
             .map_err(|_| DeviceStoreError::Corrupt("full devices"))?,
     })

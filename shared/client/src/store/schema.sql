@@ -143,9 +143,10 @@ CREATE INDEX envelopes_of_message ON envelopes (message);
 
 -- The ciphertexts of envelopes, which stay the same in every attempt. accepted: 1 if the
 -- recipient's server has it. Once the outcome is known, empty ones tell for which devices they were.
+-- received: 1 once the device has sent a receipt.
 CREATE TABLE ciphertexts (
   envelope TEXT NOT NULL REFERENCES envelopes (id) ON DELETE CASCADE, device TEXT NOT NULL, content BLOB NOT NULL,
-  accepted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (envelope, device)
+  accepted INTEGER NOT NULL DEFAULT 0, received INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (envelope, device)
 ) WITHOUT ROWID;
 
 -- Ciphertexts that were read, so that none is read twice.

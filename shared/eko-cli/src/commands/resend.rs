@@ -50,7 +50,7 @@ impl ResendArgs {
         let stepping = progress.clone();
         let client = client.watched(move |step| stepping.step(step));
         let message = own_message(&client, &self.id)?;
-        let sent = client.resend(&message.content.id).await;
+        let sent = client.send_again(&message.content.id).await;
         progress.done();
         let sent = sent?;
         let delivery = DeliverySummary::of(&client, &sent);

@@ -85,13 +85,13 @@ impl AccountFolder {
     }
 
     /// Checks that the folder and the database are there, and that only this user can read them.
-    pub(crate) fn check(&self) -> Result<(), CommandFailure> {
+    pub(super) fn check(&self) -> Result<(), CommandFailure> {
         private::check(&self.path)?;
         let database = self.database();
         if !database.exists() {
             let what = format!("the store of {} is missing: {}", self.handle, database.display());
-            return Err(CommandFailure::new(what)
-                .next("put the file back; or eko login NAME, which makes a new device"));
+            let next = format!("put the file back; or eko login {}, which makes a new device", self.handle);
+            return Err(CommandFailure::new(what).next(next));
         }
         private::check(&database)
     }

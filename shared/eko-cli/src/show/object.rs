@@ -111,6 +111,7 @@ pub(crate) fn envelope_object(envelope: &OutboxEnvelope) -> Value {
     json!({
         "type": "envelope", "message": envelope.message, "to": envelope.recipient, "state": word(envelope.state),
         "reason": envelope.reason, "fullDevices": envelope.full_devices, "read": envelope.seen,
+        "devices": envelope.devices, "receivedBy": envelope.received_by,
         "due": waits.then(|| instant(envelope.due_ms)), "remedy": remedy,
     })
 }

@@ -60,6 +60,8 @@ fn envelope(recipient: &str, state: EnvelopeState, reason: Option<&str>) -> Outb
         seen: false,
         expires_ms: None,
         resent_to: None,
+        devices: 1,
+        received_by: 0,
     }
 }
 
@@ -218,11 +220,16 @@ fn states_are_told_in_these_words() {
         envelope(BOB, EnvelopeState::Failed, None),
         envelope(BOB, EnvelopeState::Refused, reason),
     ];
+    envelopes.push(envelope(BOB, EnvelopeState::Accepted, Some("they have not received it")));
+    let of_three =
+        OutboxEnvelope { devices: 3, received_by: 1, ..envelope(BOB, EnvelopeState::Delivered, None) };
+    envelopes.push(of_three);
     let read = |state| OutboxEnvelope { seen: true, ..envelope(CAROL, state, None) };
     envelopes.extend([EnvelopeState::Accepted, EnvelopeState::Delivered].map(read));
     let sent = |envelopes: &[OutboxEnvelope]| {
         let sent = SentActivity { id: MESSAGE.to_owned(), envelopes: envelopes.to_vec() };
-        states(&client, &sent)
+        let said = states(&client, &sent)?.replace(&clock_with_seconds(0), "TIME");
+        Some(said.replace("65d724f1", "ID").replace("\n    ", " | "))
     };
     let mut told: Vec<String> = envelopes.iter().map(|it| sent(std::slice::from_ref(it)).unwrap()).collect();
     told.extend(sent(&envelopes));

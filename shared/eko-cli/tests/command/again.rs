@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::people::{ReportedFailure, signed_in, text};
-use super::talking::two;
+use super::talking::{two, two_on};
 use super::test_home::{CommandOutput, TestHome, server};
 
 /// Returns the command of the last line of the history that begins with this.
@@ -51,6 +51,25 @@ async fn a_message_that_waits_is_discarded_and_sent_again() {
         assert_eq!(bob.fails(&["resend", nobodys]).await.code, 2, "{nobodys:?}");
     }
     assert_eq!(alice.fails(&["resend", &id]).await.code, 2, "Bob wrote it");
+}
+
+#[tokio::test]
+async fn history_says_how_many_devices_have_a_message() {
+    let server = server().await;
+    let [alice, bob] = two_on(&server).await;
+    let tablet = TestHome::new();
+    let waiting = tablet.object(&["login", "bob", "--server", &server, "--no-wait"]).await;
+    bob.eko_reading(&["devices", "approve", "-q"], text(&waiting, "joiningCode")).await.done();
+    tablet.eko(&["verify", "@alice", "--accept"]).await.done();
+    alice.eko(&["send", "@bob", "one"]).await.done();
+    for (device, state) in [(&bob, "delivered to 1 of 2 devices"), (&tablet, "delivered to 2 of 2 devices")] {
+        device.eko(&["listen", "--once"]).await.done();
+        alice.eko(&["listen", "--once"]).await.done();
+        let history = alice.eko(&["history"]).await.done();
+        assert!(history.ends_with(&format!("one\n    {state}\n")), "{history}");
+    }
+    let envelope = &alice.object(&["history"]).await["envelopes"][0];
+    assert_eq!((&envelope["devices"], &envelope["receivedBy"]), (&2.into(), &2.into()), "{envelope}");
 }
 
 /// A server takes so many messages a minute.

@@ -99,12 +99,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.postpone(envelope, 0, &reason(&error))?;
                 return Err(error);
             }
-            Err(error @ MessengerError::SignedOut) => {
-                // Nobody was asked. It is due as soon as the user has signed in again.
+            Err(error @ (MessengerError::SignedOut | MessengerError::Revoked)) => {
+                // It is due as soon as the user has signed in again, which may be with another device.
                 self.store.write(|tx| tx.postpone(id, now_ms, now_ms, &reason(&error)))?;
                 return Err(error);
             }
-            Err(error @ (MessengerError::Pending | MessengerError::Revoked)) => {
+            Err(error @ MessengerError::Pending) => {
                 self.store.write(|tx| tx.settle(id, EnvelopeState::Failed, Some(&error.to_string())))?;
                 return Err(error);
             }

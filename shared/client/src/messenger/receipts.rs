@@ -70,8 +70,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })?;
         let (mut authors, mut read) = (Vec::new(), Shares::new(READ_FOR_RECEIPTS));
         for actor in self.store.read(|tx| tx.owed(now_ms))? {
-            // The own devices are told nothing.
-            let Some(author) = Person::of(&actor).filter(|author| *author != me) else { continue };
+            // The own devices are told what cannot be read, and nothing else.
+            let is_told = actor != me.actor() || self.store.read(|tx| tx.owes_unreadable(&actor, now_ms))?;
+            let Some(author) = Person::of(&actor).filter(|_| is_told) else { continue };
             let kept = self.store.read(|tx| self.kept_contact(tx, &actor))?;
             if kept.is_some_and(|kept| !self.is_to_be_read(&kept)) {
                 authors.push(author);
@@ -102,7 +103,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let read = self.take_read(tx, &actor)?;
             let mut due = Vec::new();
             while due.len() < room
-                && let Some(receipt) = tx.take_receipt(&actor, &self.device.actor(), self.now_ms())?
+                && let Some(receipt) = self.next_receipt(tx, &actor)?
             {
                 let content = ActivityContent::Receipt(receipt);
                 due.push(OutgoingActivity { conversation: actor.clone(), group: None, content });
@@ -113,6 +114,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             Ok(())
         })
+    }
+
+    /// Takes the next receipt for an author out of what is owed.
+    fn next_receipt(&self, tx: &Transaction<'_>, actor: &str) -> Result<Option<Receipt>, DeviceStoreError> {
+        let (me, now_ms) = (self.device.actor(), self.now_ms());
+        match actor == me {
+            true => tx.take_unreadable_receipt(actor, now_ms),
+            false => tx.take_receipt(actor, &me, now_ms),
+        }
     }
 
     /// Confirms that a member has a group: they have a message of this user that was written in the

@@ -42,8 +42,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Remembers a message that cannot be decrypted, so that it is recognised if it comes again. The
     /// session may be the cause, so the next message to its sender begins a new one, if the last one
-    /// is not too young. If its author is somebody whom this user knows, they are owed a report of it,
-    /// and what would have been shown is awaited. Returns the notice of that.
+    /// is not too young. If its author is somebody whom this user knows, or this user, their device is owed
+    /// a report of it, and what would have woken this device is awaited. Returns the notice of that.
     pub(super) fn give_up(
         &self,
         message: &FetchedLetter,
@@ -54,9 +54,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let is_awaited = self.store.write(|tx| {
             self.note_given_up(tx, key)?;
             let is_known = match whence.standing {
-                Standing::Accepted => true,
+                Standing::Accepted | Standing::Own => true,
                 Standing::Stranger => !self.is_stranger(tx, key.actor)?,
-                Standing::Own | Standing::Reset | Standing::Former | Standing::Revoked => false,
+                Standing::Reset | Standing::Former | Standing::Revoked => false,
             };
             if !is_known {
                 return Ok(false);

@@ -109,20 +109,32 @@ impl Transaction<'_> {
         let corrupt = |_| DeviceStoreError::Corrupt("receipt");
         let received = self.take_owed(actor, OwedKind::Received, MOST_RECEIVED)?;
         let received = received.iter().map(|(_, id)| ActivityId::parse(id)).collect::<Result<_, _>>();
-        let unreadable = self.take_unreadable(actor, now_ms)?.into_iter();
-        let unreadable = unreadable.map(|(device, id)| {
-            let envelope = EnvelopeId::parse(&id).map_err(corrupt)?;
-            Ok(UnreadableEnvelope { device, envelope })
-        });
         let receipt = Receipt {
             received: received.map_err(corrupt)?,
             missing: self.take_gaps(actor, me)?,
-            unreadable: unreadable.collect::<Result<_, DeviceStoreError>>()?,
+            unreadable: self.take_unreadable(actor, now_ms)?,
         };
         Ok((receipt != Receipt::default()).then_some(receipt))
     }
 
-    fn take_unreadable(&self, actor: &str, now_ms: i64) -> Result<Vec<(String, String)>, DeviceStoreError> {
+    /// Takes a receipt of envelopes that cannot be read, and of nothing else.
+    pub(crate) fn take_unreadable_receipt(
+        &self,
+        actor: &str,
+        now_ms: i64,
+    ) -> Result<Option<Receipt>, DeviceStoreError> {
+        let unreadable = self.take_unreadable(actor, now_ms)?;
+        Ok((!unreadable.is_empty()).then(|| Receipt { unreadable, ..Receipt::default() }))
+    }
+
+    /// True if an author can be told now of an envelope that cannot be read.
+    pub(crate) fn owes_unreadable(&self, actor: &str, now_ms: i64) -> Result<bool, DeviceStoreError> {
+        let sql = format!("SELECT 1 FROM receipts WHERE actor = ?3 AND kind = ?4 AND {MAY_ASK}");
+        let kind = OwedKind::Unreadable as i64;
+        Ok(self.inner.prepare_cached(&sql)?.exists(params![now_ms, ASK_PAUSE_MS, actor, kind])?)
+    }
+
+    fn take_unreadable(&self, actor: &str, now_ms: i64) -> Result<Vec<UnreadableEnvelope>, DeviceStoreError> {
         let sql = format!(
             "DELETE FROM receipts WHERE row IN (SELECT row FROM receipts WHERE actor = ?3 AND kind = ?4 \
              AND {MAY_ASK} ORDER BY row LIMIT ?5) RETURNING device, id"
@@ -140,7 +152,11 @@ impl Transaction<'_> {
             let sql = "INSERT OR REPLACE INTO asked (device, at) VALUES (?1, ?2)";
             self.inner.prepare_cached(sql)?.execute(params![device, now_ms])?;
         }
-        Ok(taken)
+        let unreadable = taken.into_iter().map(|(device, id)| {
+            let envelope = EnvelopeId::parse(&id).map_err(|_| DeviceStoreError::Corrupt("receipt"))?;
+            Ok(UnreadableEnvelope { device, envelope })
+        });
+        unreadable.collect()
     }
 
     fn take_owed(

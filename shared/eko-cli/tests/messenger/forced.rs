@@ -114,7 +114,7 @@ async fn an_author_is_told_of_what_a_server_made_up() {
 pub(crate) fn damaged(page: &[u8]) -> Option<FalseAnswer> {
     let mut page: Value = serde_json::from_slice(page).ok()?;
     for entry in page["orderedItems"].as_array_mut()? {
-        let content = &mut entry["object"]["messages"][0]["content"];
+        let Some(content) = entry.pointer_mut("/object/messages/0/content") else { continue };
         let mut bytes = STANDARD.decode(content.as_str()?).ok()?;
         *bytes.last_mut()? ^= 1;
         *content = json!(STANDARD.encode(bytes));

@@ -123,6 +123,41 @@ async fn only_the_device_that_asks_gets_it_again() {
     world.deliver().await;
 }
 
+/// What the user wrote on another device wakes none, so that no place is kept for it.
+#[tokio::test]
+async fn the_copy_of_an_own_message_comes_again() {
+    let world = World::new().await;
+    let (hers, tablets) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &hers, "bob").await);
+    let tablet = further(&world, &tablets, &alice, "tablet").await;
+    befriend(&alice, &bob).await;
+    say(&alice, &bob.me(), "one").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &tablet).await, ["one"]);
+    say(&tablet, &bob.me(), "from the tablet").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &alice).await, ["from the tablet"]);
+    say(&alice, &bob.me(), "two").await;
+    world.deliver().await;
+    damage(&tablets, "alice");
+    let received = tablet.receive().await.unwrap();
+    assert!(matches!(&received.notices[..], [Notice::Unreadable { .. }]), "{received:?}");
+    tablets.honest();
+    assert_eq!(tablet.awaited(None).unwrap(), []);
+    world.deliver().await;
+    assert_eq!(alice.receive().await.unwrap().notices, []);
+    world.deliver().await;
+    assert_eq!(hear(&world, &tablet).await, ["two"]);
+    assert_eq!(texts(&tablet), whole(&["one", "from the tablet", "two"]));
+    world.deliver().await;
+    hear(&world, &bob).await;
+    world.deliver().await;
+    for client in [&alice, &tablet] {
+        hear(&world, client).await;
+    }
+    world.deliver().await;
+}
+
 #[tokio::test]
 async fn a_message_to_a_group_comes_again() {
     let world = World::new().await;

@@ -146,6 +146,12 @@ fn a_member_who_is_behind_is_told_again_after_an_hour() {
     assert!(announce("a", 10));
     assert!(!announce("a", 19));
     assert!(announce("b", 19));
+    // The clock was ahead.
+    assert!(announce("b", 1_000));
+    assert!(announce("b", 20));
+    let is_behind = |now_ms| store.write(|tx| tx.note_behind("g", "bob", "a", now_ms, now_ms - 10)).unwrap();
+    assert!(!is_behind(1_000));
+    assert_eq!([20, 29, 30].map(is_behind), [false, false, true]);
 }
 
 /// Among contacts and members the sender of whom most is held makes room, not the one who was first.

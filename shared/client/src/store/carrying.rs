@@ -20,8 +20,8 @@ const PARTS: [&str; 2] = [
     "INSERT OR IGNORE INTO chains SELECT * FROM former.chains WHERE actor <> ?1",
     "INSERT OR IGNORE INTO notices SELECT * FROM former.notices WHERE actor <> ?1",
 ];
-/// The copies of gaps, of which nobody is told again, of what the user has chosen, and of the marks up to which
-/// messages were read.
+/// The copies of gaps, of which nobody is told again, of what the user has chosen, and of the marks up to
+/// which messages were read.
 const OTHERS: [&str; 2] = [
     "INSERT OR IGNORE INTO gaps (conversation, device, actor, first, last, position, told) \
      SELECT conversation, device, actor, first, last, position, 1 FROM former.gaps",

@@ -314,7 +314,8 @@ impl Transaction<'_> {
     }
 
     /// Records the outcome of an envelope. A final one deletes its ciphertexts. The plaintext stays if the
-    /// envelope may be sent again, and the devices that have it are remembered. An envelope for which there is a receipt already is delivered once it is accepted, or has failed:
+    /// envelope may be sent again, and the devices that have it are remembered. An envelope for which there
+    /// is a receipt already is delivered once it is accepted, or has failed:
     /// what a server says afterwards takes nothing back.
     pub(crate) fn settle(
         &self,

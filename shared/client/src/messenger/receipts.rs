@@ -30,6 +30,8 @@ pub const SIDE_ENVELOPES: usize = 40;
 const MINUTE_MS: i64 = 60_000;
 /// The reason of an envelope that its recipient misses.
 const MISSED: &str = "they have not received it: a server has lost it, or holds it back";
+/// The reason of an envelope that its recipient cannot decrypt, and that is not sent again by itself.
+const NOT_READ: &str = "they could not decrypt it";
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Sends what this device owes to authors: the receipts, and what the user has read. A
@@ -170,7 +172,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Some(sent) if sent.silent && sent.resent_to.is_none() => {}
                 // What was sent again is silent, and goes no third time.
                 Some(sent) if self.resend(tx, &sent, whence)? => {}
-                Some(sent) => notices.push(Notice::NotRead { actor: actor.clone(), id: sent.message }),
+                Some(sent) => {
+                    tx.note_missing(&sent.message, whence.actor, NOT_READ)?;
+                    notices.push(Notice::NotRead { actor: actor.clone(), id: sent.message });
+                }
                 None => forged += 1,
             }
         }

@@ -83,6 +83,8 @@ pub enum ActivityContent {
     Read(ActivityId),
     /// The author is writing to the conversation.
     Typing,
+    /// The author is not writing to the conversation any more.
+    TypingEnded,
     /// A change of a group, which [`crate::group::judge_control`] has yet to judge.
     Control(Box<GroupControl>),
     /// A receipt: the author has, or lacks, activities of the recipient.

@@ -38,6 +38,8 @@ pub(crate) enum TypedInput {
     Line(String),
     /// A line is being written.
     Writing,
+    /// The line that was being written was deleted.
+    Emptied,
 }
 
 /// The bottom row while it is in use. When this value is dropped, the terminal is as it was before.
@@ -192,7 +194,11 @@ fn read_keys(told: &UnboundedSender<TypedInput>) {
         let Some(row) = &mut *row else { return };
         let Some(input) = &mut row.input else { return };
         let act = match input.take(event) {
-            KeyEffect::Unchanged | KeyEffect::Emptied => None,
+            KeyEffect::Unchanged => None,
+            KeyEffect::Emptied => {
+                last_told = None;
+                Some(TypedInput::Emptied)
+            }
             KeyEffect::Choices(names) => {
                 write(&format!("{ERASE}{}\n", printable(&names.join("  "))));
                 None

@@ -122,6 +122,8 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
         Notice::Typing { actor, conversation: group } => {
             format!("{} is writing to {}", name(actor), conversation(client, group))
         }
+        // What was said before is shown no more.
+        Notice::TypingEnded { .. } => return None,
         Notice::Request { actor } => {
             format!("{} wrote to you, and you have never written to them: eko requests", name(actor))
         }

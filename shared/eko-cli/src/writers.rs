@@ -33,6 +33,9 @@ impl CurrentWriters {
                 let until_ms = now_ms.saturating_add(SHOWN_MS);
                 self.shown.insert((conversation.clone(), actor.clone()), (text, until_ms));
             }
+            if let Notice::TypingEnded { actor, conversation } = notice {
+                self.shown.remove(&(conversation.clone(), actor.clone()));
+            }
         }
         for message in received.messages.iter().chain(shown) {
             let content = &message.content;

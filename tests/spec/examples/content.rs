@@ -61,6 +61,7 @@ pub(super) fn play(examples: &mut Examples) {
     let read = said(2, BOB, ActivityContent::Read(hello.id.clone()));
     examples.document("read", &plain(&read));
     examples.document("typing", &plain(&said(7, BOB, ActivityContent::Typing)));
+    examples.document("typing ended", &plain(&said(8, BOB, ActivityContent::TypingEnded)));
     let receipt = Receipt {
         received: vec![hello.id.clone()],
         missing: vec![MissingMessages {

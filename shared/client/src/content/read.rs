@@ -136,6 +136,9 @@ fn content(value: &Value, head: &ActivityHeader) -> Result<ActivityContent, Inva
         return Ok(ActivityContent::Announce(Box::new(control)));
     }
     match only(value, "object") {
+        Ok(object) if has_type(value, "Undo") && has_type(object, "Typing") => {
+            Ok(ActivityContent::TypingEnded)
+        }
         Ok(object) if has_type(value, "Create") && has_type(object, "Note") => {
             note(object).map(ActivityContent::Note).map_err(|fault| fault.under("/object"))
         }

@@ -15,6 +15,7 @@ pub(super) fn value(activity: &Activity) -> Value {
         ActivityContent::Note(content) => ("Create", vec![("object", note(content))]),
         ActivityContent::Read(id) => ("Read", vec![("object", json!(id))]),
         ActivityContent::Typing => ("Typing", Vec::new()),
+        ActivityContent::TypingEnded => ("Undo", vec![("object", json!({ "type": "Typing" }))]),
         ActivityContent::Receipt(content) => ("Delivered", receipt::write(content)),
         ActivityContent::Join(group) => ("Join", vec![("object", json!(group))]),
         ActivityContent::Announce(control) => ("Announce", vec![("object", control.to_value())]),

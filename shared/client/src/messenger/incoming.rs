@@ -226,7 +226,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.keep_request(tx, &message, whence, notices)?;
             }
             (ActivityContent::Read(id), _) => self.keep_read(tx, id, whence, notices)?,
-            (ActivityContent::Typing, _) => self.keep_typing(tx, activity, whence, notices)?,
+            (ActivityContent::Typing | ActivityContent::TypingEnded, _) => {
+                self.keep_typing(tx, activity, whence, notices)?;
+            }
             (ActivityContent::Receipt(receipt), _) => self.keep_receipt(tx, receipt, whence, notices)?,
             (ActivityContent::Join(_), Some(group)) => {
                 self.keep_join(tx, activity, group, whence, notices)?

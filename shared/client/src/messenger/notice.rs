@@ -32,6 +32,13 @@ pub enum Notice {
         /// The contact's actor id, or the group's id.
         conversation: String,
     },
+    /// A contact who was writing has deleted what they wrote.
+    TypingEnded {
+        /// The contact.
+        actor: String,
+        /// The contact's actor id, or the group's id.
+        conversation: String,
+    },
     /// Somebody to whom this user has never written wrote to them ([`Messenger::requests`]).
     ///
     /// [`Messenger::requests`]: super::Messenger::requests
@@ -276,6 +283,7 @@ impl Notice {
             | Self::DeviceWaits(_)
             | Self::Read { .. }
             | Self::Typing { .. }
+            | Self::TypingEnded { .. }
             | Self::Request { .. }
             | Self::Missed { .. }
             | Self::NotRead { .. }

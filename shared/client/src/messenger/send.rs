@@ -207,10 +207,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             ActivityContent::Receipt(_)
                 | ActivityContent::Read(_)
                 | ActivityContent::Typing
+                | ActivityContent::TypingEnded
                 | ActivityContent::Join(_)
                 | ActivityContent::Announce(_)
         );
-        let is_typing = activity.content == ActivityContent::Typing;
+        let is_typing = matches!(activity.content, ActivityContent::Typing | ActivityContent::TypingEnded);
         let expires_ms = is_typing.then(|| now_ms.saturating_add(TYPING_LIVES_MS));
         for recipient in to.iter().chain(own.as_ref()) {
             let new = NewEnvelope {

@@ -47,6 +47,22 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if !self.tells_typing()? || !self.note_typing(conversation) {
             return Ok(());
         }
+        self.say_typing(conversation, ActivityContent::Typing).await
+    }
+
+    /// Tells those whom [`Messenger::send_typing`] has told a short time ago that this user writes no more.
+    /// A program calls it when what was typed is deleted.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn end_typing(&self, conversation: &str) -> Result<(), MessengerError> {
+        if !self.forget_typing(conversation) {
+            return Ok(());
+        }
+        self.say_typing(conversation, ActivityContent::TypingEnded).await
+    }
+
+    async fn say_typing(&self, conversation: &str, content: ActivityContent) -> Result<(), MessengerError> {
         let me = self.device.actor();
         let id = self.store.write(|tx| {
             let group = self.current_group(tx, conversation)?;
@@ -66,7 +82,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             if to.is_empty() {
                 return Ok(None);
             }
-            let content = ActivityContent::Typing;
             let outgoing = OutgoingActivity { conversation: conversation.to_owned(), group, content };
             let activity = self.put_down(tx, &outgoing)?;
             self.enclose(tx, &activity, &to, false)?;
@@ -90,7 +105,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         is_new
     }
 
-    /// Tells that a contact is writing, if that came in time, and from a conversation that both are in.
+    /// Notes that others are told that this user writes no more. Returns false if they were not told that
+    /// the user does.
+    fn forget_typing(&self, conversation: &str) -> bool {
+        self.told_typing.lock().unwrap_or_else(PoisonError::into_inner).remove(conversation).is_some()
+    }
+
+    /// Tells that a contact is writing, or is no more, if that came in time, and from a conversation that both are in.
     pub(super) fn keep_typing(
         &self,
         tx: &Transaction<'_>,
@@ -109,7 +130,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         };
         let Some(conversation) = conversation else { return Ok(()) };
         if self.takes_part(tx, whence.actor, &conversation)? {
-            notices.push(Notice::Typing { actor: whence.actor.to_owned(), conversation });
+            let actor = whence.actor.to_owned();
+            notices.push(match activity.content {
+                ActivityContent::TypingEnded => Notice::TypingEnded { actor, conversation },
+                _ => Notice::Typing { actor, conversation },
+            });
         }
         Ok(())
     }

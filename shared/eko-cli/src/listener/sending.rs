@@ -41,6 +41,8 @@ pub(super) struct LineSender<'l, 'a> {
     is_late: Cell<bool>,
     /// True once the person has ended the input.
     is_ended: Cell<bool>,
+    /// False if the person has deleted what they were writing.
+    is_writing: Cell<bool>,
     /// The ids of the messages that were not sent at once.
     kept: RefCell<Vec<String>>,
     /// The kind of the last failure of a line that is not sent later.
@@ -72,6 +74,7 @@ impl<'l, 'a> LineSender<'l, 'a> {
             untried: RefCell::default(),
             is_late: Cell::new(false),
             is_ended: Cell::new(false),
+            is_writing: Cell::new(false),
             kept: RefCell::default(),
             failed: Cell::new(None),
             lost: RefCell::default(),
@@ -98,7 +101,10 @@ impl<'l, 'a> LineSender<'l, 'a> {
     ) {
         while let Some(act) = acts.recv().await {
             match act {
-                TypedInput::Writing => writing.notify_one(),
+                TypedInput::Writing | TypedInput::Emptied => {
+                    self.is_writing.set(act == TypedInput::Writing);
+                    writing.notify_one();
+                }
                 TypedInput::Line(text) => {
                     let excerpt = show::excerpt_of(&text);
                     *self.putting.borrow_mut() = Some(text.clone());
@@ -288,12 +294,16 @@ impl<'l, 'a> LineSender<'l, 'a> {
         self.failed.set(Some(failure.ends_with()));
     }
 
-    /// Tells the recipient that the person is writing, as often as they are told so.
+    /// Tells the recipient that the person is writing, or is no more, as often as they are told so.
     async fn tell_writing(&self, writing: &Notify) {
         loop {
             writing.notified().await;
+            let (client, conversation) = (self.listener.client, self.to.conversation());
             // If it cannot be told, the message that follows says why.
-            let _ = self.listener.client.send_typing(&self.to.conversation()).await;
+            let _ = match self.is_writing.get() {
+                true => client.send_typing(&conversation).await,
+                false => client.end_typing(&conversation).await,
+            };
         }
     }
 

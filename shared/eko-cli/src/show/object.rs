@@ -47,6 +47,9 @@ pub(crate) fn notice_object(notice: &Notice) -> Value {
         Notice::Typing { actor, conversation } => {
             json!({ "type": "typing", "by": actor, "conversation": conversation })
         }
+        Notice::TypingEnded { actor, conversation } => {
+            json!({ "type": "typingEnded", "by": actor, "conversation": conversation })
+        }
         Notice::Request { actor } => json!({ "type": "requested", "from": actor }),
         Notice::Missed { actor, ids } => json!({ "type": "missed", "by": actor, "ids": ids }),
         Notice::Awaited { actor } => json!({ "type": "awaited", "from": actor }),

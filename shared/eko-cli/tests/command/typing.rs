@@ -83,6 +83,27 @@ async fn who_is_writing_is_shown_and_forgotten() {
     }
 }
 
+/// Whoever deletes what they have typed is not shown as writing any more.
+#[tokio::test]
+async fn a_line_that_is_deleted_is_written_no_more() {
+    let [alice, bob] = two().await;
+    let [mut hers, his] =
+        [(&alice, "@bob"), (&bob, "@alice")].map(|(home, who)| TestTerminal::start(home, &["chat", who]));
+    for terminal in [&hers, &his] {
+        terminal.shows_last("> ").await;
+    }
+    for _ in 0..2 {
+        hers.press("x");
+        his.shows_last("@alice is writing to you > ").await;
+        hers.press("\x7f");
+        his.shows_last("> ").await;
+    }
+    for chat in [his, hers] {
+        kill_process(chat.id(), Signal::TERM).unwrap();
+        assert_eq!(chat.end().await, (Some(0), true));
+    }
+}
+
 #[tokio::test]
 async fn former_lines_come_back_and_names_are_completed() {
     let [alice, bob] = two().await;

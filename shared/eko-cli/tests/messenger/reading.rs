@@ -155,6 +155,16 @@ async fn writing_is_told_to_contacts_now_or_never() {
     let sent = String::from_utf8_lossy(&wire.seen.lock().unwrap().concat()).into_owned();
     assert!(sent.contains(r#""notify":false"#) && sent.contains(r#""expires""#) && !sent.contains("Typing"));
     assert_eq!(typing().await, [], "they were told a moment ago");
+    // Whoever deletes what they wrote writes no more, and may begin again at once.
+    let ended = async || {
+        alice.end_typing(&bob.me().actor()).await.unwrap();
+        world.deliver().await;
+        bob.receive().await.unwrap().notices
+    };
+    let actor = alice.me().actor();
+    assert_eq!(ended().await, [Notice::TypingEnded { actor: actor.clone(), conversation: actor.clone() }]);
+    assert_eq!(ended().await, [], "nobody believes that Alice writes");
+    assert_eq!(typing().await, [Notice::Typing { actor: actor.clone(), conversation: actor }]);
     world.advance(TYPING_PAUSE_MS);
     alice.tell_typing(false).unwrap();
     assert_eq!(typing().await, [], "it is switched off");

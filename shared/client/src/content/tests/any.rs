@@ -41,7 +41,8 @@ fn any_content() -> impl Strategy<Value = ActivityContent> {
             ActivityContent::Note(Note { id: NoteId::parse(&id).unwrap(), text, attachments })
         });
     let read = any_urn().prop_map(|id| ActivityContent::Read(ActivityId::parse(&id).unwrap()));
-    prop_oneof![note, read, any_receipt().prop_map(ActivityContent::Receipt)]
+    let typing = prop_oneof![Just(ActivityContent::Typing), Just(ActivityContent::TypingEnded)];
+    prop_oneof![note, read, typing, any_receipt().prop_map(ActivityContent::Receipt)]
 }
 
 fn any_receipt() -> impl Strategy<Value = Receipt> {

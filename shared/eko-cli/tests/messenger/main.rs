@@ -35,6 +35,7 @@ mod led;
 mod lineages;
 mod live;
 mod lives;
+mod month;
 mod people;
 mod phantoms;
 mod proofs;

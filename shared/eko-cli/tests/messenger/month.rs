@@ -340,8 +340,18 @@ impl Month {
                 }
             }
         }
-        let (count, made) = (self.written.len(), self.people.each_ref().map(|person| person.made));
-        println!("{count} messages, {made:?} devices, {reported} copies reported as not sent");
+        let all = || self.people.iter().flat_map(|person| person.devices.iter().chain(&person.former));
+        let (devices, processes) = (all().count(), all().map(|device| device.processes).sum::<u64>());
+        let refused: u64 = all().map(|device| device.refused).sum();
+        println!(
+            "{} messages, {devices} devices, {processes} processes, {refused} looks refused by a full disk, \
+             {reported} copies reported as not sent",
+            self.written.len()
+        );
+        assert!(
+            devices > 2 * DEVICES && processes > u64::try_from(devices).unwrap() && refused > 0,
+            "nothing happened"
+        );
         faults
     }
 
@@ -368,9 +378,8 @@ impl Month {
 async fn every_message_of_a_month_is_there_once_and_in_order_or_reported() {
     let seed = std::env::var(SEED).unwrap_or_else(|_| "a month".to_owned());
     let mut month = Month::begin(&seed).await;
-    for step in 0..DAYS * STEPS {
+    for _ in 0..DAYS * STEPS {
         month.step().await;
-        if step % 15 == 0 { eprintln!("day {} {:?} {}", step / 5, month.people.each_ref().map(|p| (p.down, p.devices.len(), p.waiting.is_some(), p.made)), month.written.len()); }
     }
     month.settle().await;
     let faults = month.faults();

@@ -30,7 +30,9 @@ pub(super) struct PocketDevice {
     /// The number of requests that the next operation may make before the process is killed.
     pub(super) dies_after: Option<usize>,
     /// The number of processes so far.
-    processes: u64,
+    pub(super) processes: u64,
+    /// The number of looks that failed since the disk was full.
+    pub(super) refused: u64,
     /// The time by which the clock is wrong.
     skew_ms: Arc<AtomicI64>,
     world_clock: eko_client::environment::Clock,
@@ -62,6 +64,7 @@ impl PocketDevice {
             troubles: Troubles::default(),
             dies_after: None,
             processes: 1,
+            refused: 0,
             skew_ms,
             world_clock,
             line,
@@ -109,6 +112,7 @@ impl PocketDevice {
         if self.troubles.full_disk == 0 {
             welcome(&self.client);
         }
+        self.refused += u64::from(matches!(looked, Err(MessengerError::Store(_))));
         Some(looked)
     }
 

@@ -13,7 +13,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if !self.store.read(|tx| tx.has_unsent())? {
             return Ok(());
         }
-        let (me, sync) = (self.device.actor(), self.has_other_devices().await?);
+        let (me, has_others) = (self.device.actor(), self.has_other_devices().await?);
         self.store.write(|tx| {
             for unsent in tx.take_unsent()? {
                 let Some(message) = tx.message(&me, &unsent.id)? else { continue };
@@ -27,9 +27,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     MessageDraft { text: message.content.text, attachments: message.content.attachments };
                 let content = ActivityContent::Note(self.note(draft));
                 let activity = self.put_down(tx, &OutgoingActivity { conversation, group, content })?;
-                let to: Vec<Person> =
-                    unsent.recipients.iter().filter_map(|actor| Person::of(actor)).collect();
-                self.enclose(tx, &activity, &to, sync)?;
+                let (own, others): (Vec<_>, Vec<_>) =
+                    unsent.recipients.iter().partition(|recipient| **recipient == me);
+                let to: Vec<Person> = others.into_iter().filter_map(|actor| Person::of(actor)).collect();
+                // The other devices of this user may have the copy of the former one.
+                self.enclose(tx, &activity, &to, has_others && !own.is_empty())?;
             }
             Ok(())
         })

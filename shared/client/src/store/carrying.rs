@@ -47,7 +47,8 @@ pub struct CarriedOver {
 pub(crate) struct UnsentMessage {
     /// The activity's id.
     pub(crate) id: String,
-    /// The actor ids of the recipients who do not have it.
+    /// The actor ids of the recipients who do not have it. This user is among them if no copy was sent to
+    /// the other devices.
     pub(crate) recipients: Vec<String>,
 }
 
@@ -120,7 +121,7 @@ impl Transaction<'_> {
     fn unsent_of_former(&self, me: &str) -> Result<Vec<UnsentMessage>, DeviceStoreError> {
         let sql = "SELECT messages.id, envelopes.recipient FROM former.envelopes AS envelopes \
                    JOIN former.messages AS messages ON messages.id = envelopes.message AND messages.actor = ?1 \
-                   WHERE envelopes.state = 1 AND envelopes.silent = 0 AND envelopes.recipient <> ?1 \
+                   WHERE envelopes.state = 1 AND envelopes.silent = 0 \
                    ORDER BY messages.position";
         let mut statement = self.inner.prepare(sql)?;
         let rows = statement.query_map([me], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -132,6 +133,8 @@ impl Transaction<'_> {
                 None => unsent.push(UnsentMessage { id, recipients: vec![recipient] }),
             }
         }
+        // A message that only the own devices lack was sent.
+        unsent.retain(|unsent| unsent.recipients.iter().any(|recipient| recipient != me));
         let earlier: Option<Vec<UnsentMessage>> = {
             let sql = "SELECT value FROM former.account WHERE name = ?1";
             let json: Option<Vec<u8>> = self.inner.query_row(sql, [UNSENT], |row| row.get(0)).optional()?;

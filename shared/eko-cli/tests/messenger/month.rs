@@ -19,9 +19,9 @@ const SEED: &str = "EKO_MONTH";
 /// The number of days.
 const DAYS: usize = 30;
 /// The number of steps in a day.
-const STEPS: usize = 5;
+const STEPS: usize = 4;
 /// The time between two steps.
-const STEP_MS: i64 = 24 * 3_600_000 / 5;
+const STEP_MS: i64 = 24 * 3_600_000 / 4;
 /// The number of active devices that each person tries to have.
 const DEVICES: usize = 3;
 /// The number of hours in which everything comes to an end.
@@ -142,7 +142,10 @@ impl Month {
     async fn sign_in(&mut self, who: usize) {
         let label = format!("{}-{}", self.people[who].name, self.people[who].made);
         let worlds = [&self.people[0].world, &self.people[1].world];
-        let device = PocketDevice::sign_in(worlds[who], &worlds, self.people[who].name, &label).await;
+        // Half of the new devices are in the place of one that was revoked last.
+        let former = self.people[who].former.last().filter(|_| self.chances.one_in(2));
+        let user = self.people[who].name;
+        let device = PocketDevice::sign_in(worlds[who], &worlds, user, &label, former).await;
         let person = &mut self.people[who];
         person.made += 1;
         if person.devices.is_empty() {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use eko_cli::LibSignal;
 use eko_client::messenger::{LiveFeed, MessageDraft, MessengerError, PreparedSignIn, SignInRequest};
+use eko_client::store::{EnvelopeState, OutboxEnvelope};
 use eko_client::transport::{Bytes, SocketOpening, SocketTransport, Transport, TransportError, WebSocket};
 use eko_client::{Body, DeviceStore, Environment, Exchange, HttpTransport, KeyCounts, Messenger};
 use eko_local::server::{AUDIENCE, BoundServer, ISSUER_PATH, ServerOptions};
@@ -103,7 +104,11 @@ impl CutScene {
                 for to in self.readers_of(number) {
                     let draft = MessageDraft { text: format!("{number} {round}"), attachments: Vec::new() };
                     let sent = account.messenger.send(&accounts[to].messenger.me(), draft).await.unwrap();
-                    assert!(sent.envelopes.iter().all(|it| it.reason.is_none()), "{:?}", sent.envelopes);
+                    // A server with many connections to accept may be out of reach for a moment.
+                    let is_given_up = |it: &OutboxEnvelope| {
+                        matches!(it.state, EnvelopeState::Failed | EnvelopeState::Refused)
+                    };
+                    assert!(!sent.envelopes.iter().any(is_given_up), "{:?}", sent.envelopes);
                 }
             }
             if is_last {

@@ -49,12 +49,22 @@ pub(super) struct Troubles {
 }
 
 impl PocketDevice {
-    /// Signs in a new device of a user. The first one is active, any other waits for its approval.
-    pub(super) async fn sign_in(world: &World, worlds: &[&World], user: &str, label: &str) -> Self {
+    /// Signs in a new device of a user. The first one is active, any other waits for its approval. It takes
+    /// over what the `former` device has left, if it is in the place of one.
+    pub(super) async fn sign_in(
+        world: &World,
+        worlds: &[&World],
+        user: &str,
+        label: &str,
+        former: Option<&Self>,
+    ) -> Self {
         let (line, folder) = (TestNetwork::to(worlds), TempDir::new().unwrap());
         let (skew_ms, world_clock) = (Arc::new(AtomicI64::new(0)), world.clock());
         let environment = environment(&world_clock, &skew_ms, label, 0);
         let store = DeviceStore::open(&folder.path().join("eko.db")).unwrap();
+        if let Some(former) = former {
+            store.carry_over(&former.folder.path().join("eko.db")).unwrap();
+        }
         let request = request(world, user, false);
         let (client, _) = sign_in(world, &line, store, environment, request).await.unwrap();
         Self {

@@ -32,7 +32,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 pub use awaited::{AWAITED_DAYS, AwaitedMessage, MOST_AWAITED};
-pub use carrying::CarriedOver;
+pub(crate) use carrying::UnsentMessage;
+pub use carrying::{CarriedOver, FormerDevice};
 pub use chains::ChainAlarm;
 pub(crate) use chains::PinnedChain;
 pub(crate) use envelopes::NewEnvelope;

@@ -3,7 +3,8 @@
 //! ```text
 //! HOME/accounts/NAME@HOST/eko.db        the device of an account, with its keys and messages
 //! HOME/accounts/NAME@HOST/listening     the lock of the process that reads its mailbox
-//! HOME/former/NAME@HOST-STAMP/          an account that was set aside by `eko login --anew`
+//! HOME/former/NAME@HOST-STAMP/          an account that was set aside by `eko login --anew`, with the
+//!                                       file `carried` once another device has taken it over
 //! HOME/issuers.json                     which servers have named which issuer
 //! ```
 
@@ -27,6 +28,7 @@ use crate::partial_handle::PartialHandle;
 const ACCOUNTS: &str = "accounts";
 const FORMER: &str = "former";
 const ISSUERS: &str = "issuers.json";
+const CARRIED: &str = "carried";
 
 /// The folder that keeps accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,7 +181,8 @@ impl EkoHome {
         Ok(aside)
     }
 
-    /// Returns the folder of the account of this handle that was set aside last, if there is one.
+    /// Returns the folder of the account of this handle that was set aside last, if there is one that no
+    /// device has taken over.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -193,12 +196,24 @@ impl EkoHome {
         let mut last: Option<String> = None;
         for entry in listed {
             let entry = entry.map_err(|error| unreadable(&self.former, &error))?;
-            let name =
-                entry.file_name().to_str().filter(|name| name.starts_with(&beginning)).map(str::to_owned);
-            // A moment follows, in a form that sorts.
-            last = last.max(name);
+            let name = entry.file_name();
+            // A moment follows, in a form that sorts and has no hyphen. A longer name of a host has one.
+            let is_its = |name: &&str| name.strip_prefix(&beginning).is_some_and(|rest| !rest.contains('-'));
+            last = last.max(name.to_str().filter(is_its).map(str::to_owned));
         }
+        // What an earlier one has left was taken over with the last one.
+        let last = last.filter(|name| !self.former.join(name).join(CARRIED).exists());
         Ok(last.map(|name| AccountFolder::new(account.handle.clone(), self.former.join(name))))
+    }
+
+    /// Records that another device has taken over what was set aside.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn note_carried(&self, former: &AccountFolder) -> Result<(), CommandFailure> {
+        let mark = former.path().join(CARRIED);
+        let cannot = |error| CommandFailure::new(format!("cannot write {}: {error}", mark.display()));
+        std::fs::write(&mark, []).map_err(cannot)
     }
 
     /// Moves an account back that was set aside. There must be no folder of that account now.

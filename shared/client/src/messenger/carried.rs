@@ -4,7 +4,11 @@ use super::send::OutgoingActivity;
 use super::{MessageDraft, Messenger, MessengerError, Person};
 use crate::content::ActivityContent;
 use crate::group::GroupId;
+use crate::store::{DeviceStoreError, EnvelopeState, NewEnvelope, Transaction, UnsentMessage};
 use crate::{SignalSessions, Transport};
+
+/// The reason for which a message to a group is not sent any more.
+const NO_MEMBER: &str = "this device is not in the group";
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Says anew what a former device has not sent: to those who lack it, and as messages of this device,
@@ -18,22 +22,42 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             for unsent in tx.take_unsent()? {
                 let Some(message) = tx.message(&me, &unsent.id)? else { continue };
                 let conversation = message.content.conversation.clone();
-                let group = self.current_group(tx, &conversation)?;
-                if group.is_none() && GroupId::parse(&conversation).is_ok() {
+                let members = tx.group(&conversation)?.map(|known| known.current.members().clone());
+                let is_of_group = GroupId::parse(&conversation).is_ok();
+                if is_of_group && !members.as_ref().is_some_and(|members| members.contains(&me)) {
+                    self.note_unsaid(tx, &unsent)?;
                     continue;
                 }
+                let (own, others): (Vec<_>, Vec<_>) =
+                    unsent.recipients.iter().partition(|recipient| **recipient == me);
+                // Whoever was removed meanwhile gets nothing.
+                let is_meant =
+                    |actor: &&String| members.as_ref().is_none_or(|members| members.contains(*actor));
+                let to: Vec<Person> =
+                    others.into_iter().filter(is_meant).filter_map(|actor| Person::of(actor)).collect();
                 tx.withdraw(&me, &unsent.id)?;
                 let draft =
                     MessageDraft { text: message.content.text, attachments: message.content.attachments };
-                let content = ActivityContent::Note(self.note(draft));
+                let (group, content) =
+                    (self.current_group(tx, &conversation)?, ActivityContent::Note(self.note(draft)));
                 let activity = self.put_down(tx, &OutgoingActivity { conversation, group, content })?;
-                let (own, others): (Vec<_>, Vec<_>) =
-                    unsent.recipients.iter().partition(|recipient| **recipient == me);
-                let to: Vec<Person> = others.into_iter().filter_map(|actor| Person::of(actor)).collect();
                 // The other devices of this user may have the copy of the former one.
                 self.enclose(tx, &activity, &to, has_others && !own.is_empty())?;
             }
             Ok(())
         })
+    }
+
+    /// Records that a message is not sent any more, since this device is not in its group.
+    fn note_unsaid(&self, tx: &Transaction<'_>, unsent: &UnsentMessage) -> Result<(), DeviceStoreError> {
+        for recipient in &unsent.recipients {
+            let id = self.device.envelope_id();
+            let (silent, expires_ms) = (false, None);
+            let message = unsent.id.as_str();
+            let new = NewEnvelope { id: &id, message, recipient, plaintext: &[], silent, expires_ms };
+            tx.add_envelope(&new, self.now_ms())?;
+            tx.settle(&id, EnvelopeState::Failed, Some(NO_MEMBER))?;
+        }
+        Ok(())
     }
 }

@@ -83,10 +83,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Tries one envelope, unless another process has claimed it.
     async fn deliver(&self, envelope: &OutboxEnvelope) -> Result<Option<OutboxEnvelope>, MessengerError> {
         let id = &envelope.id;
-        let now_ms = self.now_ms();
-        if !self.store.write(|tx| tx.claim_envelope(id, now_ms, now_ms.saturating_add(CLAIM_MS)))? {
-            return Ok(None);
-        }
+        let claimed_ms = self.store.write(|tx| {
+            // The transaction may have waited for one of another process, which has claimed it.
+            let now_ms = self.now_ms();
+            let claimed = tx.claim_envelope(id, now_ms, now_ms.saturating_add(CLAIM_MS))?;
+            Ok::<_, DeviceStoreError>(claimed.then_some(now_ms))
+        })?;
+        let Some(now_ms) = claimed_ms else { return Ok(None) };
         let mut asked = self.device.origin().clone();
         let outcome = match envelope.expires_ms.is_some_and(|ms| ms <= now_ms) {
             true => Ok(Settlement::failed("it is of no more use")),

@@ -88,10 +88,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     async fn refresh(&self, refused: bool) -> Result<(), MessengerError> {
         let _one = self.refreshing.lock().await;
         let used = self.device.tokens();
-        let now_ms = self.now_ms();
         let (kept, ours) = self.store.write(|tx| {
             let kept = tx.tokens()?;
-            let ours = kept == used && tx.take_lease("refresh_lease", now_ms, LEASE_MS)?;
+            // The transaction may have waited for one of another process, which has taken it.
+            let ours = kept == used && tx.take_lease("refresh_lease", self.now_ms(), LEASE_MS)?;
             Ok::<_, DeviceStoreError>((kept, ours))
         })?;
         if kept.is_none() {
@@ -102,7 +102,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if !ours || (good && !refused) {
             self.device.set_tokens(kept);
             if ours {
-                self.store.write(|tx| tx.put_moment("refresh_lease", now_ms))?;
+                self.store.write(|tx| tx.put_moment("refresh_lease", self.now_ms()))?;
             }
             return Ok(());
         }

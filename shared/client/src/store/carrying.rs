@@ -12,8 +12,17 @@ use super::{DeviceStore, DeviceStoreError, StoredMessage, Transaction, VERSION};
 /// The name under which the store keeps the messages that a former device has not sent.
 const UNSENT: &str = "carried_unsent";
 /// The tables that are copied as they are.
-const WHOLE_TABLES: [&str; 8] =
-    ["groups", "conflicts", "departures", "invitations", "messages", "held", "awaited", "followed"];
+const WHOLE_TABLES: [&str; 5] = ["departures", "messages", "held", "awaited", "followed"];
+/// The copies of groups. One with a change that was not sent to all is left out: its members have another
+/// state, and no device can tell them of that one any more.
+const GROUPS: [&str; 3] = [
+    "INSERT OR IGNORE INTO main.groups SELECT * FROM former.groups AS known WHERE NOT EXISTS \
+     (SELECT 1 FROM former.envelopes AS open WHERE open.state = 1 AND open.silent = 0 AND NOT EXISTS \
+     (SELECT 1 FROM former.messages AS notes WHERE notes.id = open.message) \
+     AND instr(CAST(open.plaintext AS TEXT), known.id) > 0)",
+    "INSERT OR IGNORE INTO main.conflicts SELECT * FROM former.conflicts WHERE grp IN (SELECT id FROM main.groups)",
+    "INSERT OR IGNORE INTO main.invitations SELECT * FROM former.invitations",
+];
 /// The copies of parts of tables; `?1` is this user. The own chain is left out: this device believes it from
 /// its approval only.
 const PARTS: [&str; 2] = [
@@ -28,6 +37,18 @@ const OTHERS: [&str; 2] = [
     "INSERT OR IGNORE INTO account SELECT * FROM former.account WHERE name IN ('hides_reading', 'hides_typing') \
      OR name LIKE 'read_up_to %' OR name LIKE 'seen_up_to %'",
 ];
+
+/// A former device of a user.
+#[derive(Debug, Clone, Copy)]
+pub struct FormerDevice<'a> {
+    /// The file of its store.
+    pub store: &'a Path,
+    /// The actor id of the user.
+    pub actor: &'a str,
+    /// True if the new device replaces all devices of the user. The members of a group do not know it then, so
+    /// that no group is taken over.
+    pub is_reset: bool,
+}
 
 /// What was taken over from a former device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -65,21 +86,21 @@ impl DeviceStore {
     /// the new device are made; a repetition changes nothing.
     ///
     /// # Errors
-    /// [`DeviceStoreError`] if one of the stores cannot be used, or another version of this library wrote
-    /// the former one: then nothing is taken over.
-    pub fn carry_over(&self, former: &Path) -> Result<CarriedOver, DeviceStoreError> {
-        let path = former.to_str().ok_or(DeviceStoreError::Corrupt("path"))?;
+    /// [`DeviceStoreError`] if one of the stores cannot be used, the former one is of another user, or
+    /// another version of this library wrote it: then nothing is taken over.
+    pub fn carry_over(&self, former: FormerDevice<'_>) -> Result<CarriedOver, DeviceStoreError> {
+        let path = former.store.to_str().ok_or(DeviceStoreError::Corrupt("path"))?;
         let connection = self.lock();
         connection.execute("ATTACH ?1 AS former", [path])?;
         drop(connection);
-        let carried = self.write(|tx| tx.carry_over());
+        let carried = self.write(|tx| tx.carry_over(former));
         self.lock().execute("DETACH former", [])?;
         carried
     }
 }
 
 impl Transaction<'_> {
-    fn carry_over(&self) -> Result<CarriedOver, DeviceStoreError> {
+    fn carry_over(&self, former: FormerDevice<'_>) -> Result<CarriedOver, DeviceStoreError> {
         match self.inner.query_row("PRAGMA former.user_version", [], |row| row.get(0))? {
             VERSION => {}
             older if older < VERSION => return Err(DeviceStoreError::Older(older)),
@@ -94,6 +115,9 @@ impl Transaction<'_> {
             // Its keys were never made, so that nothing came after them.
             _ => return Ok(CarriedOver::default()),
         };
+        if me != former.actor {
+            return Err(DeviceStoreError::Corrupt("user"));
+        }
         for table in WHOLE_TABLES {
             let sql = format!("INSERT OR IGNORE INTO main.{table} SELECT * FROM former.{table}");
             self.inner.execute(&sql, [])?;
@@ -101,7 +125,8 @@ impl Transaction<'_> {
         for sql in PARTS {
             self.inner.execute(sql, [&me])?;
         }
-        for sql in OTHERS {
+        let groups = GROUPS.iter().filter(|_| !former.is_reset);
+        for sql in OTHERS.iter().chain(groups) {
             self.inner.execute(sql, [])?;
         }
         let unsent = self.unsent_of_former(&me)?;

@@ -87,10 +87,11 @@ pub(crate) struct EnvelopeCiphertext {
 const COLUMNS: &str = "SELECT id, message, recipient, state, reason, tries, due, full_devices, silent, seen, expires, \
      resent_to, (SELECT count(*) FROM ciphertexts WHERE envelope = envelopes.id), \
      (SELECT coalesce(sum(received), 0) FROM ciphertexts WHERE envelope = envelopes.id) FROM envelopes";
-/// The envelopes that are due at the time `?1`: the rule of [`crate::stored_time`] for `due`.
-const DUE: &str = "state = 1 AND (due <= ?1 OR put > ?1)";
+/// The envelopes that are due at the time `?1`: the rule of [`crate::stored_time`] for `due`, with its
+/// tolerance.
+const DUE: &str = "state = 1 AND (due <= ?1 OR put > ?1 + 60000)";
 /// The order of envelopes at the time `?1`. What a clock that was ahead has made is older.
-const OLDEST_FIRST: &str = "ORDER BY made > ?1 DESC, made, id LIMIT 1000";
+const OLDEST_FIRST: &str = "ORDER BY made > ?1 + 60000 DESC, made, id LIMIT 1000";
 
 impl Transaction<'_> {
     /// Adds an envelope that is to be sent.
@@ -238,7 +239,7 @@ impl Transaction<'_> {
 
     /// Returns the time at which the next envelope is due.
     pub(crate) fn next_due_ms(&self, now_ms: i64) -> Result<Option<i64>, DeviceStoreError> {
-        let sql = "SELECT min(iif(put > ?1, min(due, ?1), due)) FROM envelopes WHERE state = 1";
+        let sql = "SELECT min(iif(put > ?1 + 60000, min(due, ?1), due)) FROM envelopes WHERE state = 1";
         Ok(self.inner.prepare_cached(sql)?.query_row([now_ms], |row| row.get(0))?)
     }
 

@@ -72,7 +72,8 @@ impl HistoryArgs {
             let (mut text, mut object) = (show::message(&client, &message), show::message_object(&message));
             if message.content.outgoing {
                 let sent = client.sent(&message.content.id)?;
-                let states = match message.content.device == own {
+                let is_known = message.content.device == own || !sent.envelopes.is_empty();
+                let states = match is_known {
                     true => delivery::states(&client, &sent),
                     false => {
                         Some("sent by another device of yours, which knows what became of it".to_owned())

@@ -12,6 +12,7 @@ use clap::Args;
 use eko_client::capabilities::Capabilities;
 use eko_client::device::{RegistrationStatus, SignInOutcome};
 use eko_client::messenger::{MessengerError, PreparedSignIn, SignInRequest};
+use eko_client::store::FormerDevice;
 use eko_client::{ClientError, DeviceStore, HttpTransport, KeyCounts, Messenger};
 use eko_protocol::address::Handle;
 use serde_json::json;
@@ -174,6 +175,7 @@ impl LoginArgs {
         account: &AccountFolder,
     ) -> Result<PreparedSignIn<HttpTransport>, MessengerError> {
         let Capabilities { origin, issuer, audience, .. } = capabilities.clone();
+        let actor = origin.actor(&self.who.user);
         let request = SignInRequest {
             origin,
             issuer,
@@ -185,7 +187,7 @@ impl LoginArgs {
         };
         let store = DeviceStore::open(&account.database())?;
         if !store.has_device()? {
-            carry_over(context, account, &store);
+            carry_over(context, account, &store, &actor, self.reset);
         }
         PreparedSignIn::new(HttpTransport::new()?, store, context.environment.clone(), request)
     }
@@ -216,6 +218,11 @@ impl LoginArgs {
         };
         let again = account.is_registered();
         let (client, registered) = prepared.complete(LibSignal, &id_token).await?;
+        if let Ok(Some(former)) = context.home.former(account)
+            && let Err(failure) = context.home.note_carried(&former)
+        {
+            context.out.remark(&failure.to_string());
+        }
         Ok(SignedInDevice { client, registered, again })
     }
 
@@ -278,13 +285,13 @@ struct SignedInDevice {
 
 /// Takes over what the device left that was here before, if there was one. Whatever becomes of that, the
 /// person can sign in.
-fn carry_over(context: &Context, account: &AccountFolder, store: &DeviceStore) {
+fn carry_over(context: &Context, account: &AccountFolder, store: &DeviceStore, actor: &str, is_reset: bool) {
     let former = match context.home.former(account) {
         Ok(Some(former)) => former,
         Ok(None) => return,
         Err(failure) => return context.out.remark(&failure.to_string()),
     };
-    match store.carry_over(&former.database()) {
+    match store.carry_over(FormerDevice { store: &former.database(), actor, is_reset }) {
         Ok(carried) => context.out.remark(&told::carried(carried)),
         Err(error) => context.out.remark(&format!(
             "Nothing was taken over from the former device, whose files are in {}: {error}",

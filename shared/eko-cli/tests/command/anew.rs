@@ -205,6 +205,13 @@ async fn another_device_takes_over_what_the_former_one_had() {
     assert_eq!(texts().await, ["one", "two", "three", "four"]);
     assert!(second.eko(&["groups"]).await.done().contains("Friday"));
     assert_eq!(second.eko(&["privacy", "--json"]).await.object()["typing"], false);
+    // What was taken over once is not taken over again.
+    let (accounts, away) = (second.account(), tempfile::tempdir().unwrap());
+    std::fs::rename(&accounts, away.path().join("lost")).unwrap();
+    let third = second.eko(&login).await;
+    assert!(!third.err.contains("Taken over"), "{}", third.err);
+    std::fs::remove_dir_all(&accounts).unwrap();
+    std::fs::rename(away.path().join("lost"), &accounts).unwrap();
     // Whom the former device knew is known, and another chain of theirs is not taken for the first one.
     let known = rusqlite::Connection::open(second.account().join("eko.db")).unwrap();
     known.execute("UPDATE chains SET looked = 0 WHERE actor LIKE '%/user/bob'", []).unwrap();

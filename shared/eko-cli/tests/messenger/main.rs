@@ -7,6 +7,7 @@ mod adding;
 mod astray;
 mod blind;
 mod budget;
+mod carried;
 mod challenges;
 mod changes;
 mod clocks;

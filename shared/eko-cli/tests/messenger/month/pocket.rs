@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use eko_cli::LibSignal;
 use eko_client::messenger::{MessengerError, ReceivedBatch};
+use eko_client::store::FormerDevice;
 use eko_client::{DeviceStore, Environment, Messenger};
 use eko_testkit::{World, seeded};
 use rusqlite::Connection;
@@ -63,7 +64,8 @@ impl PocketDevice {
         let environment = environment(&world_clock, &skew_ms, label, 0);
         let store = DeviceStore::open(&folder.path().join("eko.db")).unwrap();
         if let Some(former) = former {
-            store.carry_over(&former.folder.path().join("eko.db")).unwrap();
+            let (file, actor) = (former.folder.path().join("eko.db"), former.client.me().actor());
+            store.carry_over(FormerDevice { store: &file, actor: &actor, is_reset: false }).unwrap();
         }
         let request = request(world, user, false);
         let (client, _) = sign_in(world, &line, store, environment, request).await.unwrap();

@@ -1,0 +1,154 @@
+//! Tests of what a new device takes over from a former one, and says in its place.
+
+use std::path::Path;
+
+use eko_client::device::RegistrationStatus;
+use eko_client::group::{GroupId, Proposal};
+use eko_client::messenger::JoinState;
+use eko_client::store::{EnvelopeState, FormerDevice};
+use eko_client::{DeviceStore, Environment};
+use eko_testkit::{World, seeded};
+use tempfile::TempDir;
+
+use crate::people::{TestMessenger, code_of, first, hear, request, sign_in, text};
+use crate::test_network::{NetworkFault, TestNetwork};
+
+/// Alice's phone, her laptop, and what she has written on the laptop and could not send before it was
+/// revoked; Bob and Carol.
+struct Scene {
+    world: World,
+    wire: TestNetwork,
+    phone: TestMessenger,
+    bob: TestMessenger,
+    carol: TestMessenger,
+    id: GroupId,
+    former: TempDir,
+}
+
+impl Scene {
+    /// Plays until Alice has written to the group on the laptop. `before` is what the laptop does before
+    /// that, also without a line.
+    async fn begin(before: impl AsyncFnOnce(&TestMessenger, &GroupId)) -> Self {
+        let world = World::new().await;
+        let (wire, line) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+        let phone = first(&world, &wire, "alice").await;
+        let (bob, carol) = (first(&world, &wire, "bob").await, first(&world, &wire, "carol").await);
+        let former = TempDir::new().unwrap();
+        let laptop = on_file(&world, &line, former.path(), "laptop").await;
+        join(&world, &phone, &laptop).await;
+        let (id, _) = phone.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
+        world.deliver().await;
+        for client in [&laptop, &bob, &carol] {
+            client.receive().await.unwrap();
+        }
+        for client in [&bob, &carol] {
+            client.join_group(&id, None).await.unwrap();
+        }
+        world.deliver().await;
+        for client in [&phone, &laptop, &bob, &carol] {
+            hear(&world, client).await;
+        }
+        line.fail(|| Some(NetworkFault::LostRequest));
+        before(&laptop, &id).await;
+        let sent = laptop.send_to_group(&id, text("not sent")).await.unwrap();
+        assert_eq!(sent.state(&laptop.me()), EnvelopeState::ToSend);
+        phone.revoke(laptop.device().id()).await.unwrap();
+        Self { world, wire, phone, bob, carol, id, former }
+    }
+
+    /// Signs in a new device of Alice's that takes over from the laptop.
+    async fn take_over(&self, is_reset: bool) -> TestMessenger {
+        let folder = TempDir::new().unwrap();
+        let store = DeviceStore::open(&folder.path().join("eko.db")).unwrap();
+        let (file, actor) = (self.former.path().join("eko.db"), self.phone.me().actor());
+        let of_bob = FormerDevice { store: &file, actor: &self.bob.me().actor(), is_reset };
+        assert!(store.carry_over(of_bob).is_err(), "it is Alice's");
+        store.carry_over(FormerDevice { actor: &actor, ..of_bob }).unwrap();
+        let environment = Environment { clock: self.world.clock(), random: seeded("alice/new") };
+        let request = request(&self.world, "alice", false);
+        let (new, _) = sign_in(&self.world, &self.wire, store, environment, request).await.unwrap();
+        join(&self.world, &self.phone, &new).await;
+        new
+    }
+
+    async fn heard(&self, client: &TestMessenger) -> Vec<String> {
+        self.world.deliver().await;
+        hear(&self.world, client).await
+    }
+}
+
+async fn on_file(world: &World, line: &TestNetwork, folder: &Path, label: &str) -> TestMessenger {
+    let store = DeviceStore::open(&folder.join("eko.db")).unwrap();
+    let environment = Environment { clock: world.clock(), random: seeded(format!("alice/{label}")) };
+    let (client, registered) =
+        sign_in(world, line, store, environment, request(world, "alice", false)).await.unwrap();
+    assert_eq!(registered.status, RegistrationStatus::Pending);
+    client
+}
+
+async fn join(world: &World, approver: &TestMessenger, new: &TestMessenger) {
+    world.deliver().await;
+    approver.receive().await.unwrap();
+    approver.approve(&code_of(new)).await.unwrap();
+    assert_eq!(new.join().await.unwrap(), JoinState::Joined);
+}
+
+/// Returns the states of the last message of a device, by recipient.
+fn last_states(client: &TestMessenger) -> Vec<(String, EnvelopeState, Option<String>)> {
+    let last = client.history(None, 1).unwrap().remove(0);
+    let sent = client.sent(&last.content.id).unwrap();
+    sent.envelopes.into_iter().map(|it| (it.recipient, it.state, it.reason)).collect()
+}
+
+#[tokio::test]
+async fn nothing_is_said_to_somebody_who_was_removed_meanwhile() {
+    let scene = Scene::begin(async |_, _| {}).await;
+    let Scene { phone, bob, carol, id, .. } = &scene;
+    let new = scene.take_over(false).await;
+    phone.change_group(id, Proposal::Remove([carol.me().actor()].into())).await.unwrap();
+    scene.heard(bob).await;
+    scene.heard(&new).await;
+    assert_eq!(scene.heard(bob).await, ["not sent"]);
+    assert_eq!(scene.heard(carol).await, [""; 0]);
+    assert!(last_states(&new).iter().all(|(recipient, ..)| *recipient != carol.me().actor()));
+    assert_eq!(scene.heard(phone).await, ["not sent"], "the former device has sent no copy");
+    scene.world.deliver().await;
+}
+
+#[tokio::test]
+async fn nothing_is_said_in_a_group_that_the_new_device_is_not_in() {
+    let scene = Scene::begin(async |_, _| {}).await;
+    let Scene { world, phone, bob, id, .. } = &scene;
+    phone.change_group(id, Proposal::Promote([bob.me().actor()].into())).await.unwrap();
+    scene.heard(bob).await;
+    phone.change_group(id, Proposal::Leave).await.unwrap();
+    scene.heard(bob).await;
+    // After a reset no group is taken over.
+    let new = scene.take_over(true).await;
+    assert!(new.groups().unwrap().is_empty());
+    scene.heard(&new).await;
+    assert_eq!(scene.heard(bob).await, [""; 0]);
+    let states = last_states(&new);
+    let why = Some("this device is not in the group".to_owned());
+    assert!(
+        !states.is_empty() && states.iter().all(|it| it.1 == EnvelopeState::Failed && it.2 == why),
+        "{states:?}"
+    );
+    world.deliver().await;
+}
+
+/// The members of the group do not have the state that the former device has made.
+#[tokio::test]
+async fn a_group_is_not_taken_over_with_a_change_that_was_not_sent() {
+    let scene = Scene::begin(async |laptop, id| {
+        laptop.change_group(id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    })
+    .await;
+    let new = scene.take_over(false).await;
+    assert!(new.groups().unwrap().is_empty());
+    scene.heard(&new).await;
+    assert_eq!(scene.heard(&scene.bob).await, [""; 0]);
+    let states = last_states(&new);
+    assert!(states.len() > 1 && states.iter().all(|it| it.1 == EnvelopeState::Failed), "{states:?}");
+    scene.world.deliver().await;
+}

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contact::HeadComparison;
 use super::controls::event;
+use super::receipts::MISSED;
 use super::{GroupEvent, Messenger, Notice};
 use crate::group::{GroupChange, GroupDifference, GroupId, Remedy};
 use crate::store::{DeviceStoreError, KeptNotice, StoredNotice, Transaction};
@@ -67,7 +68,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Returns a stored notice, or `None` if there is nothing to tell, or nothing yet. A view that the
-    /// pinned chain has come to share is no contradiction.
+    /// pinned chain has come to share is no contradiction. What somebody has received since is not missed,
+    /// and what is sent again not yet.
     fn judged(
         &self,
         tx: &Transaction<'_>,
@@ -94,8 +96,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Some(Notice::Group { id: group_id(&group)?, by: actor, event, difference })
             }
             KeptNotice::Missed(ids) => {
-                let ids = serde_json::from_str(ids).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
-                Some(Notice::Missed { actor, ids })
+                let ids: Vec<String> =
+                    serde_json::from_str(ids).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
+                self.missed(tx, stored.row, actor, ids)?
             }
             KeptNotice::NotRead(id) => Some(Notice::NotRead { actor, id: id.clone() }),
             KeptNotice::Distrusted(why) => {
@@ -117,6 +120,31 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 }
             }
         })
+    }
+
+    /// Returns the notice that somebody has not received messages, if that is still so and none of them is
+    /// being sent again.
+    fn missed(
+        &self,
+        tx: &Transaction<'_>,
+        row: i64,
+        actor: String,
+        ids: Vec<String>,
+    ) -> Result<Option<Notice>, DeviceStoreError> {
+        for id in &ids {
+            if tx.is_resent(id, &actor, self.now_ms())? {
+                return Ok(None);
+            }
+        }
+        let mut is_missed = false;
+        for id in &ids {
+            is_missed |= tx.note_missing(id, &actor, MISSED)?;
+        }
+        if !is_missed {
+            tx.drop_notice(row)?;
+            return Ok(None);
+        }
+        Ok(Some(Notice::Missed { actor, ids }))
     }
 
     /// Records that a notice was shown. [`Notice::DevicesChanged`], [`Notice::KeyCopied`],

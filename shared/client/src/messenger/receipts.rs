@@ -18,7 +18,7 @@ use super::send::OutgoingActivity;
 use super::{Messenger, MessengerError, Notice, Person};
 use crate::content::{ActivityContent, Receipt};
 use crate::shares::{Party, Shares};
-use crate::store::{DeviceStoreError, Transaction};
+use crate::store::{DeviceStoreError, NOT_READ, Transaction};
 use crate::{SignalSessions, Transport};
 
 /// The number of chains that are read in one look to send receipts.
@@ -29,9 +29,7 @@ pub const SIDE_ENVELOPES: usize = 40;
 /// The time of a server's budget.
 const MINUTE_MS: i64 = 60_000;
 /// The reason of an envelope that its recipient misses.
-const MISSED: &str = "they have not received it: a server has lost it, or holds it back";
-/// The reason of an envelope that its recipient cannot decrypt, and that is not sent again by itself.
-const NOT_READ: &str = "they could not decrypt it";
+pub(super) const MISSED: &str = "they have not received it: a server has lost it, or holds it back";
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Sends what this device owes to authors: the receipts, and what the user has read. A
@@ -165,13 +163,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             self.confirm_by_receipt(tx, id.as_str(), whence.actor)?;
         }
         let (own, actor) = (self.device.address(), whence.actor.to_owned());
+        // Whoever this user has nothing to do with has no say in what servers do, and gets no answer, which
+        // would show that this device is there.
+        let counts = self.counts(tx, whence)?;
         let mut forged = 0;
         for lost in receipt.unreadable.iter().filter(|lost| lost.device == own) {
             match tx.envelope(lost.envelope.as_str())? {
                 Some(sent) if sent.recipient != whence.actor => forged += 1,
                 Some(sent) if sent.silent && sent.resent_to.is_none() => {}
                 // What was sent again is silent, and goes no third time.
-                Some(sent) if self.resend(tx, &sent, whence)? => {}
+                Some(sent) if counts && self.resend(tx, &sent, whence)? => {}
                 Some(sent) => {
                     tx.note_missing(&sent.message, whence.actor, NOT_READ)?;
                     notices.push(Notice::NotRead { actor: actor.clone(), id: sent.message });
@@ -179,21 +180,23 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 None => forged += 1,
             }
         }
-        let mut missed = Vec::new();
+        let (mut missed, mut awaited) = (Vec::new(), Vec::new());
         for gap in receipt.missing.iter().filter(|gap| gap.device == own) {
             // A conversation with this user is named by the actor id of the other side. What was not
             // for them has no envelope to them, whatever conversation they name.
             for id in tx.said(&gap.conversation, &own, &gap.sequence)? {
-                if !tx.is_resent(&id, whence.device)? && tx.note_missing(&id, whence.actor, MISSED)? {
+                if tx.is_resent(&id, whence.actor, self.now_ms())? {
+                    awaited.push(id);
+                } else if tx.note_missing(&id, whence.actor, MISSED)? {
                     missed.push(id);
                 }
             }
         }
-        if !missed.is_empty() {
-            notices.push(Notice::Missed { actor: actor.clone(), ids: missed });
+        // What is sent again may come yet, so the notice of it is held back where it is stored.
+        for ids in [missed, awaited].into_iter().filter(|ids| !ids.is_empty()) {
+            notices.push(Notice::Missed { actor: actor.clone(), ids });
         }
-        // Whoever this user has nothing to do with has no say in what servers do.
-        if forged > 0 && self.counts(tx, whence)? {
+        if forged > 0 && counts {
             notices.push(Notice::Forged { actor, count: forged });
         }
         Ok(())

@@ -61,7 +61,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             if !is_known {
                 return Ok(false);
             }
-            tx.owe_unreadable(key)?;
+            if !tx.owe_unreadable(key)? {
+                return Ok(false);
+            }
             let header = &message.letter.header;
             let Some(author) = Person::of(key.actor).filter(|_| header.notify) else { return Ok(false) };
             // What was sent again is not asked for again.

@@ -63,7 +63,7 @@ impl Transaction<'_> {
             resend,
             received_ms,
             now_ms,
-            self.next_position()?,
+            self.take_position()?,
             MOST_AWAITED
         ];
         Ok(self.inner.execute(sql, parameters)? > 0)
@@ -97,7 +97,7 @@ impl Transaction<'_> {
                    RETURNING conversation, sequence";
         let placed: Option<(String, Option<u64>)> = self
             .inner
-            .query_row(sql, params![place.actor, message, place.position, self.next_position()?], |row| {
+            .query_row(sql, params![place.actor, message, place.position, self.take_position()?], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })
             .optional()?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use eko_protocol::id::EnvelopeId;
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::{DeviceStoreError, Transaction};
+use super::{DeviceStoreError, KeptNotice, Transaction};
 
 /// An envelope of this device: the part of an activity that goes to one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,8 +90,15 @@ const COLUMNS: &str = "SELECT id, message, recipient, state, reason, tries, due,
 /// The envelopes that are due at the time `?1`: the rule of [`crate::stored_time`] for `due`, with its
 /// tolerance.
 const DUE: &str = "state = 1 AND (due <= ?1 OR put > ?1 + 60000)";
-/// The order of envelopes at the time `?1`. What a clock that was ahead has made is older.
-const OLDEST_FIRST: &str = "ORDER BY made > ?1 + 60000 DESC, made, id LIMIT 1000";
+/// The order of envelopes at the time `?1`. What a clock that was ahead has made is older. What somebody
+/// else has asked for comes last.
+const OLDEST_FIRST: &str = "ORDER BY resent_to IS NOT NULL, made > ?1 + 60000 DESC, made, id LIMIT 1000";
+/// The greatest number of envelopes to one recipient that are being sent again at a time.
+pub const MOST_RESENT: i64 = 20;
+/// The time for which a device that was sent an activity again has not missed it.
+pub const RESEND_TIME_MS: i64 = 60 * 60_000;
+/// The reason of an envelope that its recipient cannot decrypt, and that is not sent again by itself.
+pub(crate) const NOT_READ: &str = "they could not decrypt it";
 
 impl Transaction<'_> {
     /// Adds an envelope that is to be sent.
@@ -113,8 +120,8 @@ impl Transaction<'_> {
     }
 
     /// Adds an envelope that says again to one device of its recipient what another one has said to it.
-    /// Returns false if that was done before, if the first one was not encrypted for this device, or if
-    /// its content is not kept.
+    /// Returns false if that was done before, if the first one was not encrypted for this device, if its
+    /// content is not kept, or if [`MOST_RESENT`] to the recipient are on their way.
     pub(crate) fn add_resend(
         &self,
         of: &EnvelopeId,
@@ -125,14 +132,41 @@ impl Transaction<'_> {
         let sql = "INSERT OR IGNORE INTO envelopes (id, message, recipient, plaintext, state, made, due, put, silent, \
                    resent_to) SELECT ?2, message, recipient, plaintext, 1, ?4, ?4, ?4, 1, ?3 FROM envelopes \
                    WHERE id = ?1 AND silent = 0 AND plaintext IS NOT NULL \
-                   AND EXISTS (SELECT 1 FROM ciphertexts WHERE envelope = ?1 AND device = ?3)";
-        Ok(self.inner.execute(sql, params![of.as_str(), id.as_str(), device, now_ms])? > 0)
+                   AND EXISTS (SELECT 1 FROM ciphertexts WHERE envelope = ?1 AND device = ?3) \
+                   AND (SELECT count(*) FROM envelopes AS open WHERE open.recipient = envelopes.recipient \
+                   AND open.resent_to IS NOT NULL AND open.state < 3) < ?5";
+        let parameters = params![of.as_str(), id.as_str(), device, now_ms, MOST_RESENT];
+        Ok(self.inner.execute(sql, parameters)? > 0)
     }
 
-    /// True if an activity is or was sent again to a device.
-    pub(crate) fn is_resent(&self, message: &str, device: &str) -> Result<bool, DeviceStoreError> {
-        let sql = "SELECT 1 FROM envelopes WHERE message = ?1 AND resent_to = ?2";
-        Ok(self.inner.prepare_cached(sql)?.exists([message, device])?)
+    /// True if an activity is being sent again to a recipient, or was so less than [`RESEND_TIME_MS`] ago.
+    pub(crate) fn is_resent(
+        &self,
+        message: &str,
+        recipient: &str,
+        now_ms: i64,
+    ) -> Result<bool, DeviceStoreError> {
+        // The rule of `crate::stored_time` for the time of the last attempt.
+        let sql = "SELECT 1 FROM envelopes WHERE message = ?1 AND recipient = ?2 AND resent_to IS NOT NULL \
+                   AND (state < 3 OR (state = 3 AND put > ?3 - ?4 AND put <= ?3 + 60000))";
+        Ok(self.inner.prepare_cached(sql)?.exists(params![message, recipient, now_ms, RESEND_TIME_MS])?)
+    }
+
+    /// Tells the user that a message was not read, if this envelope said it again to a device that has sent
+    /// no receipt for it since.
+    fn note_not_resent(&self, id: &str) -> Result<(), DeviceStoreError> {
+        let sql = "SELECT message, recipient FROM envelopes AS again WHERE id = ?1 AND resent_to IS NOT NULL \
+                   AND NOT EXISTS (SELECT 1 FROM ciphertexts JOIN envelopes AS first ON first.id = envelope \
+                   WHERE first.message = again.message AND first.recipient = again.recipient \
+                   AND device = again.resent_to AND ciphertexts.received = 1)";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let lost: Option<(String, String)> = statement.query_row([id], read).optional()?;
+        if let Some((message, recipient)) = lost {
+            self.note_missing(&message, &recipient, NOT_READ)?;
+            self.keep_notice(&recipient, &KeptNotice::NotRead(message))?;
+        }
+        Ok(())
     }
 
     /// Deletes the contents of envelopes that were made before a time, and that have an outcome. They are
@@ -214,7 +248,8 @@ impl Transaction<'_> {
         recipient: &str,
         reason: &str,
     ) -> Result<bool, DeviceStoreError> {
-        let sql = "UPDATE envelopes SET reason = ?3 WHERE message = ?1 AND recipient = ?2 AND state = 3";
+        let sql = "UPDATE envelopes SET reason = ?3 WHERE message = ?1 AND recipient = ?2 AND state = 3 \
+                   AND resent_to IS NULL";
         Ok(self.inner.prepare_cached(sql)?.execute([message, recipient, reason])? > 0)
     }
 
@@ -244,24 +279,25 @@ impl Transaction<'_> {
     }
 
     /// Makes envelopes due that wait, if a later one to the same recipient is due: it shall not overtake
-    /// them. What a process sends now stays claimed.
+    /// them. What is sent again is in nobody's way. What a process sends now stays claimed.
     pub(crate) fn hasten(&self, now_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "UPDATE envelopes AS older SET due = ?1 WHERE state = 1 AND due > ?1 AND claimed = 0 \
-                   AND EXISTS (SELECT 1 FROM envelopes AS later WHERE later.state = 1 AND later.due <= ?1 \
+                   AND resent_to IS NULL AND EXISTS (SELECT 1 FROM envelopes AS later \
+                   WHERE later.state = 1 AND later.due <= ?1 AND later.resent_to IS NULL \
                    AND later.recipient = older.recipient AND later.made >= older.made)";
         self.inner.prepare_cached(sql)?.execute([now_ms])?;
         Ok(())
     }
 
     /// Returns the envelopes that are due, and older than those of an activity to the same recipients,
-    /// oldest first.
+    /// oldest first. What is sent again is left out: it has its place.
     pub(crate) fn envelopes_before(
         &self,
         message: &str,
         now_ms: i64,
     ) -> Result<Vec<OutboxEnvelope>, DeviceStoreError> {
         let sql = format!(
-            "{COLUMNS} WHERE {DUE} AND message <> ?2 AND recipient IN \
+            "{COLUMNS} WHERE {DUE} AND message <> ?2 AND resent_to IS NULL AND recipient IN \
              (SELECT recipient FROM envelopes WHERE message = ?2) {OLDEST_FIRST}"
         );
         let mut statement = self.inner.prepare_cached(&sql)?;
@@ -338,6 +374,9 @@ impl Transaction<'_> {
             EnvelopeState::Failed | EnvelopeState::Refused => {}
         }
         let is_lost = matches!(state, EnvelopeState::Failed | EnvelopeState::Refused);
+        if is_lost {
+            self.note_not_resent(id)?;
+        }
         let sql = "UPDATE envelopes SET plaintext = NULL WHERE id = ?1 AND (silent = 1 OR ?2)";
         if self.inner.prepare_cached(sql)?.execute(params![id, is_lost])? > 0 {
             self.inner.prepare_cached("DELETE FROM ciphertexts WHERE envelope = ?1")?.execute([id])?;

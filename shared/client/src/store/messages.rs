@@ -90,6 +90,8 @@ pub(super) struct MessageStream<'a> {
 
 /// The longest time that the first message of a device waits for one before it.
 pub const FIRST_HOLD_MS: i64 = 1_000;
+/// The name under which the store keeps the greatest position that it has given.
+const LAST_POSITION: &str = "last_position";
 /// The number of messages that are read at once.
 const PAGE: i64 = 1000;
 /// The columns that [`read`] reads.
@@ -109,7 +111,7 @@ impl Transaction<'_> {
 
     /// Stores a message that this device wrote. It has its position and counts as shown at once.
     pub(crate) fn store_own(&self, message: &MessageContent, now_ms: i64) -> Result<(), DeviceStoreError> {
-        let place = self.next_position()?;
+        let place = self.take_position()?;
         self.insert(message, now_ms, Some(place), true).map(drop)
     }
 
@@ -198,7 +200,7 @@ impl Transaction<'_> {
                 }
                 return Ok(Some(stored.saturating_add(hold_ms)));
             }
-            let place = self.next_position()?;
+            let place = self.take_position()?;
             let sql = "UPDATE messages SET position = ?2 WHERE row = ?1";
             self.inner.prepare_cached(sql)?.execute(params![row, place])?;
             if number <= last {
@@ -242,11 +244,12 @@ impl Transaction<'_> {
         self.follow(of, number)
     }
 
-    /// Returns the next position. A place in which a message is awaited is taken.
-    pub(super) fn next_position(&self) -> Result<i64, DeviceStoreError> {
-        let sql = "SELECT max(coalesce((SELECT max(position) FROM messages), 0), \
-                   coalesce((SELECT max(placed) FROM messages), 0), coalesce((SELECT max(position) FROM awaited), 0)) + 1";
-        Ok(self.inner.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    /// Takes the next position. None is given twice, not even if what had it is gone: a program that
+    /// follows the store may have passed it.
+    pub(super) fn take_position(&self) -> Result<i64, DeviceStoreError> {
+        let next = self.last_position()?.saturating_add(1);
+        self.pass_mark(LAST_POSITION, next)?;
+        Ok(next)
     }
 
     /// Returns the messages that have a position and were not shown, in order.
@@ -284,9 +287,13 @@ impl Transaction<'_> {
             .collect::<Result<_, _>>()?)
     }
 
-    /// Returns the greatest number by which a message is new, or 0.
+    /// Returns the greatest position that was given, or 0. Rows that were carried over from another store
+    /// have theirs without the mark.
     pub(crate) fn last_position(&self) -> Result<i64, DeviceStoreError> {
-        Ok(self.next_position()?.saturating_sub(1))
+        let sql = "SELECT max(coalesce((SELECT max(position) FROM messages), 0), \
+                   coalesce((SELECT max(placed) FROM messages), 0), coalesce((SELECT max(position) FROM awaited), 0))";
+        let of_rows: i64 = self.inner.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        Ok(self.moment(LAST_POSITION)?.unwrap_or_default().max(of_rows))
     }
 
     /// Records that the message at a position was shown, and nothing of those before it.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use eko_protocol::id::EnvelopeId;
 use rusqlite::params;
 
-use super::{CiphertextKey, DeviceStoreError, MessageContent, StoredMessage, Transaction};
+use super::{CiphertextKey, DeviceStoreError, MOST_AWAITED, MessageContent, StoredMessage, Transaction};
 use crate::content::{ActivityId, MAX_MISSING, MissingMessages, Receipt, UnreadableEnvelope};
 
 /// The kinds of statements that are owed, as `receipts.kind` numbers them.
@@ -31,7 +31,8 @@ struct Gap {
 /// The number of activities that a receipt of this device names at most. With so many ids it has the
 /// length of a short note.
 const MOST_RECEIVED: usize = 12;
-/// The greatest number of unreadable envelopes of one author that are remembered.
+/// The number of unreadable envelopes that one receipt names at most. Those beyond wait for the next pause
+/// to end, as many as can be awaited.
 const MOST_UNREADABLE: i64 = MAX_MISSING as i64;
 
 /// The shortest time between two reports of unreadable envelopes of one device. Whoever can make messages
@@ -39,6 +40,11 @@ const MOST_UNREADABLE: i64 = MAX_MISSING as i64;
 pub const ASK_PAUSE_MS: i64 = super::SESSION_RENEWAL_MS;
 /// The rule of [`crate::stored_time`] for that pause, at the time `?1`, if it is `?2`.
 const MAY_ASK: &str = "device NOT IN (SELECT device FROM asked WHERE at > ?1 - ?2 AND at <= ?1)";
+/// The gaps that are told of. One waits while its device is still to be asked for a message that came before
+/// and could not be decrypted, which may be the one that is missing.
+const IS_TOLD: &str = "NOT EXISTS (SELECT 1 FROM awaited JOIN receipts ON receipts.actor = awaited.actor \
+     AND receipts.kind = 2 AND receipts.device = awaited.device AND receipts.id = awaited.envelope \
+     WHERE awaited.device = gaps.device AND awaited.position < gaps.position)";
 
 impl Transaction<'_> {
     /// Records that the author of an activity is owed the statement that it arrived.
@@ -49,14 +55,13 @@ impl Transaction<'_> {
     }
 
     /// Records that the author of a ciphertext is owed the statement that it cannot be read. Beyond
-    /// [`MOST_UNREADABLE`] of one author nothing is recorded.
-    pub(crate) fn owe_unreadable(&self, key: CiphertextKey<'_>) -> Result<(), DeviceStoreError> {
+    /// [`MOST_AWAITED`] of one author nothing is recorded, which is false.
+    pub(crate) fn owe_unreadable(&self, key: CiphertextKey<'_>) -> Result<bool, DeviceStoreError> {
         let sql = "INSERT OR IGNORE INTO receipts (actor, kind, device, id) SELECT ?1, ?2, ?3, ?4 WHERE \
                    (SELECT count(*) FROM receipts WHERE actor = ?1 AND kind = ?2) < ?5";
         let kind = OwedKind::Unreadable as i64;
-        let parameters = params![key.actor, kind, key.device, key.envelope, MOST_UNREADABLE];
-        self.inner.prepare_cached(sql)?.execute(parameters)?;
-        Ok(())
+        let parameters = params![key.actor, kind, key.device, key.envelope, MOST_AWAITED];
+        Ok(self.inner.prepare_cached(sql)?.execute(parameters)? > 0)
     }
 
     /// Records that the author of a message is owed the statement that this user has read it.
@@ -90,7 +95,7 @@ impl Transaction<'_> {
     pub(crate) fn owed(&self, now_ms: i64) -> Result<Vec<String>, DeviceStoreError> {
         let sql = format!(
             "SELECT actor FROM receipts WHERE kind <> ?3 OR {MAY_ASK} \
-             UNION SELECT actor FROM gaps WHERE told = 0 ORDER BY actor"
+             UNION SELECT actor FROM gaps WHERE told = 0 AND {IS_TOLD} ORDER BY actor"
         );
         let mut statement = self.inner.prepare_cached(&sql)?;
         let parameters = params![now_ms, ASK_PAUSE_MS, OwedKind::Unreadable as i64];
@@ -99,7 +104,7 @@ impl Transaction<'_> {
 
     /// Takes the next receipt for an author out of what is owed, or returns `None` if nothing is.
     /// `me` is this user, whose actor id stands for a conversation with the author. Of envelopes that
-    /// cannot be read a device is told once an hour.
+    /// cannot be read a device is told once an hour, and of its gaps not before that.
     pub(crate) fn take_receipt(
         &self,
         actor: &str,
@@ -109,11 +114,10 @@ impl Transaction<'_> {
         let corrupt = |_| DeviceStoreError::Corrupt("receipt");
         let received = self.take_owed(actor, OwedKind::Received, MOST_RECEIVED)?;
         let received = received.iter().map(|(_, id)| ActivityId::parse(id)).collect::<Result<_, _>>();
-        let receipt = Receipt {
-            received: received.map_err(corrupt)?,
-            missing: self.take_gaps(actor, me)?,
-            unreadable: self.take_unreadable(actor, now_ms)?,
-        };
+        // A gap waits for what is to be asked for, and goes with the report of it.
+        let unreadable = self.take_unreadable(actor, now_ms)?;
+        let missing = self.take_gaps(actor, me)?;
+        let receipt = Receipt { received: received.map_err(corrupt)?, missing, unreadable };
         Ok((receipt != Receipt::default()).then_some(receipt))
     }
 
@@ -177,10 +181,12 @@ impl Transaction<'_> {
 
     /// Takes the gaps that an author has not been told of. Of a long gap it names the first numbers.
     fn take_gaps(&self, actor: &str, me: &str) -> Result<Vec<MissingMessages>, DeviceStoreError> {
-        let sql = "UPDATE gaps SET told = 1 WHERE (conversation, device, first) IN \
-                   (SELECT conversation, device, first FROM gaps WHERE actor = ?1 AND told = 0 LIMIT ?2) \
-                   RETURNING conversation, device, first, last";
-        let mut statement = self.inner.prepare_cached(sql)?;
+        let sql = format!(
+            "UPDATE gaps SET told = 1 WHERE (conversation, device, first) IN \
+             (SELECT conversation, device, first FROM gaps WHERE actor = ?1 AND told = 0 AND {IS_TOLD} LIMIT ?2) \
+             RETURNING conversation, device, first, last"
+        );
+        let mut statement = self.inner.prepare_cached(&sql)?;
         let most = i64::try_from(MAX_MISSING).unwrap_or(i64::MAX);
         let gaps = statement.query_map(params![actor, most], |row| {
             let (conversation, device) = (row.get(0)?, row.get(1)?);

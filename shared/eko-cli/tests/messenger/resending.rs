@@ -3,8 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use eko_client::Environment;
+use eko_client::content::MAX_MISSING;
+use eko_client::device::EntryContent;
+use eko_client::group::Proposal;
 use eko_client::messenger::{Notice, RESENT_FOR_DAYS, StoreView};
-use eko_client::store::{AWAITED_DAYS, EnvelopeState};
+use eko_client::store::{ASK_PAUSE_MS, AWAITED_DAYS, EnvelopeState, MOST_RESENT, RESEND_TIME_MS};
 use eko_protocol::id::EnvelopeId;
 use eko_testkit::{World, seeded};
 use serde_json::json;
@@ -30,6 +33,24 @@ pub(crate) fn damage(line: &TestNetwork, user: &str) {
 async fn looks_in_vain(client: &TestMessenger, from: &str) {
     let notices = client.receive().await.unwrap().notices;
     assert_eq!(notices, [Notice::Awaited { actor: from.to_owned() }]);
+}
+
+/// Returns the texts of the messages that are new to a program that follows the store.
+fn new_texts(client: &TestMessenger, view: &mut StoreView) -> Vec<String> {
+    let new = client.look_into_store(view).unwrap().shown;
+    new.into_iter().map(|message| message.content.text).collect()
+}
+
+/// Answers the requests to send something in the place of Alice's server, which takes nothing.
+fn refuse_to_send(line: &TestNetwork) {
+    line.drop_requests(|request| {
+        let is_sending = request.uri().path() == "/user/alice/outbox";
+        is_sending.then(|| FalseAnswer { status: 503, body: Vec::new() })
+    });
+}
+
+fn is_missed(notice: &Notice) -> bool {
+    matches!(notice, Notice::Missed { .. })
 }
 
 fn texts(client: &TestMessenger) -> Vec<(String, u64)> {
@@ -89,6 +110,62 @@ async fn what_could_not_be_decrypted_comes_again_into_its_place() {
         assert_eq!(state(&alice, &sent.id), EnvelopeState::Delivered);
         assert_eq!(alice.sent(&sent.id).unwrap().envelopes.len(), 1);
     }
+    world.deliver().await;
+}
+
+/// Nothing comes after the message, so that its place is the last one that the program has seen.
+#[tokio::test]
+async fn the_last_message_is_new_to_a_program_that_follows_when_it_comes_again() {
+    let world = World::new().await;
+    let (hers, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &his, "bob").await);
+    befriend(&alice, &bob).await;
+    let mut view = StoreView::of(None);
+    say(&alice, &bob.me(), "one").await;
+    world.deliver().await;
+    hear(&world, &bob).await;
+    assert_eq!(new_texts(&bob, &mut view), [""; 0], "it was shown");
+    world.deliver().await;
+    hear(&world, &alice).await;
+    say(&alice, &bob.me(), "two").await;
+    world.deliver().await;
+    damage(&his, "bob");
+    looks_in_vain(&bob, &alice.me().actor()).await;
+    his.honest();
+    assert_eq!(new_texts(&bob, &mut view), [""; 0]);
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["two"]);
+    assert_eq!(new_texts(&bob, &mut view), ["two"]);
+    assert_eq!(new_texts(&bob, &mut view), [""; 0]);
+    world.deliver().await;
+}
+
+/// The lost envelope was an invitation, which leaves its place empty when it comes again.
+#[tokio::test]
+async fn the_message_after_a_place_that_stays_empty_is_new_to_a_program_that_follows() {
+    let world = World::new().await;
+    let (hers, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &his, "bob").await);
+    befriend(&alice, &bob).await;
+    let mut view = StoreView::of(None);
+    assert_eq!(new_texts(&bob, &mut view), [""; 0]);
+    alice.create_group("Friday", &[bob.me()]).await.unwrap();
+    world.deliver().await;
+    damage(&his, "bob");
+    looks_in_vain(&bob, &alice.me().actor()).await;
+    his.honest();
+    assert_eq!(new_texts(&bob, &mut view), [""; 0]);
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    world.deliver().await;
+    hear(&world, &bob).await;
+    assert_eq!((bob.invitations().unwrap().len(), bob.awaited(None).unwrap()), (1, vec![]));
+    say(&alice, &bob.me(), "will you come?").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["will you come?"]);
+    assert_eq!(new_texts(&bob, &mut view), ["will you come?"]);
     world.deliver().await;
 }
 
@@ -186,11 +263,23 @@ async fn a_message_to_a_group_comes_again() {
 
 /// Has Mallory's device ask for an envelope.
 async fn ask(sessions: &ForgingSessions, mallory: &Forger, alice: &TestMessenger, envelope: &EnvelopeId) {
-    let (device, envelope) = (alice.device().address(), envelope.clone());
+    ask_for_all(sessions, mallory, alice, std::slice::from_ref(envelope)).await;
+}
+
+/// Has Mallory's device ask for envelopes.
+async fn ask_for_all(
+    sessions: &ForgingSessions,
+    mallory: &Forger,
+    alice: &TestMessenger,
+    envelopes: &[EnvelopeId],
+) {
+    let device = alice.device().address();
+    let asked = envelopes.iter().map(|envelope| json!({ "device": device, "envelope": envelope }));
+    let asked: Vec<_> = asked.collect();
     sessions.forge(move |activity| {
         activity["type"] = json!("Delivered");
         activity["object"] = json!([]);
-        activity["eko:unreadable"] = json!([{ "device": device, "envelope": envelope }]);
+        activity["eko:unreadable"] = json!(asked);
     });
     mallory.send(&alice.me(), text("what did you say?")).await.unwrap();
 }
@@ -269,7 +358,7 @@ async fn a_device_that_is_gone_when_the_answer_is_sent_gets_none() {
     befriend(&alice, &bob).await;
     two.verification(&alice.me()).await.unwrap();
     two.accept_contact(&alice.me()).unwrap();
-    say(&alice, &bob.me(), "hello").await;
+    let sent = say(&alice, &bob.me(), "hello").await;
     world.deliver().await;
     assert_eq!(hear(&world, &bob).await, ["hello"]);
     damage(&his, "bob");
@@ -277,10 +366,7 @@ async fn a_device_that_is_gone_when_the_answer_is_sent_gets_none() {
     his.honest();
     world.deliver().await;
     // Nothing can be sent at that moment.
-    hers.drop_requests(|request| {
-        let is_sending = request.uri().path() == "/user/alice/outbox";
-        is_sending.then(|| FalseAnswer { status: 503, body: Vec::new() })
-    });
+    refuse_to_send(&hers);
     alice.receive().await.unwrap();
     hers.honest();
     bob.revoke(two.device().id()).await.unwrap();
@@ -288,6 +374,206 @@ async fn a_device_that_is_gone_when_the_answer_is_sent_gets_none() {
     world.advance(600_000);
     let tried = alice.flush().await.unwrap();
     assert_eq!((tried.len(), tried[0].state), (1, EnvelopeState::Failed));
+    let notices = alice.receive().await.unwrap().notices;
+    assert!(notices.contains(&Notice::NotRead { actor: bob.me().actor(), id: sent.id }), "{notices:?}");
+    world.deliver().await;
+}
+
+/// A server takes the answer and drops it.
+#[tokio::test]
+async fn an_answer_that_does_not_come_is_missed_an_hour_later() {
+    let world = World::new().await;
+    let (hers, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &his, "bob").await);
+    befriend(&alice, &bob).await;
+    say(&alice, &bob.me(), "one").await;
+    world.deliver().await;
+    hear(&world, &bob).await;
+    world.deliver().await;
+    hear(&world, &alice).await;
+    let lost = say(&alice, &bob.me(), "two").await;
+    world.deliver().await;
+    damage(&his, "bob");
+    looks_in_vain(&bob, &alice.me().actor()).await;
+    his.honest();
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    world.deliver().await;
+    let entries = bob.device().fetch().await.unwrap().entries.into_iter();
+    let entries = entries.filter(|entry| matches!(entry.content, EntryContent::Message(_)));
+    let entries: Vec<_> = entries.map(|entry| entry.address).collect();
+    assert_eq!(entries.len(), 1);
+    bob.device().acknowledge(&entries).await.unwrap();
+    say(&alice, &bob.me(), "three").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["three"]);
+    // The next look reports what is missing. It may be on its way again.
+    hear(&world, &bob).await;
+    world.deliver().await;
+    let notices = alice.receive().await.unwrap().notices;
+    assert!(!notices.iter().any(is_missed), "{notices:?}");
+    world.advance(RESEND_TIME_MS);
+    let notices = alice.receive().await.unwrap().notices;
+    assert_eq!(notices, [Notice::Missed { actor: bob.me().actor(), ids: vec![lost.id.clone()] }]);
+    let reason = alice.sent(&lost.id).unwrap().envelopes[0].reason.clone().unwrap();
+    assert!(reason.contains("not received"), "{reason}");
+    world.deliver().await;
+}
+
+/// Mallory asks for everything at once, while Alice's server takes nothing.
+#[tokio::test]
+async fn whoever_asks_for_much_gets_some_of_it_and_holds_up_nothing() {
+    let world = World::new().await;
+    let (hers, wire) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let alice = first(&world, &hers, "alice").await;
+    let sessions = ForgingSessions::default();
+    let mallory = sessions.first(&world, &wire, "mallory").await;
+    let most = usize::try_from(MOST_RESENT).unwrap();
+    let mut said = Vec::new();
+    for number in 0..most + 5 {
+        said.push(say(&alice, &mallory.me(), &number.to_string()).await);
+    }
+    world.deliver().await;
+    mallory.receive().await.unwrap();
+    let envelopes: Vec<_> = said.iter().map(|sent| sent.envelopes[0].id.clone()).collect();
+    refuse_to_send(&hers);
+    ask_for_all(&sessions, &mallory, &alice, &envelopes[..most]).await;
+    ask_for_all(&sessions, &mallory, &alice, &envelopes[most..]).await;
+    sessions.forge(|_| {});
+    world.deliver().await;
+    let notices = alice.receive().await.unwrap().notices;
+    let not_read = notices.iter().filter(|it| matches!(it, Notice::NotRead { .. })).count();
+    assert_eq!(not_read, 5, "{notices:?}");
+    // What she writes waits for none of it.
+    let posts = || hers.asked.lock().unwrap().iter().filter(|url| url.ends_with("/alice/outbox")).count();
+    let before = posts();
+    alice.send(&mallory.me(), text("new")).await.unwrap();
+    assert_eq!(posts() - before, 1);
+    hers.honest();
+    world.advance(600_000);
+    assert_eq!(alice.flush().await.unwrap().len(), most + 1);
+    world.deliver().await;
+    mallory.receive().await.unwrap();
+    let heard: usize = said.iter().map(|sent| times(&sessions, &sent.id)).sum();
+    assert_eq!(heard, said.len() + most);
+    world.deliver().await;
+}
+
+/// An answer would show a stranger that Alice's device is there.
+#[tokio::test]
+async fn a_former_member_who_asks_gets_nothing() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let sessions = ForgingSessions::default();
+    let mallory = sessions.first(&world, &wire, "mallory").await;
+    let (id, _) = bob.create_group("Friday", &[alice.me(), mallory.me()]).await.unwrap();
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    alice.join_group(&id, None).await.unwrap();
+    mallory.receive().await.unwrap();
+    mallory.join_group(&id, None).await.unwrap();
+    let look = async || {
+        world.deliver().await;
+        bob.receive().await.unwrap();
+        mallory.receive().await.unwrap();
+        alice.receive().await.unwrap().notices
+    };
+    look().await;
+    let sent = alice.send_to_group(&id, text("hello, all")).await.unwrap();
+    let to_mallory = sent.envelopes.iter().find(|it| it.recipient == mallory.me().actor()).unwrap();
+    look().await;
+    bob.change_group(&id, Proposal::Remove([mallory.me().actor()].into())).await.unwrap();
+    look().await;
+    look().await;
+    ask(&sessions, &mallory, &alice, &to_mallory.id).await;
+    let notices = look().await;
+    let not_read = Notice::NotRead { actor: mallory.me().actor(), id: sent.id.clone() };
+    assert!(notices.contains(&not_read), "{notices:?}");
+    sessions.forge(|_| {});
+    look().await;
+    assert_eq!(times(&sessions, &sent.id), 1);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn what_has_no_room_in_a_report_is_asked_for_an_hour_later() {
+    let world = World::new().await;
+    let (hers, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &his, "bob").await);
+    befriend(&alice, &bob).await;
+    for number in 0..MAX_MISSING + 2 {
+        say(&alice, &bob.me(), &number.to_string()).await;
+    }
+    world.deliver().await;
+    damage(&his, "bob");
+    assert_eq!(bob.receive().await.unwrap().notices.len(), MAX_MISSING + 2);
+    his.honest();
+    for expected in [MAX_MISSING, 2] {
+        world.deliver().await;
+        alice.receive().await.unwrap();
+        world.deliver().await;
+        assert_eq!(hear(&world, &bob).await.len(), expected);
+        world.deliver().await;
+        hear(&world, &alice).await;
+        world.advance(ASK_PAUSE_MS);
+        bob.receive().await.unwrap();
+    }
+    assert_eq!(bob.awaited(None).unwrap(), []);
+    let missing: u64 = texts(&bob).iter().map(|(_, missing)| missing).sum();
+    assert_eq!((texts(&bob).len(), missing), (MAX_MISSING + 2, 0));
+    world.deliver().await;
+}
+
+/// A second message is lost within the hour in which its device is not asked again.
+#[tokio::test]
+async fn what_is_still_to_be_asked_for_is_not_missed() {
+    let world = World::new().await;
+    let (hers, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &his, "bob").await);
+    befriend(&alice, &bob).await;
+    say(&alice, &bob.me(), "one").await;
+    world.deliver().await;
+    hear(&world, &bob).await;
+    world.deliver().await;
+    hear(&world, &alice).await;
+    let mut told = Vec::new();
+    let mut look = async || {
+        world.deliver().await;
+        told.extend(alice.receive().await.unwrap().notices);
+        world.deliver().await;
+    };
+    let mut lost = None;
+    for words in ["two", "three"] {
+        lost = Some(say(&alice, &bob.me(), words).await);
+        world.deliver().await;
+        damage(&his, "bob");
+        looks_in_vain(&bob, &alice.me().actor()).await;
+        his.honest();
+        look().await;
+        let heard = hear(&world, &bob).await;
+        assert_eq!(heard.len(), usize::from(words == "two"));
+        world.advance(600_000);
+        hear(&world, &bob).await;
+        look().await;
+    }
+    say(&alice, &bob.me(), "four").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["four"]);
+    hear(&world, &bob).await;
+    look().await;
+    assert_eq!(texts(&bob), [whole(&["one", "two"]), vec![("four".into(), 1)]].concat());
+    world.advance(ASK_PAUSE_MS);
+    // This report names the message as lost and as missing.
+    hear(&world, &bob).await;
+    look().await;
+    assert_eq!(hear(&world, &bob).await, ["three"]);
+    look().await;
+    world.advance(RESEND_TIME_MS);
+    look().await;
+    assert!(!told.iter().any(is_missed), "{told:?}");
+    assert_eq!(state(&alice, &lost.unwrap().id), EnvelopeState::Delivered);
+    assert_eq!(texts(&bob), whole(&["one", "two", "three", "four"]));
     world.deliver().await;
 }
 

@@ -31,6 +31,7 @@ mod incoming;
 mod invitations;
 mod joining;
 mod keeping;
+mod lanes;
 mod leaving;
 mod live;
 mod notice;
@@ -108,6 +109,7 @@ pub struct Messenger<T, S> {
     /// Held while key packages are taken and sessions begun, so that two tasks do not begin a
     /// session with one device.
     beginning: Mutex<()>,
+    lanes: lanes::SendingLanes,
     /// Held while the tokens are replaced.
     refreshing: Mutex<()>,
     /// The entries that stay in the mailbox for now, by address, each with the time until which it
@@ -157,6 +159,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             store,
             environment,
             beginning: Mutex::default(),
+            lanes: lanes::SendingLanes::default(),
             refreshing: Mutex::default(),
             left: std::sync::Mutex::default(),
             failed: std::sync::Mutex::default(),

@@ -80,16 +80,25 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(tried.into_iter().flatten().collect())
     }
 
-    /// Tries one envelope, unless another process has claimed it.
+    /// Tries one envelope, unless another process has claimed it. It overtakes none to the same recipient
+    /// that has to wait: it waits as long.
     async fn deliver(&self, envelope: &OutboxEnvelope) -> Result<Option<OutboxEnvelope>, MessengerError> {
         let id = &envelope.id;
+        let _lane = self.lanes.enter(&envelope.recipient).await;
         let claimed_ms = self.store.write(|tx| {
             // The transaction may have waited for one of another process, which has claimed it.
             let now_ms = self.now_ms();
+            if tx.queue_up(id, now_ms)? {
+                return Ok(None);
+            }
             let claimed = tx.claim_envelope(id, now_ms, now_ms.saturating_add(CLAIM_MS))?;
             Ok::<_, DeviceStoreError>(claimed.then_some(now_ms))
         })?;
-        let Some(now_ms) = claimed_ms else { return Ok(None) };
+        let Some(now_ms) = claimed_ms else {
+            // It may have been put off.
+            let kept = self.store.read(|tx| tx.envelope(id.as_str()))?;
+            return Ok(kept.filter(|kept| kept.due_ms != envelope.due_ms && kept.reason.is_some()));
+        };
         let mut asked = self.device.origin().clone();
         let outcome = match envelope.expires_ms.is_some_and(|ms| ms <= now_ms) {
             true => Ok(Settlement::failed("it is of no more use")),

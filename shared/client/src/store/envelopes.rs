@@ -101,10 +101,12 @@ pub const RESEND_TIME_MS: i64 = 60 * 60_000;
 pub(crate) const NOT_READ: &str = "they could not decrypt it";
 
 impl Transaction<'_> {
-    /// Adds an envelope that is to be sent.
+    /// Adds an envelope that is to be sent. It is made later than those to the same recipient that wait,
+    /// if only by a millisecond.
     pub(crate) fn add_envelope(&self, new: &NewEnvelope<'_>, now_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "INSERT INTO envelopes (id, message, recipient, plaintext, state, made, due, put, silent, expires) \
-                   VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5, ?5, ?6, ?7)";
+                   VALUES (?1, ?2, ?3, ?4, 1, max(?5, 1 + coalesce((SELECT max(made) FROM envelopes WHERE state = 1 \
+                   AND recipient = ?3 AND made BETWEEN ?5 AND ?5 + 60000), 0)), ?5, ?5, ?6, ?7)";
         let mut statement = self.inner.prepare_cached(sql)?;
         let NewEnvelope { id, message, recipient, plaintext, silent, expires_ms } = new;
         statement.execute(params![id.as_str(), message, recipient, plaintext, now_ms, silent, expires_ms])?;
@@ -279,9 +281,10 @@ impl Transaction<'_> {
     }
 
     /// Makes envelopes due that wait, if a later one to the same recipient is due: it shall not overtake
-    /// them. What is sent again is in nobody's way. What a process sends now stays claimed.
+    /// them, and the pauses between their attempts begin anew. What is sent again is in nobody's way. What a
+    /// process sends now stays claimed.
     pub(crate) fn hasten(&self, now_ms: i64) -> Result<(), DeviceStoreError> {
-        let sql = "UPDATE envelopes AS older SET due = ?1 WHERE state = 1 AND due > ?1 AND claimed = 0 \
+        let sql = "UPDATE envelopes AS older SET due = ?1, tries = 0 WHERE state = 1 AND due > ?1 AND claimed = 0 \
                    AND resent_to IS NULL AND EXISTS (SELECT 1 FROM envelopes AS later \
                    WHERE later.state = 1 AND later.due <= ?1 AND later.resent_to IS NULL \
                    AND later.recipient = older.recipient AND later.made >= older.made)";
@@ -302,6 +305,17 @@ impl Transaction<'_> {
         );
         let mut statement = self.inner.prepare_cached(&sql)?;
         statement.query_map(params![now_ms, message], |row| Ok(read(row)))?.map(|row| row?).collect()
+    }
+
+    /// Puts an envelope off until an older one to the same recipient is due, if one was put off after a
+    /// failed attempt. Returns false if there is none. What wakes nobody is in nobody's way.
+    pub(crate) fn queue_up(&self, id: &EnvelopeId, now_ms: i64) -> Result<bool, DeviceStoreError> {
+        let sql = "UPDATE envelopes AS later SET due = older.due, put = ?1, reason = older.reason FROM \
+                   (SELECT recipient, made, due, reason FROM envelopes WHERE state = 1 AND claimed = 0 \
+                   AND silent = 0 AND tries > 0 AND due > ?1 AND put <= ?1 + 60000) AS older \
+                   WHERE later.id = ?2 AND later.silent = 0 AND later.state = 1 AND later.due <= ?1 \
+                   AND older.recipient = later.recipient AND older.made < later.made";
+        Ok(self.inner.prepare_cached(sql)?.execute(params![now_ms, id.as_str()])? > 0)
     }
 
     /// Claims an envelope until `until_ms`, so that no other process sends it meanwhile. Returns

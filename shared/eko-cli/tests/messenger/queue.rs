@@ -103,6 +103,39 @@ async fn a_budget_is_waited_out() {
     world.deliver().await;
 }
 
+/// The first one takes longer, because it begins the session. It is not the one that finds the budget
+/// spent.
+#[tokio::test]
+async fn none_overtakes_another_one_that_waits() {
+    let world = World::with(|config| config.limits.sender_budget = 3).await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let lines: Vec<String> = (0..8).map(|n| format!("line {n}")).collect();
+    let me = bob.me();
+    for line in &lines {
+        alice.put_message(&me, text(line)).await.unwrap();
+    }
+    alice.flush().await.unwrap();
+    let states = |client: &TestMessenger| -> Vec<EnvelopeState> {
+        let history = client.history(None, 100).unwrap();
+        history.iter().map(|it| client.sent(&it.content.id).unwrap().state(&client.me())).collect()
+    };
+    use EnvelopeState::{Accepted, ToSend};
+    assert_eq!(states(&alice)[..5], [Accepted, Accepted, Accepted, ToSend, ToSend]);
+    assert!(states(&alice)[3..].iter().all(|state| *state == ToSend));
+    // Only the first of those that wait is refused.
+    let asked = wire.asked.lock().unwrap().iter().filter(|url| url.ends_with("/outbox")).count();
+    assert_eq!(asked, 4);
+    while let Some(due) = alice.next_due_ms().unwrap() {
+        world.advance(due - world.now_ms());
+        alice.flush().await.unwrap();
+    }
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, lines);
+    assert!(bob.history(None, 100).unwrap().iter().all(|it| it.missing_before == 0));
+    world.deliver().await;
+}
+
 /// While the server fails, an envelope waits twice as long each time, as the server asks at least,
 /// and five minutes at most.
 #[tokio::test]

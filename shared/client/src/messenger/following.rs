@@ -7,7 +7,7 @@ use super::Messenger;
 use crate::store::{DeviceStoreError, StoredMessage};
 use crate::{SignalSessions, Transport};
 
-/// What a program has seen of the store.
+/// The part of the store that a program has seen.
 #[derive(Debug, Clone, Default)]
 pub struct StoreView {
     /// The only conversation that the program shows, if it does not show all.

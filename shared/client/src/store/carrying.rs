@@ -1,5 +1,5 @@
-//! What a new device of a user takes over from the store of a former one: messages, people, groups, and
-//! what was not sent. Keys, sessions and tokens belong to a device, and stay behind.
+//! The takeover of a former device's store by a new device of the same user: messages, people, groups,
+//! and messages that were not sent. Keys, sessions and tokens belong to a device, and stay behind.
 
 use std::path::Path;
 
@@ -50,7 +50,7 @@ pub struct FormerDevice<'a> {
     pub is_reset: bool,
 }
 
-/// What was taken over from a former device.
+/// The numbers of what was taken over from a former device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CarriedOver {
     /// The number of messages.

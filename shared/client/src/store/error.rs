@@ -21,7 +21,7 @@ pub enum DeviceStoreError {
     Older(i64),
 }
 
-/// What is wrong with a store, as far as it decides what a person can do.
+/// The fault of a store, as far as it decides what a person can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreFault {
     /// The file is damaged, or is no store.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::{DeviceStore, DeviceStoreError, Transaction, VERSION};
 
-/// What was recovered of a damaged store.
+/// The numbers of what was recovered of a damaged store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecoveredStore {
     /// The number of messages.

@@ -200,7 +200,7 @@ async fn only_the_device_that_asks_gets_it_again() {
     world.deliver().await;
 }
 
-/// What the user wrote on another device wakes none, so that no place is kept for it.
+/// A copy from another device of the user wakes nobody, so that no place is kept for it.
 #[tokio::test]
 async fn the_copy_of_an_own_message_comes_again() {
     let world = World::new().await;

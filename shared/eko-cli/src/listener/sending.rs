@@ -245,23 +245,19 @@ impl<'l, 'a> LineSender<'l, 'a> {
         }
     }
 
-    /// Tells which lines wait, and until when if that is long.
+    /// Tells which lines wait, and until when.
     fn tell_gathered(&self, waiting: Option<WaitingLines>) {
         let Some(WaitingLines { lines, why, until_ms }) = waiting else { return };
-        let left = self.listener.time_until(until_ms);
-        let when = match left > LAST_PATIENCE {
-            true => format!(" at {}", show::clock_with_seconds(until_ms)),
-            false => String::new(),
-        };
+        let when = show::clock_with_seconds(until_ms);
         let out = self.listener.context.out;
         match &lines[..] {
             [first, .., last] => out.prompt(&format!(
-                "  {} lines, from {} to {}, are {why}; they are kept, and sent by themselves{when}",
+                "  {} lines, from {} to {}, are {why}; they are kept, and sent by themselves at {when}",
                 lines.len(),
                 first.excerpt,
                 last.excerpt
             )),
-            _ => out.prompt(&format!("  {why}; it is kept, and sent by itself{when}")),
+            _ => out.prompt(&format!("  {why}; it is kept, and sent by itself at {when}")),
         }
     }
 

@@ -22,7 +22,7 @@ async fn without_the_server_chat_starts_and_keeps_what_is_typed() {
     for text in ["one\n", "two\n"] {
         let CommandOutput { code, err, .. } = alice.eko_reading(&["chat", "@bob"], text).await;
         assert_eq!((code, err.contains("a message waits to be sent")), (4, true), "{err}");
-        let kept = format!("not sent yet to @bob: {away}; it is kept, and sent by itself\n");
+        let kept = format!("not sent yet to @bob: {away}; it is kept, and sent by itself at ");
         assert_eq!((err.matches(&kept).count(), err.contains("os error")), (1, false), "{err}");
     }
     let ReportedFailure { code, what, next } = alice.fails(&["send", "@bob", "three", "--wait", "0"]).await;

@@ -73,9 +73,22 @@ impl DeviceStore {
     /// Opens the file, or creates it. The caller decides who may read it.
     ///
     /// # Errors
-    /// [`DeviceStoreError::Sqlite`] if it cannot be opened; [`DeviceStoreError::Newer`] or
-    /// [`DeviceStoreError::Older`] if another version of this library wrote it.
+    /// [`DeviceStoreError::Sqlite`] if it cannot be opened; [`DeviceStoreError::Emptied`] if it is there and
+    /// has no bytes; [`DeviceStoreError::Newer`] or [`DeviceStoreError::Older`] if another version of this
+    /// library wrote it.
     pub fn open(path: &Path) -> Result<Self, DeviceStoreError> {
+        match path.metadata() {
+            Ok(found) if found.len() == 0 => Err(DeviceStoreError::Emptied),
+            _ => Self::create(path),
+        }
+    }
+
+    /// Does as [`DeviceStore::open`], and makes a store of a file without bytes, which the caller has just
+    /// created.
+    ///
+    /// # Errors
+    /// Those of [`DeviceStore::open`], but for [`DeviceStoreError::Emptied`].
+    pub fn create(path: &Path) -> Result<Self, DeviceStoreError> {
         Self::prepare(Connection::open(path)?)
     }
 
@@ -116,6 +129,14 @@ impl DeviceStore {
     /// [`DeviceStoreError`] if the store cannot be read.
     pub fn is_registered(&self) -> Result<bool, DeviceStoreError> {
         self.read(|tx| Ok(tx.account()?.is_some() && tx.is_registered()?))
+    }
+
+    /// True if there is a message in this store.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn has_messages(&self) -> Result<bool, DeviceStoreError> {
+        self.read(|tx| Ok(!tx.history(None, 1)?.is_empty()))
     }
 
     /// Returns a store that ends with the process.

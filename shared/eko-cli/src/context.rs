@@ -75,12 +75,14 @@ impl Context {
     /// Opens the account that `--as` names, or the only account, and returns its folder and its
     /// messenger.
     pub(crate) fn client(&self) -> Result<(AccountFolder, HttpMessenger), CommandFailure> {
-        self.client_with(DeviceStore::open)
+        self.client_with(DeviceStore::open, DeviceStore::is_registered)
     }
 
-    /// Does as [`Context::client`], for a command that only reads the store. It works on a full disk.
+    /// Does as [`Context::client`], for a command that only reads the store. It works on a full disk, and
+    /// before the sign-in of a device that has taken messages over.
     pub(crate) fn reading_client(&self) -> Result<(AccountFolder, HttpMessenger), CommandFailure> {
-        self.client_with(DeviceStore::open_to_read)
+        let is_to_be_read = |store: &DeviceStore| Ok(store.is_registered()? || store.has_messages()?);
+        self.client_with(DeviceStore::open_to_read, is_to_be_read)
     }
 
     /// Chooses the account that `--as` names, or the only account.
@@ -93,12 +95,13 @@ impl Context {
     fn client_with(
         &self,
         open: impl FnOnce(&Path) -> Result<DeviceStore, DeviceStoreError>,
+        is_ready: impl FnOnce(&DeviceStore) -> Result<bool, DeviceStoreError>,
     ) -> Result<(AccountFolder, HttpMessenger), CommandFailure> {
         let account = self.choose_account()?;
         let store = open(&account.database())?;
-        let is_registered = store.is_registered()?;
+        let is_ready = is_ready(&store)?;
         let client = Messenger::open(self.http()?, LibSignal, store, self.environment.clone())?;
-        match client.filter(|_| is_registered) {
+        match client.filter(|_| is_ready) {
             Some(client) => Ok((account, client.with_local_servers(self.local_servers.clone()))),
             None => {
                 let what = format!("the sign-in of {} was never finished", account.handle);

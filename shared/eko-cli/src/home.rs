@@ -3,8 +3,9 @@
 //! ```text
 //! HOME/accounts/NAME@HOST/eko.db        the device of an account, with its keys and messages
 //! HOME/accounts/NAME@HOST/listening     the lock of the process that reads its mailbox
-//! HOME/former/NAME@HOST-STAMP/          an account that was set aside by `eko login --anew`, with the
-//!                                       file `carried` once another device has taken it over
+//! HOME/former/NAME@HOST-STAMP/          an account that was set aside by `eko login --anew` or
+//!                                       `eko recover`, with the file `carried` once another device
+//!                                       has taken it over
 //! HOME/issuers.json                     which servers have named which issuer
 //! ```
 
@@ -214,6 +215,34 @@ impl EkoHome {
         let mark = former.path().join(CARRIED);
         let cannot = |error| CommandFailure::new(format!("cannot write {}: {error}", mark.display()));
         std::fs::write(&mark, []).map_err(cannot)
+    }
+
+    /// Creates a folder of an account with an empty store, which no command sees until it replaces the
+    /// account.
+    ///
+    /// # Errors
+    /// The folder cannot be created.
+    pub fn stage(&self, account: &AccountFolder) -> Result<AccountFolder, CommandFailure> {
+        account.stage()
+    }
+
+    /// Sets an account aside as [`EkoHome::set_aside`] does, and puts a folder in its place that was made by
+    /// [`EkoHome::stage`].
+    ///
+    /// # Errors
+    /// A folder cannot be moved. The account is then where it was.
+    pub fn replace(
+        &self,
+        account: &AccountFolder,
+        staged: &AccountFolder,
+        stamp: &str,
+    ) -> Result<PathBuf, CommandFailure> {
+        let aside = self.set_aside(account, stamp)?;
+        if let Err(failure) = rename(staged.path(), account.path()) {
+            self.bring_back(&aside, account)?;
+            return Err(failure);
+        }
+        Ok(aside)
     }
 
     /// Moves an account back that was set aside. There must be no folder of that account now.

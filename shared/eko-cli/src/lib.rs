@@ -43,6 +43,7 @@ mod people;
 mod printable;
 mod progress;
 mod qr;
+mod recovery;
 mod screen;
 mod show;
 mod wrapped;

@@ -138,6 +138,10 @@ impl<T: Transport> PreparedSignIn<T> {
         store.write(|tx| {
             tx.keep_tokens(device.tokens().as_ref())?;
             tx.forget_challenge()?;
+            if reset {
+                // What was taken over before the user asked for the reset.
+                tx.forget_groups()?;
+            }
             tx.registered()
         })?;
         let messenger = Messenger::new(device, sessions, store, environment);

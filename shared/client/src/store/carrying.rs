@@ -103,6 +103,7 @@ impl Transaction<'_> {
     fn carry_over(&self, former: FormerDevice<'_>) -> Result<CarriedOver, DeviceStoreError> {
         match self.inner.query_row("PRAGMA former.user_version", [], |row| row.get(0))? {
             VERSION => {}
+            0 => return Err(DeviceStoreError::Emptied),
             older if older < VERSION => return Err(DeviceStoreError::Older(older)),
             newer => return Err(DeviceStoreError::Newer(newer)),
         }
@@ -140,6 +141,11 @@ impl Transaction<'_> {
             groups: count("groups")?,
             unsent: u64::try_from(unsent.len()).unwrap_or(u64::MAX),
         })
+    }
+
+    /// Forgets all groups. After a reset their members do not know this device.
+    pub(crate) fn forget_groups(&self) -> Result<(), DeviceStoreError> {
+        Ok(self.inner.execute_batch("DELETE FROM groups; DELETE FROM conflicts; DELETE FROM invitations")?)
     }
 
     /// Returns the notes that wait to be sent in the former store, in order, with those who lack them.

@@ -13,6 +13,9 @@ pub enum DeviceStoreError {
     /// A value in the store cannot be read.
     #[error("the device's store holds a {0} that cannot be read")]
     Corrupt(&'static str),
+    /// The file has no bytes, which no store ever has.
+    #[error("the device's store is empty: what it held is lost")]
+    Emptied,
     /// A newer version of this library wrote it.
     #[error("the device's store has version {0}: a newer eko wrote it")]
     Newer(i64),
@@ -26,6 +29,8 @@ pub enum DeviceStoreError {
 pub enum StoreFault {
     /// The file is damaged, or is no store.
     Damaged,
+    /// The file is empty.
+    Emptied,
     /// The file cannot be opened.
     Unopenable,
     /// The file, its folder or its disk cannot be written.
@@ -48,6 +53,7 @@ impl DeviceStoreError {
         match self {
             Self::Sqlite(error) => StoreFault::of(error),
             Self::Corrupt(_) => StoreFault::Damaged,
+            Self::Emptied => StoreFault::Emptied,
             Self::Newer(_) => StoreFault::Newer,
             Self::Older(_) => StoreFault::Older,
         }
@@ -76,6 +82,7 @@ impl fmt::Display for StoreFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Damaged => "is damaged",
+            Self::Emptied => "is empty",
             Self::Unopenable => "cannot be opened",
             Self::ReadOnly => "cannot be written",
             Self::Full => "cannot be written: the disk is full, or fails",

@@ -1,11 +1,19 @@
 //! Recovering what can be read of a damaged store.
+//!
+//! Each table is read by SQLite. What SQLite cannot read of it is looked for on all pages of the file
+//! (`pages.rs`): the pages of a tree outlive its root, and a file that was cut.
+
+mod pages;
 
 use std::path::Path;
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use eko_protocol::address::{Origin, UserName};
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, params, params_from_iter};
 
+use super::groups::{read_control, read_known};
 use super::{DeviceStore, DeviceStoreError, Transaction, VERSION};
+use pages::{PageFile, PageRow};
 
 /// The numbers of what was recovered of a damaged store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,58 +30,121 @@ pub struct RecoveredStore {
     pub is_partial: bool,
 }
 
-/// The tables that say who the device is, which are of no use without it.
-const OF_DEVICE: [&str; 4] = ["account", "pre_keys", "kyber_uses", "sessions"];
+/// The tables whose rows are told from those of all other tables and indexes by their types.
+const TOLD_BY_TYPES: [&str; 16] = [
+    "account",
+    "awaited",
+    "chains",
+    "ciphertexts",
+    "departures",
+    "envelopes",
+    "gaps",
+    "groups",
+    "held",
+    "invitations",
+    "kyber_uses",
+    "messages",
+    "notices",
+    "pre_keys",
+    "receipts",
+    "sessions",
+];
 
 impl DeviceStore {
-    /// True if SQLite finds no fault in this store.
+    /// True if SQLite finds no fault in this store, its indexes included, and all that a person keeps in it
+    /// can be read.
     ///
     /// # Errors
     /// [`DeviceStoreError`] if it cannot be read.
     pub fn is_sound(&self) -> Result<bool, DeviceStoreError> {
         self.read(|tx| {
-            let found: String = tx.inner.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-            Ok(found == "ok" && tx.account().is_ok())
+            let found: String = tx.inner.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+            Ok(found == "ok" && tx.account().is_ok() && tx.reads_all().is_ok())
         })
     }
 
-    /// Copies what can be read of the damaged store into this one, which must be empty. Each table is read
-    /// from its beginning and from its end, up to what is damaged.
+    /// Copies what can be read of a damaged store into this one, which must be empty. Without its keys, the
+    /// device is gone: the store is then one that a new device of the user takes over
+    /// ([`DeviceStore::carry_over`]). `origin` and `user` say whose it is, if it does not say so itself.
     ///
     /// # Errors
     /// [`DeviceStoreError::Newer`] or [`DeviceStoreError::Older`] if another version wrote it;
     /// [`DeviceStoreError`] if this store cannot be written. What cannot be read is no error.
-    pub fn recover(&self, damaged: &Path) -> Result<RecoveredStore, DeviceStoreError> {
+    pub fn recover(
+        &self,
+        damaged: &Path,
+        origin: &Origin,
+        user: &UserName,
+    ) -> Result<RecoveredStore, DeviceStoreError> {
         let source = Connection::open(damaged)?;
+        // With it, SQLite reads a file that is shorter than it should be.
+        let _ = source.execute_batch("PRAGMA writable_schema = ON");
         match source.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)) {
             Ok(newer) if newer > VERSION => return Err(DeviceStoreError::Newer(newer)),
             Ok(older) if older != 0 && older < VERSION => return Err(DeviceStoreError::Older(older)),
             Ok(_) | Err(_) => {}
         }
+        // What the last commits have left beside the file goes into it.
+        let _ = source.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let pages = PageFile::open(damaged).ok();
         // The rows of a table may refer to rows of another one that are lost.
         self.lock().execute_batch("PRAGMA foreign_keys = OFF")?;
-        let recovered = self.write(|tx| tx.copy_from(&source));
+        let recovered = self.write(|tx| {
+            let recovered = tx.copy_from(&source, pages.as_ref())?;
+            for (name, value) in [("origin", origin.as_str()), ("user", user.as_str())] {
+                let sql = "INSERT OR IGNORE INTO account (name, value) VALUES (?1, ?2)";
+                tx.inner.execute(sql, params![name, value.as_bytes()])?;
+            }
+            Ok::<_, DeviceStoreError>(recovered)
+        });
         self.lock().execute_batch("PRAGMA foreign_keys = ON")?;
         recovered
     }
 }
 
 impl Transaction<'_> {
-    fn copy_from(&self, source: &Connection) -> Result<RecoveredStore, DeviceStoreError> {
-        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
-        let mut statement = self.inner.prepare(sql)?;
-        let tables = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
-        let mut is_partial = false;
-        for table in &tables {
-            is_partial |= !self.copy_table(source, table)?;
+    /// Reads all messages, people and groups.
+    fn reads_all(&self) -> Result<(), DeviceStoreError> {
+        self.history(None, u32::MAX)?;
+        for actor in self.people()? {
+            self.pinned(&actor)?;
         }
-        let device = matches!(self.account(), Ok(Some(_)));
-        if !device {
-            for table in OF_DEVICE {
-                self.inner.execute(&format!("DELETE FROM {table}"), [])?;
+        self.groups().map(drop)
+    }
+
+    fn copy_from(
+        &self,
+        source: &Connection,
+        pages: Option<&PageFile>,
+    ) -> Result<RecoveredStore, DeviceStoreError> {
+        let sql = "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' \
+                   AND name NOT LIKE 'sqlite_%'";
+        let mut statement = self.inner.prepare(sql)?;
+        let tables = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let tables: Vec<(String, bool)> = tables.collect::<Result<_, _>>()?;
+        let (mut is_partial, mut torn) = (false, Vec::new());
+        for (name, is_index) in tables {
+            let table = self.table(name, is_index)?;
+            if !self.copy_table(source, &table)? {
+                is_partial = true;
+                torn.push(table);
             }
         }
+        torn.retain(|table| TOLD_BY_TYPES.contains(&&*table.name));
+        if let Some(pages) = pages.filter(|_| !torn.is_empty()) {
+            pages.rows(|row| self.copy_row(&torn, row))?;
+        }
+        is_partial |= self.drop_unreadable()?;
+        let device = matches!(self.account(), Ok(Some(_)));
+        if !device {
+            self.inner.execute("DELETE FROM account WHERE name = 'device'", [])?;
+        }
         self.inner.execute("DELETE FROM ciphertexts WHERE envelope NOT IN (SELECT id FROM envelopes)", [])?;
+        // No number is given twice.
+        let sql = "INSERT INTO sequences (conversation, last) SELECT conversation, max(sequence) FROM messages \
+                   WHERE outgoing = 1 AND sequence IS NOT NULL GROUP BY conversation \
+                   ON CONFLICT (conversation) DO UPDATE SET last = max(last, excluded.last)";
+        self.inner.execute(sql, [])?;
         let count = |table: &str| {
             let sql = format!("SELECT count(*) FROM {table}");
             self.inner
@@ -84,32 +155,131 @@ impl Transaction<'_> {
         Ok(RecoveredStore { messages, people, groups, device, is_partial })
     }
 
-    /// Copies the rows of a table that can be read. Returns false if some cannot.
-    fn copy_table(&self, source: &Connection, table: &str) -> Result<bool, DeviceStoreError> {
-        let sql = format!("SELECT name, pk FROM pragma_table_info('{table}') ORDER BY cid");
+    fn table(&self, name: String, is_index: bool) -> Result<RecoveredTable, DeviceStoreError> {
+        let sql = format!("SELECT name, type, \"notnull\", pk FROM pragma_table_info('{name}') ORDER BY cid");
         let mut statement = self.inner.prepare(&sql)?;
-        let columns = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let columns: Vec<(String, i64)> = columns.collect::<Result<_, _>>()?;
-        let names: Vec<String> = columns.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-        let keys: Vec<String> =
-            columns.iter().filter(|(_, key)| *key > 0).map(|(name, _)| format!("\"{name}\" DESC")).collect();
-        let places = vec!["?"; names.len()].join(", ");
-        let names = names.join(", ");
-        let insert = format!("INSERT OR IGNORE INTO \"{table}\" ({names}) VALUES ({places})");
-        let mut insert = self.inner.prepare(&insert)?;
+        let columns = statement.query_map([], |row| {
+            let kind: String = row.get(1)?;
+            let is_nullable = !row.get::<_, bool>(2)?;
+            Ok(Column { name: row.get(0)?, kind, is_nullable, key: row.get(3)? })
+        })?;
+        let columns = columns.collect::<Result<_, _>>()?;
+        Ok(RecoveredTable { name, is_index, columns })
+    }
+
+    /// Copies the rows of a table that SQLite can read. Returns false if there may be others.
+    fn copy_table(&self, source: &Connection, table: &RecoveredTable) -> Result<bool, DeviceStoreError> {
+        let names: Vec<&str> = table.columns.iter().map(|column| &*column.name).collect();
         let mut is_whole = true;
-        for order in [String::new(), format!(" ORDER BY {}", keys.join(", "))] {
-            is_whole = true;
-            let rows = read_rows(source, &format!("SELECT {names} FROM \"{table}\"{order}"), |row| {
-                insert.execute(params_from_iter(row)).map(drop)
-            });
-            match rows {
-                Ok(()) => break,
-                Err(CopyFault::Unreadable) => is_whole = false,
-                Err(CopyFault::Unwritable(error)) => return Err(error.into()),
+        let rows = read_rows(source, &table.name, &names, |row| {
+            is_whole &= self.put_row(table, row)?;
+            Ok(())
+        });
+        match rows {
+            Ok(()) => Ok(is_whole),
+            Err(CopyFault::Unreadable) => Ok(false),
+            Err(CopyFault::Unwritable(error)) => Err(error.into()),
+        }
+    }
+
+    /// Copies a row that was found on a page into the table whose types it has.
+    fn copy_row(&self, tables: &[RecoveredTable], row: PageRow) -> Result<(), DeviceStoreError> {
+        for table in tables {
+            if let Some(values) = table.in_order(&row) {
+                self.put_row(table, values)?;
+                return Ok(());
             }
         }
-        Ok(is_whole)
+        Ok(())
+    }
+
+    /// Adds a row, unless it is there. Returns false if its types are not those of its table.
+    fn put_row(&self, table: &RecoveredTable, values: Vec<Value>) -> rusqlite::Result<bool> {
+        if !table.takes(&values) {
+            return Ok(false);
+        }
+        let names: Vec<String> = table.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
+        let places = vec!["?"; names.len()].join(", ");
+        let sql =
+            format!("INSERT OR IGNORE INTO \"{}\" ({}) VALUES ({places})", table.name, names.join(", "));
+        self.inner.prepare_cached(&sql)?.execute(params_from_iter(values))?;
+        Ok(true)
+    }
+
+    /// Deletes what this library cannot read of people and groups. Returns true if there was such.
+    fn drop_unreadable(&self) -> Result<bool, DeviceStoreError> {
+        let mut found = false;
+        for actor in self.people()? {
+            if self.pinned(&actor).is_err() {
+                self.unpin(&actor)?;
+                found = true;
+            }
+        }
+        let mut statement = self.inner.prepare("SELECT id, known, latest FROM groups")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let groups: Vec<(String, Vec<u8>, Option<Vec<u8>>)> = rows.collect::<Result<_, _>>()?;
+        for (id, known, latest) in groups {
+            if read_known(&known).is_err() || latest.is_some_and(|latest| read_control(&latest).is_err()) {
+                self.inner.execute("DELETE FROM groups WHERE id = ?1", [id])?;
+                found = true;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A table of this library's schema.
+struct RecoveredTable {
+    name: String,
+    /// True if its rows have no ids, so that it is an index for SQLite.
+    is_index: bool,
+    columns: Vec<Column>,
+}
+
+struct Column {
+    name: String,
+    /// The declared type.
+    kind: String,
+    is_nullable: bool,
+    /// The place in the primary key, from 1, or 0.
+    key: i64,
+}
+
+impl RecoveredTable {
+    /// True if the values have the types of the columns.
+    fn takes(&self, values: &[Value]) -> bool {
+        let takes = |(column, value): (&Column, &Value)| match value {
+            Value::Null => column.is_nullable && (column.key == 0 || !self.is_index),
+            Value::Integer(_) => column.kind == "INTEGER",
+            Value::Text(_) => column.kind == "TEXT",
+            Value::Blob(_) => column.kind == "BLOB",
+            Value::Real(_) => false,
+        };
+        values.len() == self.columns.len() && self.columns.iter().zip(values).all(takes)
+    }
+
+    /// Returns the values of a stored row in the order of the columns, or `None` if it is none of this
+    /// table. An index has its key first. The row id stands in the place of its column.
+    fn in_order(&self, row: &PageRow) -> Option<Vec<Value>> {
+        if row.id.is_some() == self.is_index || row.values.len() != self.columns.len() {
+            return None;
+        }
+        let mut stored: Vec<&Column> = self.columns.iter().collect();
+        if self.is_index {
+            stored.sort_by_key(|column| if column.key == 0 { i64::MAX } else { column.key });
+        }
+        let values: Option<Vec<Value>> = self
+            .columns
+            .iter()
+            .map(|column| {
+                let at = stored.iter().position(|stored| stored.name == column.name)?;
+                match (row.id, column.key) {
+                    (Some(id), 1..) => Some(Value::Integer(id)),
+                    _ => row.values.get(at).cloned(),
+                }
+            })
+            .collect();
+        values.filter(|values| self.takes(values))
     }
 }
 
@@ -119,14 +289,16 @@ enum CopyFault {
     Unwritable(rusqlite::Error),
 }
 
-/// Passes the rows on until one cannot be read.
+/// Passes the rows of a table on until one cannot be read. An index of the table may be damaged, and is not
+/// used.
 fn read_rows(
     source: &Connection,
-    sql: &str,
+    table: &str,
+    columns: &[&str],
     mut write: impl FnMut(Vec<Value>) -> rusqlite::Result<()>,
 ) -> Result<(), CopyFault> {
-    let mut statement = source.prepare(sql).map_err(|_| CopyFault::Unreadable)?;
-    let count = statement.column_count();
+    let sql = format!("SELECT \"{}\" FROM \"{table}\" NOT INDEXED", columns.join("\", \""));
+    let mut statement = source.prepare(&sql).map_err(|_| CopyFault::Unreadable)?;
     let mut rows = statement.query([]).map_err(|_| CopyFault::Unreadable)?;
     loop {
         let row = match rows.next() {
@@ -134,7 +306,19 @@ fn read_rows(
             Ok(None) => return Ok(()),
             Err(_) => return Err(CopyFault::Unreadable),
         };
-        let values = (0..count).map(|index| row.get(index)).collect::<rusqlite::Result<Vec<Value>>>();
-        write(values.map_err(|_| CopyFault::Unreadable)?).map_err(CopyFault::Unwritable)?;
+        let values = (0..columns.len()).map(|index| row.get_ref(index).map(value));
+        let values = values.collect::<rusqlite::Result<_>>().map_err(|_| CopyFault::Unreadable)?;
+        write(values).map_err(CopyFault::Unwritable)?;
+    }
+}
+
+/// Returns a value. Of a text, what is not UTF-8 is replaced.
+fn value(read: ValueRef<'_>) -> Value {
+    match read {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Text(bytes) => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
     }
 }

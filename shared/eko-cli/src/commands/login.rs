@@ -5,14 +5,14 @@ mod id_token;
 mod server;
 mod told;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use eko_client::capabilities::Capabilities;
 use eko_client::device::{RegistrationStatus, SignInOutcome};
 use eko_client::messenger::{MessengerError, PreparedSignIn, SignInRequest};
-use eko_client::store::FormerDevice;
+use eko_client::store::{CarriedOver, DeviceStoreError, FormerDevice};
 use eko_client::{ClientError, DeviceStore, HttpTransport, KeyCounts, Messenger};
 use eko_protocol::address::Handle;
 use serde_json::json;
@@ -24,9 +24,11 @@ use crate::home::{AccountFolder, PreparedAccount};
 use crate::libsignal::LibSignal;
 use crate::oidc::BrowserSignIn;
 use crate::partial_handle::PartialHandle;
-use crate::show;
+use crate::{recovery, show};
 use failure::SignInFailure;
 
+/// The name of a device whose user gives it none.
+pub(super) const DEVICE_NAME: &str = "eko";
 /// The time that a person has in the browser.
 const WAIT: Duration = Duration::from_secs(5 * 60);
 /// The longest time since the person signed in at the issuer, for a reset. It leaves five of the
@@ -70,7 +72,7 @@ pub(crate) struct LoginArgs {
     #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// A name for this device; your server sees it
-    #[arg(long, value_name = "NAME", default_value = "eko")]
+    #[arg(long, value_name = "NAME", default_value = DEVICE_NAME)]
     device_name: String,
     /// Read the issuer's ID token from a file, or from standard input (-)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["print_url", "redirect_port"])]
@@ -121,10 +123,12 @@ impl LoginArgs {
         }
         let replaces = self.anew && !is_new;
         let why = match self.sign_in(context, &http, &capabilities, &account).await {
-            Ok(device) if replaces && device.registered.status == RegistrationStatus::Pending => {
+            Ok(device)
+                if replaces && device.again && device.registered.status == RegistrationStatus::Pending =>
+            {
                 "the device that was here only waited for approval".to_owned()
             }
-            Ok(_) if replaces => {
+            Ok(device) if replaces && device.again => {
                 let what =
                     format!("{handle} still has this device, which is signed in: nothing was set aside");
                 return Err(CommandFailure::new(what).next("eko devices revoke ID, if it is to go"));
@@ -291,13 +295,29 @@ fn carry_over(context: &Context, account: &AccountFolder, store: &DeviceStore, a
         Ok(None) => return,
         Err(failure) => return context.out.remark(&failure.to_string()),
     };
-    match store.carry_over(FormerDevice { store: &former.database(), actor, is_reset }) {
+    let take = |from: &Path| store.carry_over(FormerDevice { store: from, actor, is_reset });
+    let taken = match take(&former.database()) {
+        Err(error) if recovery::is_damaged(&error) => rescued(&former, take),
+        taken => taken.map_err(CommandFailure::from),
+    };
+    match taken {
         Ok(carried) => context.out.remark(&told::carried(carried)),
         Err(error) => context.out.remark(&format!(
             "Nothing was taken over from the former device, whose files are in {}: {error}",
             former.path().display()
         )),
     }
+}
+
+/// Takes over what can be read of a damaged store.
+fn rescued(
+    former: &AccountFolder,
+    take: impl Fn(&Path) -> Result<CarriedOver, DeviceStoreError>,
+) -> Result<CarriedOver, CommandFailure> {
+    recovery::recover(former, former)?;
+    let carried = take(&former.recovered())?;
+    former.end_recovery()?;
+    Ok(carried)
 }
 
 /// Returns the moment in a form that fits into a folder's name: `20260129T193000.123Z`.

@@ -1,20 +1,25 @@
 //! `eko recover`: sets a damaged store aside, and keeps what can be read of it.
 
 use clap::Args;
-use eko_client::DeviceStore;
-use eko_client::store::{RecoveredStore, StoreFault};
+use eko_client::messenger::{PreparedSignIn, SignInRequest};
+use eko_client::store::{FormerDevice, RecoveredStore};
+use eko_client::{DeviceStore, KeyCounts};
 use serde_json::json;
 
+use super::login::DEVICE_NAME;
 use crate::context::Context;
 use crate::failure::{CommandFailure, Exit};
-use crate::home::PreparedAccount;
-use crate::listener;
-use crate::show;
+use crate::home::AccountFolder;
+use crate::{listener, recovery, show};
 
 const MORE: &str = "\
 A store is damaged by a failing disk, or by a copy that was made while eko was running. What can be read \
 of it is kept: messages, people, groups, and this device with its keys if those are sound. Messages whose \
-sessions are lost are sent again by their authors' programs.
+sessions are lost are sent again by their authors' programs. This command looks at every page of the file, \
+so it reads a file that was cut, and one whose indexes are damaged.
+
+If the keys are lost, the device is a new one. eko history and eko export show what was recovered, and \
+eko login signs the new device in. It sends what was not sent.
 
 Examples:
   eko recover
@@ -38,28 +43,27 @@ impl RecoverArgs {
                 return Err(CommandFailure::new(what).exit(Exit::Usage));
             }
             Ok(false) => {}
-            Err(error) if error.fault() == StoreFault::Damaged => {}
+            Err(error) if recovery::is_damaged(&error) => {}
             Err(error) => return Err(error.into()),
         }
         let stamp = show::instant(context.environment.now_ms()).replace(['-', ':'], "");
-        let aside = context.home.set_aside(&account, &stamp)?;
-        let PreparedAccount { account: new, .. } = context.home.prepare(&account.handle)?;
-        let damaged = aside.join(account.database().file_name().unwrap_or_default());
-        let recovered = DeviceStore::open(&new.database()).and_then(|store| store.recover(&damaged));
-        let recovered = match recovered {
-            Ok(recovered) => recovered,
-            Err(error) => {
-                // Nothing is lost by it: the damaged store is where it was.
-                new.remove()?;
-                context.home.bring_back(&aside, &account)?;
-                return Err(error.into());
+        // The damaged store stays where it is until all that can be read of it is in the other one.
+        let staged = context.home.stage(&account)?;
+        let done = recovered(context, &account, &staged)
+            .and_then(|recovered| Ok((recovered, context.home.replace(&account, &staged, &stamp)?)));
+        let (recovered, aside) = match done {
+            Ok(done) => done,
+            Err(failure) => {
+                staged.remove()?;
+                return Err(failure);
             }
         };
         let RecoveredStore { messages, people, groups, device, is_partial } = recovered;
         let next = match device {
             true => "This device goes on as before".to_owned(),
             false => format!(
-                "The keys of this device could not be read, so it becomes a new one: eko login {}",
+                "The keys of this device could not be read, so it becomes a new one: eko login {}. Until then eko \
+                 history and eko export show what was recovered",
                 account.handle
             ),
         };
@@ -74,4 +78,35 @@ impl RecoverArgs {
         });
         context.out.result(&text, &object)
     }
+}
+
+/// Recovers the store of an account into a folder that takes its place. If the keys cannot be read, the
+/// folder has those of a new device, which has taken over the rest and is still to sign in.
+fn recovered(
+    context: &Context,
+    account: &AccountFolder,
+    staged: &AccountFolder,
+) -> Result<RecoveredStore, CommandFailure> {
+    let recovered = recovery::recover(account, staged)?;
+    if recovered.device {
+        staged.keep_recovered()?;
+        return Ok(recovered);
+    }
+    let (origin, user) = recovery::owner(&account.handle)?;
+    let store = DeviceStore::open(&staged.database())?;
+    let actor = origin.actor(&user);
+    store.carry_over(FormerDevice { store: &staged.recovered(), actor: &actor, is_reset: false })?;
+    // Neither the issuer nor the audience is kept: eko login asks the server.
+    let request = SignInRequest {
+        origin,
+        issuer: String::new(),
+        audience: String::new(),
+        user,
+        device_name: Some(DEVICE_NAME.to_owned()),
+        counts: KeyCounts::default(),
+        reset: false,
+    };
+    PreparedSignIn::new(context.http()?, store, context.environment.clone(), request)?;
+    staged.end_recovery()?;
+    Ok(recovered)
 }

@@ -16,6 +16,10 @@ impl From<DeviceStoreError> for CommandFailure {
             StoreFault::Damaged => {
                 failure.next("eko recover, which sets the file aside and keeps what can be read of it")
             }
+            StoreFault::Emptied => failure.next(
+                "put a copy of it back, if you have one; or eko recover, and then eko login NAME, which makes a \
+                 new device",
+            ),
             StoreFault::Unopenable => {
                 failure.next(format!("look who may read and write {STORE} and its folder"))
             }

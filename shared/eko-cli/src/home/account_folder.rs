@@ -9,6 +9,7 @@ use super::private;
 use crate::failure::CommandFailure;
 
 const DATABASE: &str = "eko.db";
+const RECOVERED: &str = "recovered.db";
 
 /// The folder of one account on this machine. It holds one device of one user, with the device's
 /// keys and messages.
@@ -49,7 +50,7 @@ impl AccountFolder {
         DeviceStore::open(&self.database()).and_then(|store| store.is_registered()).unwrap_or(true)
     }
 
-    /// Creates the folder and an empty database, and returns `true`; returns `false` if the folder
+    /// Creates the folder with an empty store, and returns `true`; returns `false` if the folder
     /// exists.
     ///
     /// The folder is created under another name and then renamed, so that a process that is killed
@@ -58,20 +59,62 @@ impl AccountFolder {
         if self.path.is_dir() {
             return Ok(false);
         }
-        let cannot = |error: std::io::Error| {
-            CommandFailure::new(format!("cannot create {}: {error}", self.path.display()))
-        };
-        let parent = self.path.parent().unwrap_or(Path::new("."));
-        let new = private::unique_in(parent).map_err(cannot)?;
-        private::empty_file(&new.join(DATABASE)).map_err(cannot)?;
-        match std::fs::rename(&new, &self.path) {
+        let staged = self.stage()?;
+        match std::fs::rename(&staged.path, &self.path) {
             // Another process has created it first.
-            Err(_) if self.path.is_dir() => {
-                std::fs::remove_dir_all(&new).map_err(cannot)?;
-                Ok(false)
-            }
-            done => done.map(|()| true).map_err(cannot),
+            Err(_) if self.path.is_dir() => staged.remove().map(|()| false),
+            done => done.map(|()| true).map_err(|error| self.cannot_create(&error)),
         }
+    }
+
+    /// Creates a folder of this account with an empty store beside its own folder. No command sees it.
+    pub(super) fn stage(&self) -> Result<Self, CommandFailure> {
+        let parent = self.path.parent().unwrap_or(Path::new("."));
+        let path = private::unique_in(parent).map_err(|error| self.cannot_create(&error))?;
+        let staged = Self { handle: self.handle.clone(), path };
+        staged.new_store(&staged.database())?;
+        Ok(staged)
+    }
+
+    /// Creates an empty store. A file without bytes is none, so that one that is found was emptied.
+    fn new_store(&self, path: &Path) -> Result<DeviceStore, CommandFailure> {
+        private::empty_file(path).map_err(|error| self.cannot_create(&error))?;
+        Ok(DeviceStore::create(path)?)
+    }
+
+    fn cannot_create(&self, error: &std::io::Error) -> CommandFailure {
+        CommandFailure::new(format!("cannot create {}: {error}", self.path.display()))
+    }
+
+    /// Returns the path of the store into which another one is recovered.
+    pub(crate) fn recovered(&self) -> PathBuf {
+        self.path.join(RECOVERED)
+    }
+
+    /// Creates the empty store into which another one is recovered, in place of one that was left.
+    pub(crate) fn begin_recovery(&self) -> Result<DeviceStore, CommandFailure> {
+        self.end_recovery()?;
+        self.new_store(&self.recovered())
+    }
+
+    /// Removes the store into which another one was recovered.
+    pub(crate) fn end_recovery(&self) -> Result<(), CommandFailure> {
+        for side in ["", "-wal", "-shm"] {
+            let path = self.path.join(format!("{RECOVERED}{side}"));
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(CommandFailure::new(format!("cannot remove {}: {error}", path.display())));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the store into which another one was recovered into the place of the account's store. Both are
+    /// closed.
+    pub(crate) fn keep_recovered(&self) -> Result<(), CommandFailure> {
+        std::fs::rename(self.recovered(), self.database()).map_err(|error| self.cannot_create(&error))
     }
 
     /// Removes the account from this machine, with its keys and messages.

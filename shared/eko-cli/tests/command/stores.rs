@@ -1,8 +1,13 @@
 //! Tests of stores that are damaged, missing, of another version, or on a full disk: what is said, and what
 //! works all the same.
 
+use std::fs::OpenOptions;
 use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use rusqlite::Connection;
+use serde_json::Value;
 
 use super::people::{ReportedFailure, text};
 use super::talking::two;
@@ -32,37 +37,112 @@ async fn history_is_shown_on_a_full_disk() {
     assert_eq!(alice.hears().await, ["three"]);
 }
 
-/// A page of the messages and the page of the schema are overwritten in turn.
+/// Two people of whom Bob has heard thirty long messages, and his store.
+struct ReadStore {
+    alice: TestHome,
+    bob: TestHome,
+    store: PathBuf,
+}
+
+impl ReadStore {
+    async fn new() -> Self {
+        let [alice, bob] = two().await;
+        let lines: String = (0..30).map(|number| format!("{number} {}\n", "x".repeat(2_000))).collect();
+        alice.eko_reading(&["chat", "@bob"], &lines).await.done();
+        assert_eq!(bob.hears().await.len(), 30);
+        let store = bob.account().join("eko.db");
+        let scene = Self { alice, bob, store };
+        scene.changed("PRAGMA user_version");
+        scene
+    }
+
+    /// Has SQLite run statements on the store, and returns the number that they select, if any. All of it is
+    /// in one file then.
+    fn changed(&self, sql: &str) -> i64 {
+        let connection = Connection::open(&self.store).unwrap();
+        let number = connection.query_row(sql, [], |row| row.get(0)).unwrap_or_default();
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        number
+    }
+
+    /// Overwrites a page, counted from 1.
+    fn overwrite(&self, page: i64, byte: u8) {
+        let mut file = OpenOptions::new().write(true).open(&self.store).unwrap();
+        file.seek(SeekFrom::Start(u64::try_from(page - 1).unwrap() * PAGE_BYTES as u64)).unwrap();
+        file.write_all(&[byte; PAGE_BYTES]).unwrap();
+    }
+
+    /// Returns the page, counted from 1, that holds a message.
+    fn page_of_message(&self, number: usize) -> i64 {
+        let needle = [format!("{number} ").as_bytes(), &[b'x'; 100]].concat();
+        let bytes = std::fs::read(&self.store).unwrap();
+        let at = bytes.windows(needle.len()).position(|window| window == needle).unwrap();
+        i64::try_from(at / PAGE_BYTES + 1).unwrap()
+    }
+
+    fn overwrite_root(&self, name: &str) {
+        let sql = format!("SELECT rootpage FROM sqlite_schema WHERE name = '{name}'");
+        self.overwrite(self.changed(&sql), 0);
+    }
+
+    /// Bob's commands name the remedy, and it works. Returns what it has recovered.
+    async fn recovers(&self) -> Value {
+        let ReportedFailure { what, next, .. } = self.bob.fails(&["history"]).await;
+        assert_eq!(what, format!("{} is damaged", self.store.display()));
+        assert!(next.starts_with("eko recover, "), "{next}");
+        let recovered = self.bob.object(&["recover"]).await;
+        assert!(Path::new(text(&recovered, "setAside")).join("eko.db").is_file());
+        let messages = recovered["messages"].as_u64().unwrap();
+        assert_eq!(self.bob.objects(&["history"]).await.len() as u64, messages);
+        assert_eq!(
+            self.bob.objects(&["export"]).await.iter().filter(|it| it["type"] == "message").count() as u64,
+            messages
+        );
+        let ReportedFailure { what, .. } = self.bob.fails(&["recover"]).await;
+        assert!(what.ends_with("is sound: nothing was changed"), "{what}");
+        recovered
+    }
+
+    /// Bob's device goes on.
+    async fn goes_on(&self) {
+        self.alice.eko(&["send", "@bob", "after"]).await.done();
+        assert_eq!(self.bob.hears().await, ["after"]);
+        self.bob.eko(&["send", "@alice", "and back"]).await.done();
+        assert_eq!(self.alice.hears().await, ["and back"]);
+    }
+
+    /// Bob's device is a new one, which has what was recovered.
+    async fn begins_anew(&self, messages: usize) {
+        let CommandOutput { code, err, .. } = self.bob.eko(&["send", "@alice", "no"]).await;
+        assert!(code == 1 && err.contains("eko login bob@"), "{err}");
+        let CommandOutput { err, .. } = self.bob.eko(&["login", "bob", "--reset", "--yes"]).await;
+        assert!(!err.contains("Nothing was taken over"), "{err}");
+        assert_eq!(self.bob.objects(&["history"]).await.len(), messages);
+        self.bob.eko(&["send", "@alice", "anew"]).await.done();
+    }
+}
+
+const PAGE_BYTES: usize = 4096;
+
+/// Two pages of the messages are overwritten: what is before, between and after them is read.
 #[tokio::test]
 async fn what_can_be_read_of_a_damaged_store_is_recovered() {
-    let [alice, bob] = two().await;
-    for number in 0..30 {
-        alice.eko(&["send", "@bob", &format!("{number} {}", "x".repeat(2_000))]).await.done();
-    }
-    assert_eq!(bob.hears().await.len(), 30);
-    let refused = bob.fails(&["recover"]).await;
+    let scene = ReadStore::new().await;
+    let refused = scene.bob.fails(&["recover"]).await;
     assert!(refused.what.ends_with("is sound: nothing was changed"), "{}", refused.what);
-    let store = bob.account().join("eko.db");
-    damage_a_message(&store);
-    let ReportedFailure { what, next, .. } = bob.fails(&["history"]).await;
-    assert_eq!(what, format!("{} is damaged", store.display()));
-    assert!(next.starts_with("eko recover, "), "{next}");
-    let recovered = bob.object(&["recover"]).await;
+    for number in [9, 19] {
+        scene.overwrite(scene.page_of_message(number), 0xff);
+    }
+    let recovered = scene.recovers().await;
     let messages = recovered["messages"].as_u64().unwrap();
-    assert!((1..30).contains(&messages), "{recovered}");
+    assert!((24..30).contains(&messages), "{recovered}");
     assert_eq!((&recovered["device"], &recovered["partial"]), (&true.into(), &true.into()), "{recovered}");
-    assert!(std::path::Path::new(text(&recovered, "setAside")).join("eko.db").is_file());
-    assert_eq!(bob.objects(&["history"]).await.len() as u64, messages);
-    // The device goes on.
-    alice.eko(&["send", "@bob", "after"]).await.done();
-    assert_eq!(bob.hears().await, ["after"]);
-    bob.eko(&["send", "@alice", "and back"]).await.done();
-    assert_eq!(alice.hears().await, ["and back"]);
+    scene.goes_on().await;
     // Nothing is left of a file that is no store, and its account can sign in anew.
-    std::fs::write(&store, "no store at all").unwrap();
-    let CommandOutput { code, err, .. } = bob.eko(&["whoami"]).await;
+    std::fs::write(&scene.store, "no store at all").unwrap();
+    let CommandOutput { code, err, .. } = scene.bob.eko(&["whoami"]).await;
     assert_eq!((code, err.contains("eko recover") && !err.contains("SELECT")), (1, true), "{err}");
-    let said = bob.eko(&["recover"]).await.done();
+    let said = scene.bob.eko(&["recover"]).await.done();
     assert!(
         said.starts_with("Recovered: 0 messages, 0 people, 0 groups. The rest could not be read."),
         "{said}"
@@ -70,18 +150,95 @@ async fn what_can_be_read_of_a_damaged_store_is_recovered() {
     assert!(said.contains("so it becomes a new one: eko login @bob@"), "{said}");
 }
 
-/// Overwrites a page that holds a message in the middle of the file.
-fn damage_a_message(store: &std::path::Path) {
-    let connection = rusqlite::Connection::open(store).unwrap();
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
-    let size: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0)).unwrap();
+/// The root of a tree, the file's first page, and an index are lost in turn. Nothing but them is.
+#[tokio::test]
+async fn the_rows_of_a_tree_outlive_its_root() {
+    let scene = ReadStore::new().await;
+    scene.overwrite_root("messages");
+    let recovered = scene.recovers().await;
+    assert_eq!((&recovered["messages"], &recovered["device"]), (&30.into(), &true.into()), "{recovered}");
+    scene.changed("PRAGMA user_version");
+    scene.overwrite_root("messages_in_order");
+    let recovered = scene.recovers().await;
+    assert_eq!((&recovered["messages"], &recovered["partial"]), (&30.into(), &false.into()), "{recovered}");
+    scene.changed("PRAGMA user_version");
+    scene.overwrite(1, 0);
+    let recovered = scene.recovers().await;
+    assert_eq!((&recovered["messages"], &recovered["people"]), (&30.into(), &2.into()), "{recovered}");
+    assert_eq!(recovered["device"], true, "{recovered}");
+    scene.goes_on().await;
+}
+
+/// SQLite finds no fault in a store in which a text is no text, and a table is missing.
+#[tokio::test]
+async fn what_sqlite_does_not_notice_is_recovered_too() {
+    let scene = ReadStore::new().await;
+    scene.changed("UPDATE messages SET text = CAST(x'68ff69' AS TEXT) WHERE position = 3 RETURNING 1");
+    let recovered = scene.recovers().await;
+    assert_eq!((&recovered["messages"], &recovered["device"]), (&30.into(), &true.into()), "{recovered}");
+    assert_eq!(text(&scene.bob.objects(&["history"]).await[2], "text"), "h\u{fffd}i");
+    let connection = Connection::open(&scene.store).unwrap();
+    connection.execute_batch("DROP TABLE chains").unwrap();
     drop(connection);
-    let bytes = std::fs::read(store).unwrap();
-    let needle = [b"15 ".as_slice(), &[b'x'; 100]].concat();
-    let at = bytes.windows(needle.len()).position(|window| window == needle).unwrap() as u64;
-    let mut file = std::fs::OpenOptions::new().write(true).open(store).unwrap();
-    file.seek(SeekFrom::Start(at / size * size)).unwrap();
-    file.write_all(&vec![0xff; usize::try_from(size).unwrap()]).unwrap();
+    let recovered = scene.bob.object(&["recover"]).await;
+    assert_eq!((&recovered["messages"], &recovered["people"]), (&30.into(), &0.into()), "{recovered}");
+    scene.goes_on().await;
+}
+
+/// What is left of the file does not end with a page.
+#[tokio::test]
+async fn a_store_that_was_cut_has_what_is_left_of_it() {
+    let scene = ReadStore::new().await;
+    let file = OpenOptions::new().write(true).open(&scene.store).unwrap();
+    let length = usize::try_from(scene.page_of_message(20)).unwrap() * PAGE_BYTES - 2_000;
+    file.set_len(length as u64).unwrap();
+    let recovered = scene.recovers().await;
+    let messages = recovered["messages"].as_u64().unwrap();
+    assert!((10..30).contains(&messages), "{recovered}");
+    assert_eq!((&recovered["device"], &recovered["partial"]), (&true.into(), &true.into()), "{recovered}");
+}
+
+/// The keys are lost: what was recovered can be read at once, and the next device of the user has it.
+#[tokio::test]
+async fn what_is_recovered_without_keys_is_shown_and_taken_over() {
+    let scene = ReadStore::new().await;
+    scene.overwrite_root("account");
+    let recovered = scene.recovers().await;
+    assert_eq!((&recovered["messages"], &recovered["device"]), (&30.into(), &false.into()), "{recovered}");
+    scene.begins_anew(30).await;
+}
+
+/// A damaged store is taken over as far as it can be read, without `eko recover`.
+#[tokio::test]
+async fn another_device_takes_over_what_can_be_read_of_a_damaged_store() {
+    let scene = ReadStore::new().await;
+    scene.overwrite_root("account");
+    let CommandOutput { err, .. } = scene.bob.eko(&["login", "bob", "--anew", "--reset", "--yes"]).await;
+    assert!(err.contains("Taken over from the former device: 30 messages, 1 people"), "{err}");
+    assert_eq!(scene.bob.objects(&["history"]).await.len(), 30);
+}
+
+/// A sign-in that was never finished leaves a store, and no empty file.
+#[tokio::test]
+async fn a_store_that_was_emptied_is_told_from_a_sign_in_that_was_never_finished() {
+    let [_alice, bob] = two().await;
+    let store = bob.account().join("eko.db");
+    std::fs::write(&store, "").unwrap();
+    for command in [&["history"][..], &["send", "@alice", "hello"], &["login", "bob"]] {
+        let ReportedFailure { code, what, next } = bob.fails(command).await;
+        assert_eq!((code, what), (1, format!("{} is empty: what it held is lost", store.display())));
+        assert!(
+            next.starts_with(
+                "put a copy of it back, if you have one; or eko recover, and then eko login @bob@"
+            ),
+            "{next}"
+        );
+    }
+    let said = bob.eko(&["recover"]).await.done();
+    assert!(said.starts_with("Recovered: 0 messages"), "{said}");
+    let ReportedFailure { what, .. } = bob.fails(&["history"]).await;
+    assert!(what.starts_with("the sign-in of @bob@") && what.ends_with(" was never finished"), "{what}");
+    assert_eq!(text(&bob.object(&["login", "bob", "--no-wait"]).await, "status"), "pending");
 }
 
 #[tokio::test]

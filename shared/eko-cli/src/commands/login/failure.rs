@@ -47,7 +47,8 @@ pub(super) fn is_lost(error: &MessengerError) -> bool {
     match error {
         MessengerError::Revoked | MessengerError::Forgotten => true,
         MessengerError::Store(error) => {
-            matches!(error.fault(), StoreFault::Damaged | StoreFault::Older | StoreFault::Newer)
+            use StoreFault::{Damaged, Emptied, Newer, Older};
+            matches!(error.fault(), Damaged | Emptied | Older | Newer)
         }
         MessengerError::Distrust { why, .. } => matches!(why, Distrust::OwnReset | Distrust::NotApproved),
         _ => false,

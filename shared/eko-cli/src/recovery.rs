@@ -1,0 +1,38 @@
+//! The recovery of an account's store, for `eko recover` and for a sign-in that takes over a damaged one.
+
+use eko_client::DeviceStore;
+use eko_client::store::{DeviceStoreError, RecoveredStore, StoreFault};
+use eko_protocol::address::{Handle, Origin, UserName};
+
+use crate::failure::CommandFailure;
+use crate::home::AccountFolder;
+use crate::partial_handle::PartialHandle;
+
+/// True if a store that fails with this error can be recovered.
+pub(crate) fn is_damaged(error: &DeviceStoreError) -> bool {
+    matches!(error.fault(), StoreFault::Damaged | StoreFault::Emptied)
+}
+
+/// Returns the server and the name of a handle's user.
+///
+/// # Errors
+/// The handle is none of an Eko server.
+pub(crate) fn owner(handle: &Handle) -> Result<(Origin, UserName), CommandFailure> {
+    let none = || CommandFailure::new(format!("{handle} is no user of an Eko server"));
+    let user = handle.user().ok_or_else(none)?;
+    let who = PartialHandle { user: user.clone(), host: Some(handle.authority().to_owned()) };
+    Ok((Origin::parse(&who.server(None)).map_err(|_| none())?, user))
+}
+
+/// Copies what can be read of an account's store into the store [`AccountFolder::recovered`] of `into`.
+///
+/// # Errors
+/// Another version of `eko` wrote the store; the other one cannot be written.
+pub(crate) fn recover(
+    damaged: &AccountFolder,
+    into: &AccountFolder,
+) -> Result<RecoveredStore, CommandFailure> {
+    let (origin, user) = owner(&damaged.handle)?;
+    let store: DeviceStore = into.begin_recovery()?;
+    Ok(store.recover(&damaged.database(), &origin, &user)?)
+}

@@ -26,6 +26,7 @@ pub(crate) fn routes() -> BTreeSet<FunctionRoute> {
     collect(&mut routes, "auth", eko_auth::ROUTES);
     collect(&mut routes, "devices", eko_devices::ROUTES);
     collect(&mut routes, "discovery", eko_discovery::ROUTES);
+    collect(&mut routes, "group-state", eko_group_state::ROUTES);
     collect(&mut routes, "inbox", eko_inbox::ROUTES);
     collect(&mut routes, "key-packages", eko_key_packages::ROUTES);
     collect(&mut routes, "outbox", eko_outbox::ROUTES);

@@ -24,12 +24,13 @@ const WITHOUT_PARAMETER: [&str; 4] =
     ["ACCOUNT_RECEIPTS", "REMOTE_SEND_MS", "SERVER_RECEIPTS", "SIGNATURE_WINDOW_SECONDS"];
 
 /// The settings that each function needs, as its own constant lists them.
-pub(crate) const NEEDS: [(&str, Needs); 10] = [
+pub(crate) const NEEDS: [(&str, Needs); 11] = [
     ("auth", eko_auth::NEEDS),
     ("deliver", eko_deliver::NEEDS),
     ("devices", eko_devices::NEEDS),
     ("discovery", eko_discovery::NEEDS),
     ("federate", eko_federate::NEEDS),
+    ("group-state", eko_group_state::NEEDS),
     ("inbox", eko_inbox::NEEDS),
     ("key-packages", eko_key_packages::NEEDS),
     ("outbox", eko_outbox::NEEDS),

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use eko_client::device::{JoinKind, OutgoingEnvelope, SendOutcome};
 use eko_client::{Auth, Body, Device, KeyCounts};
 use eko_protocol::address::{Origin, UserName};
-use eko_protocol::id::DeviceId;
+use eko_protocol::group_state::SealedGroupState;
+use eko_protocol::id::{DeviceId, GroupStateId};
 use eko_store::live::PushState;
 use eko_store::parcels::{Parcel, ParcelBody};
 use eko_store::pushes::PushOrder;
@@ -82,6 +83,7 @@ fn each_role_is_limited_to_its_kinds_of_items() {
     devices: - D#* L#* U#*
     discovery: - N#* U#*
     federate: - F#* H#* L#* R#*
+    group-state: - D#* G#* L#*
     inbox: - D#* H#* I#* L#* R#* U#* W#*
     key-packages: - D#* U#*
     outbox: - D#* F#* H#* L#* R#* U#*
@@ -194,6 +196,7 @@ async fn on_one_server(world: &World) {
         let answer = alice.call(Method::GET, path, Body::Empty, Auth::Nobody).await.unwrap();
         assert_eq!(answer.status, 200, "{path}");
     }
+    group_states(&alice).await;
     pushes(world, &alice, [&bob, &second]).await;
     bob.revoke(second.id()).await.unwrap();
     second.sign_in_again(&world.id_token(&second).await).await.unwrap_err();
@@ -208,6 +211,19 @@ async fn on_one_server(world: &World) {
     alice.logout().await.unwrap();
     world.deliver().await;
     world.erase().await;
+}
+
+/// Plays group states that are stored, replaced, read and deleted.
+async fn group_states(alice: &Device<DirectTransport>) {
+    let id = GroupStateId::from_mac([7; 16]);
+    for epoch in [1, 2, 1] {
+        alice.keep_group_state(&id, &SealedGroupState { epoch, content: vec![7] }).await.unwrap();
+    }
+    alice.group_state(&id).await.unwrap();
+    alice.group_states().await.unwrap();
+    for epoch in [1, 2] {
+        alice.drop_group_state(&id, epoch).await.unwrap();
+    }
 }
 
 /// Plays a mailbox that becomes full, and is read.

@@ -5,6 +5,7 @@ mod chain;
 mod content;
 mod discovery;
 mod federation;
+mod group_state;
 mod live;
 mod mailbox;
 mod packages;
@@ -122,6 +123,7 @@ async fn the_page_shows_what_the_server_and_the_client_library_do() {
     mailbox::play(&mut examples).await;
     federation::play(&mut examples).await;
     live::play(&mut examples).await;
+    group_state::play(&mut examples).await;
     push::play(&mut examples).await;
     content::play(&mut examples);
     sign_in::play(&mut examples).await;

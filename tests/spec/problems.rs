@@ -32,6 +32,7 @@ fn every_problem() -> Vec<Problem> {
         Problem::AccountExists(text()),
         Problem::DeviceIdUsed,
         Problem::StaleHead(DeviceSetRef { length: 1, head: text() }),
+        Problem::StaleEpoch(1),
         Problem::NoActiveDevice,
         Problem::KeysDiffer,
         Problem::BadSignature(text()),
@@ -59,6 +60,7 @@ fn every_problem() -> Vec<Problem> {
             | Problem::AccountExists(_)
             | Problem::DeviceIdUsed
             | Problem::StaleHead(_)
+            | Problem::StaleEpoch(_)
             | Problem::NoActiveDevice
             | Problem::KeysDiffer
             | Problem::BadSignature(_)

@@ -46,7 +46,12 @@ impl BadInputScene {
 
     /// Sends a POST from Alice's device and returns the answer in one line.
     async fn post(&self, path: &str, body: Body<'_>, auth: Auth<'_>) -> String {
-        refusal(&self.alice.call(Method::POST, path, body, auth).await.unwrap())
+        self.ask(&Method::POST, path, body, auth).await
+    }
+
+    /// Sends a request from Alice's device and returns the answer in one line.
+    async fn ask(&self, method: &Method, path: &str, body: Body<'_>, auth: Auth<'_>) -> String {
+        refusal(&self.alice.call(method.clone(), path, body, auth).await.unwrap())
     }
 
     /// Posts an activity from Alice's device with its access token and returns the answer in one

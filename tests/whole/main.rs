@@ -13,6 +13,7 @@ mod devices;
 mod documents;
 mod faults;
 mod full;
+mod group_states;
 mod inbox;
 mod keys;
 mod knocks;

@@ -52,6 +52,8 @@ pub struct States {
     pub discovery: AppState,
     /// The state of `federate`.
     pub federate: FederatedState,
+    /// The state of `group-state`.
+    pub group_state: AppState,
     /// The state of `inbox`.
     pub inbox: FederatedState,
     /// The state of `key-packages`.
@@ -79,6 +81,7 @@ impl States {
             devices: app.clone(),
             discovery: app.clone(),
             federate: federated.clone(),
+            group_state: app.clone(),
             inbox: federated.clone(),
             key_packages: app.clone(),
             outbox: federated,
@@ -94,6 +97,7 @@ pub fn app(states: &States) -> Router {
         .merge(eko_auth::router().with_state(states.auth.clone()))
         .merge(eko_devices::router().with_state(states.devices.clone()))
         .merge(eko_discovery::router().with_state(states.discovery.clone()))
+        .merge(eko_group_state::router().with_state(states.group_state.clone()))
         .merge(eko_inbox::router().with_state(states.inbox.clone()))
         .merge(eko_key_packages::router().with_state(states.key_packages.clone()))
         .merge(eko_outbox::router().with_state(states.outbox.clone()));

@@ -12,6 +12,7 @@
 //! and the slugs of the problems to expect.
 
 mod chain;
+mod group_states;
 mod inbox;
 mod live;
 mod outbox;
@@ -32,6 +33,7 @@ use serde_json::Value;
 
 use crate::{Auth, Body, ClientError, DeviceKeys, Environment, Exchange, Reach, Transport};
 
+pub use group_states::{GroupStateAnswer, GroupStatePage};
 pub use inbox::{EntryContent, MailboxEntry, MailboxPage};
 pub use live::ServerFrame;
 pub use outbox::{OutgoingEnvelope, SendOutcome};

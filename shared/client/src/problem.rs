@@ -25,6 +25,9 @@ pub struct ProblemDetails {
     /// The current head of the chain, if the problem is that a head was stale.
     #[serde(rename = "eko:deviceSet")]
     pub device_set: Option<DeviceSetRef>,
+    /// The epoch of the stored group state, if the problem is that a state was stale.
+    #[serde(rename = "eko:epoch")]
+    pub epoch: Option<u64>,
     /// The number of seconds in `Retry-After`, if the answer has that header.
     #[serde(skip)]
     pub retry_after_s: Option<u64>,

@@ -104,7 +104,8 @@ impl Messaging {
         Charge::to_waiting_device(device, MAX_CONNECTS, self.now_ms())
     }
 
-    fn charge_of_account(&self, user: &UserName, bytes: u64) -> Charge {
+    /// Returns the charge of something with `bytes` of content to an account.
+    pub(crate) fn charge_of_account(&self, user: &UserName, bytes: u64) -> Charge {
         Charge::to_account(user, self.account_allowance(), bytes, self.now_ms())
     }
 

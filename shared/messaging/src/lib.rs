@@ -16,6 +16,7 @@
 //! | [`push`] | orders pushes and checks, and carries the orders out | [`deliver`], `push` |
 //! | [`dispatch`] | makes one attempt at another server and keeps its circuit breaker | [`send`], [`take`], [`chain`], [`parcel`] |
 //! | `wake` | wakes what waits for a server that sends something | `inbox`, `federate` |
+//! | `group_state` | keeps the sealed group states of a user | `group-state` |
 //! | [`active_device`] | checks that the calling device is active | every function that a device calls |
 //!
 //! Every verb is a method of [`Messaging`], which holds what all of them need. A verb that talks to
@@ -42,6 +43,7 @@ mod erase;
 mod error;
 pub mod fetch;
 mod fill;
+mod group_state;
 pub mod live;
 pub mod parcel;
 pub mod push;

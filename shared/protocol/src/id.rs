@@ -1,13 +1,15 @@
-//! Ids of devices, of envelopes, and of the entries of a mailbox (`docs/protocol.md`, sections 1
-//! and 6).
+//! Ids of devices, of envelopes, of the entries of a mailbox, and of group states
+//! (`docs/protocol.md`, sections 1, 6 and 9).
 
 mod device;
 mod entry;
 mod envelope;
+mod group_state;
 
 pub use device::DeviceId;
 pub use entry::{EntryKey, activity_uuid, envelope_key, report_uuid};
 pub use envelope::EnvelopeId;
+pub use group_state::GroupStateId;
 
 /// True if a text is a UUID in lower-case hyphenated form (RFC 9562, section 4).
 fn is_uuid(text: &str) -> bool {

@@ -20,7 +20,7 @@ mod nonce_random;
 mod number;
 mod signature;
 
-pub(crate) use base64_text::decode;
+pub(crate) use base64_text::{decode, encode};
 pub use curve::{CurveKey, IdentityKey};
 pub use kyber::KyberKey;
 pub use mac::JoiningMac;

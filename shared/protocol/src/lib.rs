@@ -73,6 +73,7 @@ pub mod device_set;
 pub mod envelope;
 pub mod excerpt;
 pub mod frame;
+pub mod group_state;
 pub mod http_signature;
 pub mod id;
 mod invalid;

@@ -61,6 +61,15 @@ pub const MAX_FRAME_ID_BYTES: usize = 64;
 /// The maximum length of an access token in a frame, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 4096;
 
+/// The maximum size of a sealed group state, in bytes, decoded from base64. The minimum is 1.
+pub const MAX_GROUP_STATE_BYTES: usize = 256 * 1024;
+
+/// The maximum number of group states of one user.
+pub const MAX_GROUP_STATES: u64 = 1_000;
+
+/// The maximum number of group states on one page of their list.
+pub const MAX_PAGE_GROUP_STATES: usize = 100;
+
 /// The maximum number of sockets of one device. A further one replaces the oldest.
 pub const MAX_SOCKETS: usize = 4;
 

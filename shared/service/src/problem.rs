@@ -57,6 +57,8 @@ pub enum Problem {
     DeviceIdUsed,
     /// The node is not the next one of its chain. Holds the chain's length and head.
     StaleHead(DeviceSetRef),
+    /// A group state of this epoch or a later one is stored. Holds the epoch of the stored state.
+    StaleEpoch(u64),
     /// No device is active that could approve another one: the chain must be reset.
     NoActiveDevice,
     /// Client and server hold different keys.
@@ -135,6 +137,7 @@ impl Problem {
             | Self::AccountExists(_)
             | Self::DeviceIdUsed
             | Self::StaleHead(_)
+            | Self::StaleEpoch(_)
             | Self::NoActiveDevice
             | Self::KeysDiffer => StatusCode::CONFLICT,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -165,6 +168,7 @@ impl Problem {
             Self::AccountExists(_) => ("account-exists", "The subject has an account already"),
             Self::DeviceIdUsed => ("device-id-used", "The device id is or was in use"),
             Self::StaleHead(_) => ("stale-head", "The device chain has grown"),
+            Self::StaleEpoch(_) => ("stale-epoch", "The stored group state is not older"),
             Self::NoActiveDevice => ("no-active-device", "No device is active"),
             Self::KeysDiffer => ("keys-differ", "Client and server hold different keys"),
             Self::BadSignature(_) => ("bad-signature", "A valid HTTP signature is needed"),
@@ -197,6 +201,7 @@ impl Problem {
             | Self::AccountExists(_)
             | Self::DeviceIdUsed
             | Self::StaleHead(_)
+            | Self::StaleEpoch(_)
             | Self::NoActiveDevice
             | Self::KeysDiffer
             | Self::BadSignature(_)
@@ -234,6 +239,7 @@ impl Problem {
                 "choose a new random device id; to sign in again with this device, send signIn".into()
             }
             Self::StaleHead(_) => "build the node on the current head".into(),
+            Self::StaleEpoch(_) => "read the stored state, and send one with a greater epoch".into(),
             Self::NoActiveDevice => "send a ResetDevices node to start over".into(),
             Self::KeysDiffer => "publish the device's keys again".into(),
             Self::TooMany { what, .. } => (*what).into(),
@@ -251,7 +257,8 @@ impl Problem {
     /// {"type": <URL>, "title": <text>, "status": <number>, "detail": <text>,
     ///  "instance": "urn:uuid:<request id>",
     ///  "pointer": <RFC 6901>,                                 in invalid and not-yours
-    ///  "eko:deviceSet": {"length": <number>, "head": <hex>}}  in stale-head
+    ///  "eko:deviceSet": {"length": <number>, "head": <hex>},  in stale-head
+    ///  "eko:epoch": <number>}                                 in stale-epoch
     /// ```
     pub fn body(&self, type_url: &str, request_id: &str) -> Value {
         let mut body = Map::from_iter([
@@ -267,6 +274,9 @@ impl Problem {
             }
             Self::StaleHead(set) => {
                 body.insert("eko:deviceSet".to_owned(), json!(set));
+            }
+            Self::StaleEpoch(epoch) => {
+                body.insert("eko:epoch".to_owned(), json!(epoch));
             }
             _ => {}
         }

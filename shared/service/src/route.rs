@@ -14,6 +14,8 @@ pub enum RouteMethod {
     Get,
     /// POST.
     Post,
+    /// PUT.
+    Put,
     /// DELETE.
     Delete,
 }
@@ -24,6 +26,7 @@ impl RouteMethod {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Delete => "DELETE",
         }
     }
@@ -32,6 +35,7 @@ impl RouteMethod {
         match self {
             Self::Get => MethodFilter::GET,
             Self::Post => MethodFilter::POST,
+            Self::Put => MethodFilter::PUT,
             Self::Delete => MethodFilter::DELETE,
         }
     }
@@ -57,6 +61,11 @@ impl<S> Route<S> {
     /// Creates a POST route.
     pub const fn post(path: &'static str, endpoint: fn(MethodFilter) -> MethodRouter<S>) -> Self {
         Self { method: RouteMethod::Post, path, endpoint }
+    }
+
+    /// Creates a PUT route.
+    pub const fn put(path: &'static str, endpoint: fn(MethodFilter) -> MethodRouter<S>) -> Self {
+        Self { method: RouteMethod::Put, path, endpoint }
     }
 
     /// Creates a DELETE route.

@@ -14,6 +14,7 @@
 //! | `D#{user}#{device}` | `PQK#{block}` | a block of one-time Kyber prekeys | [`crate::one_time_keys`] |
 //! | `D#{user}#{device}` | `PREKEYS` | the device's lasting keys | [`crate::device_keys`] |
 //! | `D#{user}#{device}` | `PUSH` | the device's push subscription | [`crate::push`] |
+//! | `G#{user}` | `{id}` | a sealed group state | [`crate::group_states`] |
 //! | `R#{actor id}` | `ACTOR` | an actor of another server, as looked up | [`crate::remote`] |
 //! | `R#acct:{handle}` | `ACTOR` | the actor id of a handle, as looked up | [`crate::remote`] |
 //! | `H#{authority}` | `HOST` | the circuit breaker of another server | [`crate::hosts`] |
@@ -31,6 +32,7 @@
 //! | `L#{user}` | `ACCOUNT#{window}` | the rate budget of an account in one minute | [`crate::budget`] |
 //! | `L#{user}` | `WAITING#{device}#{window}` | the sockets that a device opens in one minute while it waits for approval | [`crate::budget`] |
 //! | `L#{user}` | `PARCELS` | the parcels of an account that wait for other servers | [`crate::outstanding`] |
+//! | `L#{user}` | `GROUPS` | the number of a user's group states | [`crate::group_states`] |
 //! | `L#{authority}` | `RECEIPTS` | the receipts that wait for another server | [`crate::outstanding`] |
 //!
 //! `{seq}` has ten decimal digits, `{block}` eight and `{part}` two, so that the text sorts by
@@ -41,7 +43,7 @@
 //! reads that range with one Query.
 
 use eko_protocol::address::UserName;
-use eko_protocol::id::EntryKey;
+use eko_protocol::id::{EntryKey, GroupStateId};
 
 use crate::attribute::{Item, ReadItem, s};
 use crate::device::DeviceAddress;
@@ -207,6 +209,21 @@ pub(crate) fn entry(address: DeviceAddress<'_>, entry: &EntryKey) -> ItemKey {
 /// Returns the key of a block of one-time keys; `prefix` tells the kind of the keys.
 pub(crate) fn one_time_block(address: DeviceAddress<'_>, prefix: &str, block: u64) -> ItemKey {
     ItemKey::new(device_partition(address), format!("{prefix}{block:08}"))
+}
+
+/// Returns the partition key of a user's group states.
+pub(crate) fn group_state_partition(user: &UserName) -> String {
+    format!("G#{user}")
+}
+
+/// Returns the key of one of a user's group states.
+pub(crate) fn group_state(user: &UserName, id: &GroupStateId) -> ItemKey {
+    ItemKey::new(group_state_partition(user), id.as_str())
+}
+
+/// Returns the key of the number of a user's group states.
+pub(crate) fn group_state_count(user: &UserName) -> ItemKey {
+    ItemKey::new(format!("L#{user}"), "GROUPS")
 }
 
 /// Returns the key of a refresh token by its hash.

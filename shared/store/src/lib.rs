@@ -28,6 +28,7 @@ pub mod erasure;
 mod error;
 pub mod fetches;
 pub mod fill;
+pub mod group_states;
 pub mod hosts;
 pub mod inbound;
 mod items;

@@ -53,7 +53,10 @@ impl World {
                 break;
             }
         }
-        items.retain(|(partition, _), _| !partition.starts_with("L#") && !partition.starts_with("W#"));
+        items.retain(|(partition, sort), _| {
+            let counts = partition.starts_with("L#") || partition.starts_with("W#");
+            !counts || sort == "GROUPS"
+        });
         StoredState { items, queued: self.queued().await, waiting: self.waiting().await }
     }
 }

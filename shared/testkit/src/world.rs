@@ -151,6 +151,7 @@ impl World {
             devices: of("devices"),
             discovery: of("discovery"),
             federate: federated("federate"),
+            group_state: of("group-state"),
             inbox: federated("inbox"),
             key_packages: of("key-packages"),
             outbox: federated("outbox"),

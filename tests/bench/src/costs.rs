@@ -8,12 +8,16 @@ mod month;
 use anyhow::ensure;
 use eko_client::Device;
 use eko_client::KeyCounts;
-use eko_client::device::{OutgoingEnvelope, SendOutcome};
+use eko_client::device::{GroupStateAnswer, OutgoingEnvelope, SendOutcome};
+use eko_protocol::group_state::SealedGroupState;
+use eko_protocol::id::GroupStateId;
+use eko_protocol::limits::MAX_GROUP_STATE_BYTES;
 use eko_testkit::{COUNTS, ChainChanges as _, DirectTransport, Internet, World};
 use serde::Serialize;
 
 use crate::capacity::consumed;
 use crate::prices::{PRICES, Prices, StepWork};
+use crate::scene::GROUP_STATE_BYTES;
 
 pub use month::{Month, MonthStep};
 
@@ -152,6 +156,7 @@ pub async fn measure() -> anyhow::Result<CostFigures> {
         encrypted_receipts(1).await?,
         encrypted_receipts(TOGETHER).await?,
         takes().await?,
+        group_states().await?,
         live::two_devices(1).await?,
         live::two_devices(TOGETHER).await?,
         on_socket,
@@ -346,6 +351,40 @@ async fn takes() -> anyhow::Result<MessagePath> {
     ensure!(alice.take(bob.user()).await?.packages.len() == 2, "two packages");
     path.push("the packages of two devices", meter.read(1, 1).await?);
     world.deliver().await;
+    Ok(path)
+}
+
+/// Measures what a device does with the sealed states of groups.
+async fn group_states() -> anyhow::Result<MessagePath> {
+    let world = World::new().await;
+    let alice = world.user("alice").await;
+    let mut path = MessagePath::new("group state".to_owned());
+    let id = |n: u8| GroupStateId::from_mac([n; 16]);
+    let keep = async |n: u8, epoch: u64, bytes: usize| {
+        let state = SealedGroupState { epoch, content: vec![7; bytes] };
+        let answer = alice.keep_group_state(&id(n), &state).await?;
+        ensure!(answer == GroupStateAnswer::Done, "the state is not taken");
+        Ok(())
+    };
+    keep(0, 1, GROUP_STATE_BYTES).await?;
+    let meter = Meter::new(&world);
+    keep(1, 1, GROUP_STATE_BYTES).await?;
+    path.push("the first state of a group, 4 KB", meter.read(1, 1).await?);
+    keep(1, 2, GROUP_STATE_BYTES).await?;
+    path.push("another state, 4 KB", meter.read(1, 1).await?);
+    alice.group_state(&id(1)).await?;
+    path.push("read one, 4 KB", meter.read(1, 1).await?);
+    alice.drop_group_state(&id(1), 2).await?;
+    path.push("delete one, 4 KB", meter.read(1, 1).await?);
+    keep(0, 2, MAX_GROUP_STATE_BYTES).await?;
+    path.push("another state, 256 KB", meter.read(1, 1).await?);
+    alice.drop_group_state(&id(0), 2).await?;
+    for n in 0..100 {
+        keep(n, 1, GROUP_STATE_BYTES).await?;
+    }
+    meter.read(0, 0).await?;
+    ensure!(alice.group_states().await?.states.len() == 100, "a page");
+    path.push("read a page of 100, 4 KB each", meter.read(1, 1).await?);
     Ok(path)
 }
 

@@ -17,7 +17,7 @@ pub struct MeasuredFunction {
 }
 
 /// All functions.
-pub const FUNCTIONS: [MeasuredFunction; 10] = [
+pub const FUNCTIONS: [MeasuredFunction; 11] = [
     MeasuredFunction {
         name: "deliver",
         needs: eko_deliver::NEEDS,
@@ -36,6 +36,13 @@ pub const FUNCTIONS: [MeasuredFunction; 10] = [
         name: "discovery",
         needs: eko_discovery::NEEDS,
         asked: "GET an actor",
+        connections: 2,
+        aws_only: true,
+    },
+    MeasuredFunction {
+        name: "group-state",
+        needs: eko_group_state::NEEDS,
+        asked: "PUT a state of 4 KB in the place of another one",
         connections: 2,
         aws_only: true,
     },

@@ -13,8 +13,9 @@ use eko_client::device::OutgoingEnvelope;
 use eko_engines::connections::OpenConnection;
 use eko_local::server::{AUDIENCE, ISSUER_PATH};
 use eko_protocol::envelope::EnvelopeHeader;
+use eko_protocol::group_state::SealedGroupState;
 use eko_protocol::http_signature::Scheme;
-use eko_protocol::id::EntryKey;
+use eko_protocol::id::{EntryKey, GroupStateId};
 use eko_protocol::letter::Letter;
 use eko_protocol::push::PushSubscription;
 use eko_service::config::Needs;
@@ -38,6 +39,9 @@ const SOCKETS: usize = 100;
 
 /// The bytes of a ciphertext: those of a Signal message with a short text.
 pub const CIPHERTEXT_BYTES: usize = 1_200;
+
+/// The bytes of the sealed state of a small group.
+pub const GROUP_STATE_BYTES: usize = 4_013;
 
 /// A server with users, devices and a message, for the measurement of one function.
 pub struct BenchScene {
@@ -183,6 +187,17 @@ impl BenchScene {
                 let request = get("/user/bob/inbox").header("authorization", bearer(&self.bob));
                 event::http(&request.body(Bytes::new())?)
             }
+            "group-state" => {
+                let state = SealedGroupState {
+                    epoch: u64::try_from(n)?.saturating_add(1),
+                    content: vec![7; GROUP_STATE_BYTES],
+                };
+                let id = GroupStateId::from_mac([7; 16]);
+                let request = Request::put(format!("/user/bob/groupState/{id}"))
+                    .header("content-type", "application/activity+json")
+                    .header("authorization", bearer(&self.bob));
+                event::http(&request.body(state.to_document(None).to_string().into())?)
+            }
             "discovery" => event::http(&get("/user/bob").body(Bytes::new())?),
             "key-packages" => event::http(&get("/user/bob/keyPackages").body(Bytes::new())?),
             "auth" => {
@@ -221,6 +236,7 @@ impl BenchScene {
         let expected = match function {
             "outbox" => 201,
             "inbox" => 202,
+            "group-state" => 204,
             _ => 200,
         };
         anyhow::ensure!(status.as_u16() == expected, "{function} answers {status}: {answer}");

@@ -1,6 +1,8 @@
 //! Limits of envelopes, bodies and mailboxes.
 
-use eko_client::{Auth, Body};
+use aws_sdk_dynamodb::types::AttributeValue;
+use eko_client::{Auth, Body, Exchange};
+use eko_protocol::group_state::SealedGroupState;
 use eko_testkit::{Browser, envelope};
 use http::Method;
 use serde_json::json;
@@ -18,6 +20,9 @@ pub(super) const ROWS: &[&str] = &[
     "bytes of an id or address",
     "entries in a `Delivered`",
     "entries on a page of a mailbox",
+    "bytes of a group state",
+    "group states of a user",
+    "group states on a page of their list",
     "bytes of a push endpoint",
     "bytes of a problem's `detail` or `pointer`",
 ];
@@ -107,6 +112,42 @@ async fn answer(limit: &'static str, count: u64) -> String {
             };
             if more > 0 { "200, `next`".to_owned() } else { "200".to_owned() }
         }
+        "bytes of a group state" => {
+            let pair = TwoUsers::new().await;
+            let state = SealedGroupState { epoch: 1, content: vec![7; number] };
+            told(&keep(&pair, 1, &state).await)
+        }
+        "group states of a user" => {
+            let pair = TwoUsers::new().await;
+            let clients = pair.world.clients("group-state");
+            let item = |key: &str, text: &str| (key.to_owned(), AttributeValue::S(text.to_owned()));
+            let counted = clients.dynamodb.update_item().table_name(pair.world.cloud.names().table);
+            counted
+                .set_key(Some([item("pk", "L#alice"), item("sk", "GROUPS")].into()))
+                .update_expression("SET #n = :n")
+                .expression_attribute_names("#n", "n")
+                .expression_attribute_values(":n", AttributeValue::N((count - 1).to_string()))
+                .send()
+                .await
+                .unwrap();
+            let answer = told(&keep(&pair, count, &SealedGroupState { epoch: 1, content: vec![7] }).await);
+            // The pointer is that of the whole document.
+            answer.trim_end_matches(" ``").to_owned()
+        }
+        "group states on a page of their list" => {
+            let pair = TwoUsers::new().await;
+            for n in 0..count {
+                let kept = keep(&pair, n, &SealedGroupState { epoch: 1, content: vec![7] }).await;
+                assert_eq!(kept.status, 204);
+            }
+            let page = pair.alice.group_states().await.unwrap();
+            // At the limit there may be a next page, which is empty.
+            let more = match &page.next {
+                Some(next) => pair.alice.group_states_after(next).await.unwrap().states.len(),
+                None => 0,
+            };
+            if more > 0 { "200, `next`".to_owned() } else { "200".to_owned() }
+        }
         "bytes of a push endpoint" => {
             let start = "https://push.example/";
             let mut body = Browser::at("https://push.example/1").subscription();
@@ -125,4 +166,11 @@ async fn answer(limit: &'static str, count: u64) -> String {
         }
         other => panic!("nothing plays the limit {other:?}"),
     }
+}
+
+/// Stores Alice's `n`th group state.
+async fn keep(pair: &TwoUsers, n: u64, state: &SealedGroupState) -> Exchange {
+    let path = format!("/user/alice/groupState/00000000-0000-8000-8000-{n:012x}");
+    let body = state.to_document(None);
+    pair.alice.call(Method::PUT, &path, Body::Json(&body), Auth::Device).await.unwrap()
 }

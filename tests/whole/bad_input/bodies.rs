@@ -2,13 +2,16 @@
 //! deep.
 
 use eko_client::{Auth, Body, Transport as _};
+use http::Method;
 
 use super::{ACTIVITY, BadInputScene};
 
 const MIB: usize = 1 << 20;
+const GROUP_STATE: &str = "/user/alice/groupState/00000000-0000-8000-8000-000000000001";
 
 /// An endpoint that reads a body.
 struct BodyEndpoint {
+    method: Method,
     path: &'static str,
     /// The bearer token, where it is not the device's access token.
     token: Option<String>,
@@ -20,13 +23,14 @@ struct BodyEndpoint {
 async fn endpoints(scene: &BadInputScene) -> Vec<BodyEndpoint> {
     let id_token = Some(scene.world.id_token(&scene.alice).await.text().to_owned());
     vec![
-        BodyEndpoint { path: "/auth/devices", token: id_token, limit: MIB },
-        BodyEndpoint { path: "/auth/refresh", token: None, limit: MIB },
-        BodyEndpoint { path: "/auth/logout", token: None, limit: MIB },
-        BodyEndpoint { path: "/user/alice/devices", token: None, limit: MIB },
-        BodyEndpoint { path: "/user/alice/keyPackages", token: None, limit: MIB },
-        BodyEndpoint { path: "/user/alice/push", token: None, limit: MIB },
-        BodyEndpoint { path: "/user/alice/outbox", token: None, limit: 5 * MIB / 2 },
+        BodyEndpoint { method: Method::POST, path: "/auth/devices", token: id_token, limit: MIB },
+        BodyEndpoint { method: Method::POST, path: "/auth/refresh", token: None, limit: MIB },
+        BodyEndpoint { method: Method::POST, path: "/auth/logout", token: None, limit: MIB },
+        BodyEndpoint { method: Method::POST, path: "/user/alice/devices", token: None, limit: MIB },
+        BodyEndpoint { method: Method::POST, path: "/user/alice/keyPackages", token: None, limit: MIB },
+        BodyEndpoint { method: Method::POST, path: "/user/alice/push", token: None, limit: MIB },
+        BodyEndpoint { method: Method::PUT, path: GROUP_STATE, token: None, limit: MIB },
+        BodyEndpoint { method: Method::POST, path: "/user/alice/outbox", token: None, limit: 5 * MIB / 2 },
     ]
 }
 
@@ -34,10 +38,12 @@ async fn endpoints(scene: &BadInputScene) -> Vec<BodyEndpoint> {
 #[tokio::test]
 async fn a_compressed_body_is_named_as_such() {
     let scene = BadInputScene::new().await;
-    for BodyEndpoint { path, token, .. } in endpoints(&scene).await {
+    for BodyEndpoint { method, path, token, .. } in endpoints(&scene).await {
         let token = token.unwrap_or_else(|| scene.alice.tokens().unwrap().access);
         for (coding, status) in [("gzip", 415), ("identity, br", 415), ("deflate", 415)] {
-            let request = http::Request::post(format!("https://eko.example{path}"))
+            let request = http::Request::builder()
+                .method(method.clone())
+                .uri(format!("https://eko.example{path}"))
                 .header("content-type", ACTIVITY)
                 .header("content-encoding", coding)
                 .header("authorization", format!("Bearer {token}"));
@@ -47,7 +53,9 @@ async fn a_compressed_body_is_named_as_such() {
             assert_eq!(answer.headers()["accept-encoding"], "identity", "{path} {coding}");
         }
         for coding in ["", "identity", "Identity, "] {
-            let request = http::Request::post(format!("https://eko.example{path}"))
+            let request = http::Request::builder()
+                .method(method.clone())
+                .uri(format!("https://eko.example{path}"))
                 .header("content-type", ACTIVITY)
                 .header("content-encoding", coding);
             let answer = scene.world.transport().send(request.body("{}".into()).unwrap()).await.unwrap();
@@ -76,14 +84,14 @@ async fn every_body_is_judged_alike() {
         ("depth", nested(32), &format!("422 invalid #/a{}", "/0".repeat(31))),
         ("much depth", nested(100_000), &format!("422 invalid #/a{}", "/0".repeat(31))),
     ];
-    for BodyEndpoint { path, token, limit } in endpoints(&scene).await {
+    for BodyEndpoint { method, path, token, limit } in endpoints(&scene).await {
         let auth = token.as_deref().map_or(Auth::Device, Auth::Token);
         for (name, body, expected) in &bodies {
             let body = Body::Raw(Some(ACTIVITY), body.clone().into());
-            assert_eq!(scene.post(path, body, auth).await, *expected, "{path}: {name}");
+            assert_eq!(scene.ask(&method, path, body, auth).await, *expected, "{path}: {name}");
         }
         for shape in ["{}", "[]", "3", "null", "\"text\"", r#"{"type":"Create"}"#, r#"{"type":["Add"]}"#] {
-            let answer = scene.post(path, Body::Raw(Some(ACTIVITY), shape.into()), auth).await;
+            let answer = scene.ask(&method, path, Body::Raw(Some(ACTIVITY), shape.into()), auth).await;
             assert!(answer.starts_with("422 invalid #"), "{path}: {shape}: {answer}");
         }
         for media_type in [
@@ -95,7 +103,7 @@ async fn every_body_is_judged_alike() {
         ] {
             let body = Body::Raw(media_type, "{}".into());
             assert_eq!(
-                scene.post(path, body, auth).await,
+                scene.ask(&method, path, body, auth).await,
                 "415 unsupported-media-type",
                 "{path}: {media_type:?}"
             );
@@ -105,14 +113,14 @@ async fn every_body_is_judged_alike() {
             "application/ld+json; profile=\"x\"",
             "APPLICATION/Activity+JSON;charset=utf-8",
         ] {
-            let answer = scene.post(path, Body::Raw(Some(media_type), "{}".into()), auth).await;
+            let answer = scene.ask(&method, path, Body::Raw(Some(media_type), "{}".into()), auth).await;
             assert!(answer.starts_with("422 "), "{path}: {media_type}: {answer}");
         }
         // The body is padded with white space, so that only its length can be wrong.
         let padded =
             |length: usize| Body::Raw(Some(ACTIVITY), format!("{}{{}}", " ".repeat(length - 2)).into());
-        assert_eq!(scene.post(path, padded(limit + 1), auth).await, "413 body-too-large", "{path}");
-        assert!(scene.post(path, padded(limit), auth).await.starts_with("422 "), "{path}");
+        assert_eq!(scene.ask(&method, path, padded(limit + 1), auth).await, "413 body-too-large", "{path}");
+        assert!(scene.ask(&method, path, padded(limit), auth).await.starts_with("422 "), "{path}");
     }
     scene.assert_unchanged("a bad body").await;
 }

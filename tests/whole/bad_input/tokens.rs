@@ -18,6 +18,9 @@ async fn nobody_without_a_token_of_their_own() {
         (Method::GET, "/user/alice/inbox"),
         (Method::DELETE, entry.strip_prefix("https://eko.example").unwrap()),
         (Method::POST, "/user/alice/keyPackages"),
+        (Method::GET, "/user/alice/groupState"),
+        (Method::PUT, "/user/alice/groupState/00000000-0000-8000-8000-000000000001"),
+        (Method::DELETE, "/user/alice/groupState/00000000-0000-8000-8000-000000000001?epoch=1"),
         (Method::POST, "/auth/devices"),
     ];
     let add = json!({ "type": "Add", "object": scene.alice.keys().first() }).to_string();

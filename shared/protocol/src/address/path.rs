@@ -21,7 +21,7 @@
 use uuid::Uuid;
 
 use super::{Origin, UserName};
-use crate::id::{DeviceId, EntryKey};
+use crate::id::{DeviceId, EntryKey, GroupStateId};
 
 impl Origin {
     fn at(&self, path: &str) -> String {
@@ -50,6 +50,16 @@ impl Origin {
     /// Returns the address of the collection of a user's key packages.
     pub fn key_packages(&self, user: &UserName) -> String {
         self.under_user(user, "keyPackages")
+    }
+
+    /// Returns the address of the list of a user's group states.
+    pub fn group_states(&self, user: &UserName) -> String {
+        self.under_user(user, "groupState")
+    }
+
+    /// Returns the address of one of a user's group states.
+    pub fn group_state(&self, user: &UserName, id: &GroupStateId) -> String {
+        self.under_user(user, &format!("groupState/{id}"))
     }
 
     /// Returns the address of a user's device chain.

@@ -31,7 +31,9 @@ use eko_protocol::key::Signature;
 use http::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::{Auth, Body, ClientError, DeviceKeys, Environment, Exchange, Reach, Transport};
+use crate::{
+    Auth, Body, ClientError, ClockDifference, DeviceKeys, Environment, Exchange, Reach, Transport, clock,
+};
 
 pub use group_states::{GroupStateAnswer, GroupStatePage};
 pub use inbox::{EntryContent, MailboxEntry, MailboxPage};
@@ -56,6 +58,8 @@ pub struct Device<T> {
     tokens: Mutex<Option<DeviceTokens>>,
     environment: Environment,
     reach: Reach,
+    /// The time by which the clock was ahead of the server's when it last answered, in milliseconds.
+    clock_ahead_ms: Mutex<Option<i64>>,
 }
 
 /// The parts of a device that a program keeps, so that the device survives the process.
@@ -90,15 +94,28 @@ impl<T: Transport> Device<T> {
         let (actor, device) = (origin.actor(&user), origin.device(&user, &id));
         let base = possession_base(&actor, &device, &keys.identity().public(), keys.registration_id());
         let possession = keys.identity().sign(&base, &environment);
-        let (tokens, reach) = (Mutex::new(None), Reach::of(origin.clone()));
-        Self { transport, origin, user, id, name: None, keys, possession, tokens, environment, reach }
+        let saved = SavedDevice { origin, user, id, possession, name: None, keys, tokens: None };
+        Self::restore(transport, saved, environment)
     }
 
     /// Returns a device that was made before, as it was saved. Makes no call.
     pub fn restore(transport: T, saved: SavedDevice, environment: Environment) -> Self {
         let SavedDevice { origin, user, id, possession, name, keys, tokens } = saved;
         let (tokens, reach) = (Mutex::new(tokens), Reach::of(origin.clone()));
-        Self { transport, origin, user, id, name, keys, possession, tokens, environment, reach }
+        let clock_ahead_ms = Mutex::default();
+        Self {
+            transport,
+            origin,
+            user,
+            id,
+            name,
+            keys,
+            possession,
+            tokens,
+            environment,
+            reach,
+            clock_ahead_ms,
+        }
     }
 
     /// Gives the device a name, by which its owner recognises it. The registration sends it in the
@@ -215,7 +232,22 @@ impl<T: Transport> Device<T> {
             Auth::Token(token) => Some(token.to_owned()),
             Auth::Device => Some(self.tokens().ok_or(ClientError::NotSignedIn)?.access),
         };
-        Ok(Exchange::send(&self.transport, method, &url, body, token.as_deref()).await?)
+        let answer = Exchange::send(&self.transport, method, &url, body, token.as_deref()).await?;
+        self.note_clock(&answer);
+        Ok(answer)
+    }
+
+    /// Returns the difference between this machine's clock and the server's, once the server has answered
+    /// with its time.
+    pub fn clock_difference(&self) -> Option<ClockDifference> {
+        let ahead_ms = *self.clock_ahead_ms.lock().unwrap_or_else(PoisonError::into_inner);
+        ahead_ms.map(|ahead_ms| ClockDifference { server: self.origin.authority().to_owned(), ahead_ms })
+    }
+
+    fn note_clock(&self, answer: &Exchange) {
+        if let Some(ahead_ms) = clock::ahead_ms(answer, self.environment.now_ms()) {
+            *self.clock_ahead_ms.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead_ms);
+        }
     }
 
     /// GETs a URL that may be anyone's, without a token, and returns the answer unread. Every URL
@@ -226,7 +258,11 @@ impl<T: Transport> Device<T> {
     /// then nothing is sent. [`ClientError::Transport`] if there is no answer.
     pub async fn fetch_public(&self, url: &str) -> Result<Exchange, ClientError> {
         self.reach.check(url)?;
-        Ok(Exchange::send(&self.transport, Method::GET, url, Body::Empty, None).await?)
+        let answer = Exchange::send(&self.transport, Method::GET, url, Body::Empty, None).await?;
+        if self.origin.owns(url) {
+            self.note_clock(&answer);
+        }
+        Ok(answer)
     }
 
     /// POSTs a document as this device, and expects the status `due`.

@@ -155,6 +155,7 @@
 
 pub mod attachment;
 pub mod capabilities;
+mod clock;
 pub mod content;
 pub mod device;
 pub mod environment;
@@ -175,6 +176,7 @@ pub mod store;
 mod stored_time;
 pub mod transport;
 
+pub use clock::{CLOCK_TOLD_MS, ClockDifference};
 pub use device::Device;
 pub use environment::Environment;
 pub use error::ClientError;

@@ -7,6 +7,7 @@ use eko_client::messenger::{Person, SentActivity};
 use eko_client::store::{EnvelopeState, OutboxEnvelope};
 use tokio::time::sleep;
 
+use crate::clock;
 use crate::context::HttpMessenger;
 use crate::failure::{CommandFailure, Exit};
 use crate::people::{bare_id, named};
@@ -17,10 +18,10 @@ use crate::show;
 pub(crate) const WAIT_S: u64 = 30;
 
 /// The next step of a person whose message is kept.
-pub(crate) const KEPT: &str = "eko listen, which tries again, as eko chat and the next eko send do";
+const KEPT: &str = "eko listen, which tries again, as eko chat and the next eko send do";
 
 /// The next step of a person whose message is kept by a device that is signed out.
-pub(crate) const KEPT_SIGNED_OUT: &str = "eko login NAME, and then eko listen, which sends it";
+const KEPT_SIGNED_OUT: &str = "eko login NAME, and then eko listen, which sends it";
 
 /// Tries again what can be tried again, for at most `wait_s` seconds or until Ctrl-C, and returns
 /// the result.
@@ -51,6 +52,15 @@ pub(crate) async fn wait_for(
     }
 }
 
+/// Returns the next step of a person whose message is kept.
+pub(crate) fn kept(client: &HttpMessenger) -> &'static str {
+    match client.device().tokens() {
+        None => KEPT_SIGNED_OUT,
+        Some(_) if clock::misleads(client) => clock::KEPT,
+        Some(_) => KEPT,
+    }
+}
+
 /// The result of sending something: the recipients by name, grouped by what became of it.
 pub(crate) struct DeliverySummary {
     /// The state of the envelope that has got least far.
@@ -66,7 +76,10 @@ pub(crate) struct DeliverySummary {
     no_copy: Option<String>,
     /// The warnings of recipients whose devices have confirmed nothing for long.
     unconfirmed: Vec<String>,
-    is_signed_out: bool,
+    /// The warning that the clock of this machine differs from the server's.
+    clock: Option<String>,
+    /// The next step of a person whose message is kept.
+    kept: &'static str,
 }
 
 /// A recipient who does not have it.
@@ -105,13 +118,16 @@ impl DeliverySummary {
         let (state, unconfirmed) = (sent.state(&me), unconfirmed.collect());
         let waiting = sent.envelopes.iter().filter(|envelope| envelope.state == EnvelopeState::ToSend);
         let due_ms = waiting.map(|envelope| envelope.due_ms).max().unwrap_or_default();
-        Self { state, due_ms, reached, queued, missed, no_copy, unconfirmed, is_signed_out }
+        let (clock, kept) = (clock::warning(client), kept(client));
+        Self { state, due_ms, reached, queued, missed, no_copy, unconfirmed, clock, kept }
     }
 
     /// Returns the warnings that no copy went to the user's own devices, and that a recipient's
     /// devices have confirmed nothing for long.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        self.copy_warning().into_iter().chain(self.unconfirmed.iter().cloned()).collect()
+        // A failure says by itself that the clock is wrong.
+        let clock = self.clock.clone().filter(|_| self.state != EnvelopeState::ToSend);
+        self.copy_warning().into_iter().chain(self.unconfirmed.iter().cloned()).chain(clock).collect()
     }
 
     /// Returns the warning that no copy went to the user's own devices.
@@ -135,11 +151,7 @@ impl DeliverySummary {
         let failure = |how: &str| CommandFailure::new(format!("{lead}{partly}{how} {}", missed.join("; ")));
         let exit = |alone| if self.reaches_anybody() { Exit::Partly } else { alone };
         match self.state {
-            EnvelopeState::ToSend => Some(
-                failure("not sent yet to")
-                    .next(if self.is_signed_out { KEPT_SIGNED_OUT } else { KEPT })
-                    .exit(Exit::TryLater),
-            ),
+            EnvelopeState::ToSend => Some(failure("not sent yet to").next(self.kept).exit(Exit::TryLater)),
             EnvelopeState::Refused => {
                 let failure = failure("not sent to").exit(exit(Exit::NotTrusted));
                 Some(match self.missed.iter().find(|it| it.is_distrusted) {
@@ -244,8 +256,13 @@ pub(crate) fn unconfirmed(client: &HttpMessenger, person: &Person) -> Option<Str
     // A store that cannot be read fails the sending itself.
     let days = client.unconfirmed_days(person).ok().flatten()?;
     let who = named(client, &person.actor());
+    let by = if clock::misleads(client) {
+        " by the clock of this machine, which differs from the server's"
+    } else {
+        ""
+    };
     Some(format!(
-        "BEWARE: no device of {who} has confirmed their device list for {days} days. Their server may hide that one \
+        "BEWARE: no device of {who} has confirmed their device list for {days} days{by}. Their server may hide that one \
          was revoked. See eko verify {who}."
     ))
 }

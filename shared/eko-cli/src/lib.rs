@@ -26,6 +26,7 @@
 
 mod ask;
 mod cli;
+mod clock;
 mod commands;
 mod context;
 mod delivery;

@@ -9,7 +9,7 @@ mod mailbox_lock;
 mod reading;
 mod sending;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, timeout};
 
+use crate::clock;
 use crate::context::{Context, HttpMessenger};
 use crate::failure::CommandFailure;
 use crate::home::AccountFolder;
@@ -43,6 +44,8 @@ pub(crate) struct MailboxListener<'a> {
     elsewhere: RefCell<ElsewhereHints>,
     /// The messages of this process whose states it tells while another one reads the mailbox.
     followed: RefCell<Vec<SentActivity>>,
+    /// True once the person was told that the clock is wrong.
+    is_clock_told: Cell<bool>,
     /// Wakes the reading when something was sent.
     sent: Notify,
 }
@@ -73,6 +76,7 @@ impl<'a> MailboxListener<'a> {
             view: RefCell::new(StoreView::of(conversation)),
             elsewhere: RefCell::default(),
             followed: RefCell::default(),
+            is_clock_told: Cell::default(),
             sent: Notify::new(),
         }
     }
@@ -129,7 +133,19 @@ impl<'a> MailboxListener<'a> {
     }
 
     async fn receive(&self) -> Result<ReceivedBatch, MessengerError> {
-        self.note_end(self.client.receive().await).await
+        let received = self.note_end(self.client.receive().await).await;
+        self.tell_clock();
+        received
+    }
+
+    /// Says once that the clock of this machine differs from the server's.
+    fn tell_clock(&self) {
+        if !self.is_clock_told.get()
+            && let Some(warning) = clock::warning(self.client)
+        {
+            self.is_clock_told.set(true);
+            self.context.out.prompt(&warning);
+        }
     }
 
     /// Reads the own chain if the server has said that this device was revoked, so that `eko whoami`

@@ -8,7 +8,7 @@ mod undone;
 
 pub(crate) use held::{held_reason, held_word};
 pub(crate) use object::{
-    awaited_object, content_object, envelope_object, instant, message_object, notice_object, word,
+    awaited_object, content_object, due_object, envelope_object, instant, message_object, notice_object, word,
 };
 
 use eko_client::group::GroupDifference;

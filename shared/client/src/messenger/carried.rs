@@ -1,5 +1,7 @@
 //! Messages that a former device of the user has kept, and has not sent.
 
+use std::collections::BTreeMap;
+
 use super::send::OutgoingActivity;
 use super::{MessageDraft, Messenger, MessengerError, Person};
 use crate::content::ActivityContent;
@@ -11,10 +13,31 @@ use crate::{SignalSessions, Transport};
 const NO_MEMBER: &str = "this device is not in the group";
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Returns the messages of a former device that this one has taken over and has not put to be sent yet:
+    /// it cannot before it has joined. Each has its activity's id and the actor ids of those who lack it.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn taken_over(&self) -> Result<BTreeMap<String, Vec<String>>, DeviceStoreError> {
+        let (unsent, me) = (self.store.read(|tx| tx.unsent())?, self.device.actor());
+        let others = |recipients: Vec<String>| recipients.into_iter().filter(|it| *it != me).collect();
+        Ok(unsent.into_iter().map(|unsent| (unsent.id, others(unsent.recipients))).collect())
+    }
+
+    /// Puts to be sent what a former device has not sent. [`Messenger::receive`] and everything that is sent
+    /// do so too.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn put_taken_over(&self) -> Result<(), MessengerError> {
+        self.require_joined().await?;
+        self.say_carried().await
+    }
+
     /// Says anew what a former device has not sent: to those who lack it, and as messages of this device,
     /// since each activity is signed by the device that sends it. They are due at once.
     pub(super) async fn say_carried(&self) -> Result<(), MessengerError> {
-        if !self.store.read(|tx| tx.has_unsent())? {
+        if self.store.read(|tx| tx.unsent())?.is_empty() {
             return Ok(());
         }
         let (me, has_others) = (self.device.actor(), self.has_other_devices().await?);

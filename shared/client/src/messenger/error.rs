@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::group::GroupError;
 use crate::store::DeviceStoreError;
-use crate::{ClientError, IdTokenFault, SessionError, TransportError};
+use crate::{ClientError, ClockDifference, IdTokenFault, SessionError, TransportError};
+
+/// The pause between two attempts while the clock is wrong, in seconds.
+const CLOCK_PAUSE_S: u64 = 300;
 
 /// An error of a messenger.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +33,10 @@ pub enum MessengerError {
         /// The contradiction.
         why: Distrust,
     },
+    /// By this machine's clock no device of the recipient has confirmed their device list for long, and by
+    /// the server's one has. What is kept is sent once the clocks agree.
+    #[error("{0}")]
+    WrongClock(ClockDifference),
     /// There is no user of this name on that server.
     #[error("there is no {0}")]
     NoSuchPerson(String),
@@ -251,6 +258,7 @@ impl MessengerError {
     pub fn retry_after_s(&self) -> Option<u64> {
         match self {
             Self::Client(ClientError::Transport(_)) => Some(0),
+            Self::WrongClock(_) => Some(CLOCK_PAUSE_S),
             Self::Client(ClientError::Problem(problem)) => {
                 matches!(problem.status, 429 | 500..=599).then(|| problem.retry_after_s.unwrap_or(0))
             }

@@ -1,10 +1,12 @@
 //! The age of what is known of somebody's devices: chains are read again before something is sent,
 //! and a chain that nobody has confirmed for long is shown, and then refused.
 
+use http::Method;
+
 use super::contact::Contact;
 use super::{Distrust, Messenger, MessengerError, Person, Trust};
 use crate::store::DeviceStoreError;
-use crate::{SignalSessions, Transport, stored_time};
+use crate::{Auth, Body, ClockDifference, SignalSessions, Transport, stored_time};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 /// The age in days at which a chain is read again before something is sent.
@@ -44,7 +46,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         match self.unconfirmed_ms(&contact) {
             age_ms if age_ms >= REFUSED_AFTER_DAYS * DAY_MS => {
-                Err(contact.distrust(Distrust::Stale { days: days(age_ms) }))
+                Err(match self.misleading_clock(&contact).await {
+                    Some(difference) => MessengerError::WrongClock(difference),
+                    None => contact.distrust(Distrust::Stale { days: days(age_ms) }),
+                })
             }
             _ => Ok(contact),
         }
@@ -87,6 +92,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Err(MessengerError::Client(_)) if suffices => Ok(contact),
             read => read,
         }
+    }
+
+    /// Returns the difference of the clocks, if a chain is too old by this machine's clock only. The server is
+    /// asked for its time if it has not said it yet. Whatever it says, nothing is sent.
+    async fn misleading_clock(&self, contact: &Contact) -> Option<ClockDifference> {
+        if self.device.clock_difference().is_none() {
+            // Any answer has the time.
+            let _ = self.device.call(Method::GET, "/.well-known/ecp", Body::Empty, Auth::Nobody).await;
+        }
+        let difference = self.device.clock_difference().filter(ClockDifference::misleads)?;
+        let server_ms = self.now_ms().saturating_sub(difference.ahead_ms);
+        let age_ms = age_ms(server_ms, contact.pinned.confirmed_ms);
+        (age_ms < REFUSED_AFTER_DAYS * DAY_MS).then_some(difference)
     }
 
     fn unconfirmed_ms(&self, contact: &Contact) -> i64 {

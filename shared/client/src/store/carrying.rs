@@ -176,14 +176,14 @@ impl Transaction<'_> {
 
     /// Takes the messages that a former device has not sent. They are to be said anew in this transaction.
     pub(crate) fn take_unsent(&self) -> Result<Vec<UnsentMessage>, DeviceStoreError> {
-        let unsent = self.json(UNSENT)?.unwrap_or_default();
+        let unsent = self.unsent()?;
         self.inner.execute("DELETE FROM account WHERE name = ?1", [UNSENT])?;
         Ok(unsent)
     }
 
-    /// True if a former device has left messages that it has not sent.
-    pub(crate) fn has_unsent(&self) -> Result<bool, DeviceStoreError> {
-        Ok(self.json::<Vec<UnsentMessage>>(UNSENT)?.is_some_and(|unsent| !unsent.is_empty()))
+    /// Returns the messages that a former device has left and has not sent.
+    pub(crate) fn unsent(&self) -> Result<Vec<UnsentMessage>, DeviceStoreError> {
+        Ok(self.json(UNSENT)?.unwrap_or_default())
     }
 
     /// Deletes a message and returns it, because it is said anew.

@@ -20,6 +20,13 @@ Examples:
   eko history @bob -n 10
   eko history --group Friday";
 
+/// The state of a message that a former device has left, before this one has looked into its mailbox.
+const UNSENT: &str = "waiting; eko listen sends it, or the next eko send";
+
+/// The same while this device waits for its approval.
+const UNAPPROVED: &str =
+    "waiting until another of your devices has approved this one; eko listen sends it then";
+
 /// The options of `eko history`.
 #[derive(Debug, Args)]
 #[command(after_help = MORE)]
@@ -52,7 +59,8 @@ impl HistoryArgs {
             }
             None => None,
         };
-        let own = client.device().address();
+        let (own, taken_over) = (client.device().address(), client.taken_over()?);
+        let waits = client.joining_code()?.is_some();
         let messages = client.history(conversation.as_deref(), self.last)?;
         let mut awaited = client.awaited(conversation.as_deref())?;
         let is_cut = u32::try_from(messages.len()).is_ok_and(|count| count >= self.last);
@@ -73,14 +81,16 @@ impl HistoryArgs {
             if message.content.outgoing {
                 let sent = client.sent(&message.content.id)?;
                 let is_known = message.content.device == own || !sent.envelopes.is_empty();
-                let states = match is_known {
-                    true => delivery::states(&client, &sent),
-                    false => {
-                        Some("sent by another device of yours, which knows what became of it".to_owned())
-                    }
+                let states = match taken_over.get(&message.content.id) {
+                    Some(_) if waits => Some(UNAPPROVED.to_owned()),
+                    Some(_) => Some(UNSENT.to_owned()),
+                    None if is_known => delivery::states(&client, &sent),
+                    None => Some("sent by another device of yours, which knows what became of it".to_owned()),
                 };
                 text.extend(states.map(|states| format!("\n    {states}")));
-                object["envelopes"] = sent.envelopes.iter().map(show::envelope_object).collect();
+                let due = taken_over.get(&message.content.id).into_iter().flatten();
+                let due = due.map(|to| show::due_object(&message.content.id, to));
+                object["envelopes"] = due.chain(sent.envelopes.iter().map(show::envelope_object)).collect();
             }
             context.out.result(&text, &object)?;
         }

@@ -7,6 +7,7 @@ use eko_client::store::{DeviceStoreError, StoreFault};
 use eko_client::{ClientError, IdTokenFault, ProblemDetails, TransportError};
 
 use super::{CommandFailure, Exit, STORE};
+use crate::clock;
 use crate::oidc::OidcError;
 
 impl From<DeviceStoreError> for CommandFailure {
@@ -45,6 +46,9 @@ impl From<ClientError> for CommandFailure {
 
 impl From<MessengerError> for CommandFailure {
     fn from(error: MessengerError) -> Self {
+        if matches!(error, MessengerError::WrongClock(_)) {
+            return Self::new(error).next(clock::REMEDY).exit(Exit::TryLater);
+        }
         if let Some(seconds) = error.retry_after_s() {
             let when =
                 if seconds == 0 { "try again later".to_owned() } else { format!("try again in {seconds} s") };

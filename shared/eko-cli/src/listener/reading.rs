@@ -81,6 +81,7 @@ impl<'a> MailboxListener<'a> {
         loop {
             let (mut again, mut batch) = (None, ReceivedBatch::default());
             let looked = self.note_end(feed.advance().await).await;
+            self.tell_clock();
             if mode.as_ref() != Some(feed.mode()) {
                 self.context.out.detail(&feed.mode().to_string());
                 mode = Some(feed.mode().clone());

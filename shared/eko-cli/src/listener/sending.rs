@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{sleep, timeout};
 
 use super::MailboxListener;
-use crate::delivery::{DeliverySummary, KEPT, KEPT_SIGNED_OUT};
+use crate::delivery::{DeliverySummary, kept};
 use crate::failure::{CommandFailure, Exit};
 use crate::people::Correspondent;
 use crate::screen::TypedInput;
@@ -319,12 +319,11 @@ impl<'l, 'a> LineSender<'l, 'a> {
             let state = client.sent(id)?.state(&client.me());
             waiting = waiting.saturating_add(usize::from(state == EnvelopeState::ToSend));
         }
-        let next = if client.device().tokens().is_none() { KEPT_SIGNED_OUT } else { KEPT };
         match waiting {
             0 => Ok(()),
             1 => Err(CommandFailure::new("a message waits to be sent")),
             count => Err(CommandFailure::new(format!("{count} messages wait to be sent"))),
         }
-        .map_err(|failure| failure.next(next).exit(Exit::TryLater))
+        .map_err(|failure| failure.next(kept(client)).exit(Exit::TryLater))
     }
 }

@@ -119,6 +119,14 @@ pub(crate) fn envelope_object(envelope: &OutboxEnvelope) -> Value {
     })
 }
 
+/// Returns a message of a former device, to one recipient, as an envelope that is still to be made.
+pub(crate) fn due_object(message: &str, to: &str) -> Value {
+    json!({
+        "type": "envelope", "message": message, "to": to, "state": word(EnvelopeState::ToSend), "reason": null,
+        "fullDevices": [], "read": false, "devices": 0, "receivedBy": 0, "due": null, "remedy": "eko listen",
+    })
+}
+
 /// Returns the word for an envelope's state.
 pub(crate) fn word(state: EnvelopeState) -> &'static str {
     match state {

@@ -199,6 +199,12 @@ async fn another_device_takes_over_what_the_former_one_had() {
         history.iter().map(|message| text(message, "text").to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(texts().await, ["one", "two", "three", "four"]);
+    let shown = second.eko(&["history", "@bob"]).await.done();
+    let waits = "waiting until another of your devices has approved this one; eko listen sends it then";
+    assert_eq!(shown.matches(waits).count(), 2, "{shown}");
+    assert_eq!(shown.matches("sent by another device of yours").count(), 1, "{shown}");
+    let states = second.objects(&["history", "@bob"]).await;
+    assert_eq!(states[3]["envelopes"][0]["state"], "to-send", "{states:?}");
     first.eko_reading(&["devices", "approve"], text(&made, "joiningCode")).await.done();
     second.eko(&["listen", "--once"]).await.done();
     assert_eq!(bob.hears().await, ["three", "four"]);
@@ -247,6 +253,10 @@ async fn two_people_go_on_after_their_server_has_lost_everything() {
         assert!(next.contains("--anew, which makes a new device and takes over messages, people and groups"));
         home.eko(&["login", user, "--server", &origin, "--anew"]).await.done();
     }
+    // What the former device has not sent waits, and can be sent or given up.
+    let shown = alice.eko(&["history", "@bob"]).await.done();
+    let (_, kept) = shown.rsplit_once("kept\n").unwrap();
+    assert!(kept.trim_start().starts_with("waiting; next attempt at "), "{shown}");
     // Bob's devices are others than Alice knew, and nothing but his server says that they are his.
     let ReportedFailure { code, next, .. } = alice.fails(&["send", "@bob", "after"]).await;
     assert_eq!((code, &*next), (3, "eko verify @bob"));

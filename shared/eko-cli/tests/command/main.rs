@@ -5,6 +5,7 @@
 
 mod again;
 mod anew;
+mod clocks;
 mod devices;
 mod export;
 mod following;

@@ -7,7 +7,8 @@ use eko_client::store::CarriedOver;
 use serde_json::json;
 
 use super::{LoginArgs, SignedInDevice};
-use crate::context::Context;
+use crate::clock;
+use crate::context::{Context, HttpMessenger};
 use crate::failure::CommandFailure;
 use crate::home::AccountFolder;
 use crate::joining::{self, WaitOutcome};
@@ -34,6 +35,13 @@ pub(super) fn carried(carried: CarriedOver) -> String {
     )
 }
 
+/// Puts to be sent what a former device has not sent. If it cannot be done now, whatever is sent next does it.
+async fn put_taken_over(context: &Context, client: &HttpMessenger) {
+    if let Err(error) = client.put_taken_over().await {
+        context.out.detail(&format!("what the former device has not sent is put later: {error}"));
+    }
+}
+
 impl LoginArgs {
     /// Shows the device that has signed in. If it waits for approval, shows its joining code and
     /// waits.
@@ -45,6 +53,9 @@ impl LoginArgs {
         aside: Option<&Path>,
     ) -> Result<(), CommandFailure> {
         let SignedInDevice { client, registered, again } = signed_in;
+        if let Some(warning) = clock::warning(client) {
+            context.out.prompt(&warning);
+        }
         let device = client.device();
         let mut object = json!({
             "handle": account.handle.to_string(),
@@ -65,8 +76,10 @@ impl LoginArgs {
             if self.no_wait || joining::wait(context, client).await? == WaitOutcome::Interrupted {
                 return Ok(());
             }
+            put_taken_over(context, client).await;
             return context.out.result("This device is one of your devices now.", &object);
         }
+        put_taken_over(context, client).await;
         object["first"] = json!(registered.device_set.length == 1);
         object["reset"] = json!(self.reset);
         let reset = if self.reset { RESET_DONE } else { "" };

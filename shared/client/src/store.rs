@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-pub use awaited::{AWAITED_DAYS, AwaitedMessage, MOST_AWAITED};
+pub use awaited::{AWAITED_DAYS, AwaitedMessage, AwaitedReason, MOST_AWAITED};
 pub(crate) use carrying::UnsentMessage;
 pub use carrying::{CarriedOver, FormerDevice};
 pub use chains::ChainAlarm;

@@ -27,12 +27,14 @@ Exit codes:
   1  The command failed. The second line of the message says what can be done.
   2  The command line or the input makes no sense.
   3  Somebody's devices or keys cannot be trusted. Nothing was sent to anybody.
-  4  A server is out of reach, or asks to wait. What eko send or eko chat has kept is sent by eko listen; \
-do not send it again. Any other command may work later.
+  4  A server is out of reach, or asks to wait. What was to be sent is kept, and sent by eko listen; do not \
+send it again. A command that sends nothing may work later.
   5  A message to a group, or a change of it, was sent to some members and not to others.
+  6  A server is out of reach, or asks to wait, and what was to be sent is not kept: send it again later. \
+So ends a message to somebody on another server who was never written to before.
 
 With --json the failure is an object on standard error whose member \"kind\" is failed, usage, not-trusted, \
-try-later or partly, in the order of the codes 1 to 5.";
+try-later, partly or not-kept, in the order of the codes 1 to 6.";
 
 /// Eko Messages in a terminal: messages that only their recipients can read, between people on any
 /// server.

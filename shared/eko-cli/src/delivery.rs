@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use eko_client::messenger::{Person, SentActivity};
+use eko_client::messenger::{MessengerError, Person, SentActivity};
 use eko_client::store::{EnvelopeState, OutboxEnvelope};
 use tokio::time::sleep;
 
@@ -23,6 +23,9 @@ const KEPT: &str = "eko listen, which tries again, as eko chat and the next eko 
 /// The next step of a person whose message is kept by a device that is signed out.
 const KEPT_SIGNED_OUT: &str = "eko login NAME, and then eko listen, which sends it";
 
+/// The next step of a person whose message is kept by a device that was revoked.
+const KEPT_REVOKED: &str = "eko login NAME --anew, which makes a new device and sends it from there";
+
 /// Tries again what can be tried again, for at most `wait_s` seconds or until Ctrl-C, and returns
 /// the result.
 pub(crate) async fn wait_for(
@@ -37,7 +40,7 @@ pub(crate) async fn wait_for(
         let waiting: Vec<_> =
             sent.envelopes.iter().filter(|envelope| envelope.state == EnvelopeState::ToSend).collect();
         let Some(due_ms) = waiting.iter().map(|envelope| envelope.due_ms).min() else { return Ok(sent) };
-        if due_ms > until_ms || client.device().tokens().is_none() {
+        if due_ms > until_ms || client.device().tokens().is_none() || client.is_revoked()? {
             return Ok(sent);
         }
         let reason = waiting.iter().find_map(|envelope| envelope.reason.clone()).unwrap_or_default();
@@ -47,7 +50,11 @@ pub(crate) async fn wait_for(
             () = sleep(Duration::from_millis(wait_ms)) => {}
             _ = tokio::signal::ctrl_c() => return Ok(sent),
         }
-        client.flush().await?;
+        match client.flush().await {
+            // It is kept, and its reason says it.
+            Err(MessengerError::Revoked) => return Ok(client.sent(&sent.id)?),
+            flushed => flushed?,
+        };
         sent = client.sent(&sent.id)?;
     }
 }
@@ -55,6 +62,8 @@ pub(crate) async fn wait_for(
 /// Returns the next step of a person whose message is kept.
 pub(crate) fn kept(client: &HttpMessenger) -> &'static str {
     match client.device().tokens() {
+        // A store that cannot be read fails the sending itself.
+        _ if client.is_revoked().unwrap_or_default() => KEPT_REVOKED,
         None => KEPT_SIGNED_OUT,
         Some(_) if clock::misleads(client) => clock::KEPT,
         Some(_) => KEPT,
@@ -94,8 +103,11 @@ impl DeliverySummary {
     /// only that it was refused.
     pub(crate) fn of(client: &HttpMessenger, sent: &SentActivity) -> Self {
         let (me, own) = (client.me(), client.me().actor());
-        let is_signed_out = client.device().tokens().is_none();
-        let untried = if is_signed_out { "this device is signed out" } else { "it was not tried yet" };
+        let untried = match kept(client) {
+            KEPT_REVOKED => "this device was turned away or revoked",
+            KEPT_SIGNED_OUT => "this device is signed out",
+            _ => "it was not tried yet",
+        };
         let (mut reached, mut queued, mut missed) = (Vec::new(), Vec::new(), Vec::new());
         for envelope in sent.envelopes.iter().filter(|envelope| envelope.recipient != own) {
             let name = named(client, &envelope.recipient);
@@ -178,11 +190,11 @@ pub(crate) fn states(client: &HttpMessenger, sent: &SentActivity) -> Option<Stri
     let others: Vec<_> = sent.envelopes.iter().filter(|envelope| envelope.recipient != own).collect();
     let said = match &others[..] {
         [] => return None,
-        [envelope] => state(envelope),
+        [envelope] => state(client, envelope),
         _ => {
             let mut people: BTreeMap<String, Vec<String>> = BTreeMap::new();
             for envelope in &others {
-                people.entry(state(envelope)).or_default().push(named(client, &envelope.recipient));
+                people.entry(state(client, envelope)).or_default().push(named(client, &envelope.recipient));
             }
             let parts = people.iter().map(|(words, who)| format!("{words}: {}", who.join(", ")));
             parts.collect::<Vec<_>>().join("; ")
@@ -195,7 +207,7 @@ pub(crate) fn states(client: &HttpMessenger, sent: &SentActivity) -> Option<Stri
 }
 
 /// Returns the state of an envelope in words.
-fn state(envelope: &OutboxEnvelope) -> String {
+fn state(client: &HttpMessenger, envelope: &OutboxEnvelope) -> String {
     let because = |lead: &str| match envelope.reason.as_deref() {
         Some(why) => format!("{lead}{why}"),
         None => String::new(),
@@ -210,9 +222,24 @@ fn state(envelope: &OutboxEnvelope) -> String {
         EnvelopeState::Accepted => "sent, and not known to be delivered".to_owned(),
         EnvelopeState::Queued => "waiting at your server; theirs is out of reach".to_owned(),
         EnvelopeState::ToSend => {
-            format!("waiting{}; next attempt at {}", because(": "), show::clock_with_seconds(envelope.due_ms))
+            format!("waiting{}; {}", because(": "), next_attempt(client, envelope.due_ms))
         }
         EnvelopeState::Failed | EnvelopeState::Refused => format!("failed{}", because(": ")),
+    }
+}
+
+/// Returns when an envelope that waits is tried next. A time that is past is no time of an attempt: no
+/// process was there then.
+fn next_attempt(client: &HttpMessenger, due_ms: i64) -> String {
+    if client.is_revoked().unwrap_or_default() {
+        return "this device does not send it any more".to_owned();
+    }
+    if client.device().tokens().is_none() {
+        return "next attempt after the next eko login".to_owned();
+    }
+    match due_ms > client.device().environment().now_ms() {
+        true => format!("next attempt at {}", show::clock_with_seconds(due_ms)),
+        false => "next attempt with the next eko listen or eko send".to_owned(),
     }
 }
 
@@ -239,6 +266,9 @@ fn remedy(client: &HttpMessenger, envelopes: &[&OutboxEnvelope]) -> Option<Strin
     };
     match (first(is_lost), first(|it| it.state == EnvelopeState::ToSend)) {
         (Some(_), _) => Some(format!("eko resend {id}")),
+        (None, Some(_)) if client.is_revoked().unwrap_or_default() => {
+            Some(KEPT_REVOKED.replace("NAME", &client.me().handle().to_string()))
+        }
         (None, Some(_)) => Some(format!("eko resend {id} tries now; eko discard {id} gives it up")),
         (None, None) => None,
     }

@@ -33,6 +33,8 @@ pub enum Exit {
     TryLater,
     /// Code 5: something was sent to some recipients, and not to others.
     Partly,
+    /// Code 6: a server is out of reach or asks to wait, and what was to be sent is not kept.
+    NotKept,
 }
 
 impl Exit {
@@ -44,6 +46,7 @@ impl Exit {
             Self::NotTrusted => 3,
             Self::TryLater => 4,
             Self::Partly => 5,
+            Self::NotKept => 6,
         }
     }
 
@@ -55,6 +58,7 @@ impl Exit {
             Self::NotTrusted => "not-trusted",
             Self::TryLater => "try-later",
             Self::Partly => "partly",
+            Self::NotKept => "not-kept",
         }
     }
 }
@@ -90,6 +94,18 @@ impl CommandFailure {
     #[must_use]
     pub fn next(mut self, next: impl fmt::Display) -> Self {
         self.next = Some(next.to_string());
+        self
+    }
+
+    /// Says that what was to be sent is not kept, so that it must be sent again.
+    #[must_use]
+    pub(crate) fn not_kept(mut self) -> Self {
+        if self.exit != Exit::Usage {
+            self.what.push_str("; nothing was sent, and nothing is kept");
+        }
+        if self.exit == Exit::TryLater {
+            self.exit = Exit::NotKept;
+        }
         self
     }
 

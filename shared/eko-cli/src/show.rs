@@ -14,7 +14,7 @@ pub(crate) use object::{
 use eko_client::group::GroupDifference;
 use eko_client::messenger::{GroupEvent, Notice, Severity, UnreadableReason};
 use eko_client::store::{
-    AwaitedMessage, EnvelopeState, HeldReason, MessageContent, OutboxEnvelope, StoredMessage,
+    AwaitedMessage, AwaitedReason, EnvelopeState, HeldReason, MessageContent, OutboxEnvelope, StoredMessage,
 };
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
@@ -45,13 +45,32 @@ pub(crate) fn message(client: &HttpMessenger, message: &StoredMessage) -> String
     }
 }
 
-/// Returns the line for a message that could not be decrypted, in its place.
-pub(crate) fn awaited(client: &HttpMessenger, message: &AwaitedMessage, is_missing: bool) -> String {
-    let (time, who) = (clock(message.received_ms), named(client, &message.actor));
-    match is_missing {
-        true => format!("{time}  (a message of {who} could not be decrypted, and was not sent again)"),
-        false => format!("{time}  (waiting for this message of {who}, which could not be decrypted)"),
-    }
+/// Returns the line for messages of one author that are awaited, in their place. There are several only if
+/// they were not kept.
+pub(crate) fn awaited(client: &HttpMessenger, messages: &[&AwaitedMessage], is_missing: bool) -> String {
+    let Some(first) = messages.first() else { return String::new() };
+    let (time, who) = (clock(first.received_ms), named(client, &first.actor));
+    let (count, them) = match messages.len() {
+        1 => ("a message".to_owned(), "it"),
+        count => (format!("{count} messages"), "them"),
+    };
+    let text = match (first.why, is_missing) {
+        (AwaitedReason::Undecryptable, true) => {
+            format!("{count} of {who} could not be decrypted, and was not sent again")
+        }
+        (AwaitedReason::Undecryptable, false) => {
+            format!("waiting for this message of {who}, which could not be decrypted")
+        }
+        (AwaitedReason::NotKept, true) => format!(
+            "{count} that {who} sent before you accepted {who} came too many to keep, and not again; ask {who} to send \
+             {them} again"
+        ),
+        (AwaitedReason::NotKept, false) => format!(
+            "waiting for {count} that {who} sent before you accepted {who}, too many to keep; their program is asked to send \
+             {them} again"
+        ),
+    };
+    format!("{time}  ({text})")
 }
 
 /// Returns the content of a message as text: the time, the author, the recipient or group, the
@@ -198,6 +217,11 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
              place. Nothing is sent to them until you have compared numbers, or accepted this: eko verify {who}",
             short_ids(added),
             who = name(actor),
+        ),
+        Notice::DevicesChanged { removed, .. } if removed.contains(&client.device().address()) => format!(
+            "this device was revoked by another device of yours: it neither reads nor sends any more. What it has kept \
+             stays: eko history. To go on here: eko login {} --anew",
+            client.me().handle()
         ),
         Notice::DevicesChanged { actor, added, removed, .. } => {
             devices_changed(&name(actor), *actor == client.me().actor(), added, removed)

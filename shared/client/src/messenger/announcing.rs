@@ -126,6 +126,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let by_author = ActivitySource {
             actor: control.author(),
             device: control.device(),
+            envelope: None,
             received_ms: whence.received_ms,
             standing,
             warning: whence.warning.clone(),

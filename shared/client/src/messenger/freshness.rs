@@ -56,15 +56,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Succeeds if a message to a person may be stored: nothing speaks against them, as far as this
-    /// device can tell now. If their server cannot be asked, each attempt to send asks it again.
+    /// device can tell now. If their server cannot be asked, each attempt to send asks it again. Somebody
+    /// whose devices are not known yet need not exist then.
     pub(super) async fn require_trusted(&self, person: &Person) -> Result<(), MessengerError> {
         match self.trusted(person).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.retry_after_s().is_some() => {
-                let pinned = self.store.read(|tx| tx.is_pinned(&person.actor()))?;
-                if pinned { Ok(()) } else { Err(error) }
-            }
-            Err(error) => Err(error),
+            Err(error) if error.retry_after_s().is_none() => Err(error),
+            _ => Ok(()),
         }
     }
 

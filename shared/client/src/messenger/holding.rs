@@ -151,6 +151,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let whence = ActivitySource {
             actor: &held.actor,
             device: &held.device,
+            envelope: None,
             received_ms: held.received_ms,
             standing,
             warning: held.warning.or_else(|| standing.warning(held.actor == self.device.actor())),

@@ -36,6 +36,8 @@ pub(super) struct ActivitySource<'a> {
     pub(super) actor: &'a str,
     /// The address of that device.
     pub(super) device: &'a str,
+    /// The id of the envelope in which it came, unless it was held or forwarded.
+    pub(super) envelope: Option<&'a str>,
     /// The time at which the server accepted it, in epoch milliseconds.
     pub(super) received_ms: i64,
     /// The standing of that device.
@@ -81,6 +83,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let whence = ActivitySource {
             actor: &message.letter.header.author,
             device: &message.letter.header.from,
+            envelope: Some(message.letter.header.id.as_str()),
             received_ms,
             standing,
             warning: standing.warning(actor == self.device.actor()),

@@ -66,7 +66,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let (me, now_ms) = (self.me(), self.now_ms());
         self.store.write(|tx| {
             tx.forget_contents(now_ms.saturating_sub(RESENT_FOR_DAYS * 24 * 3_600_000))?;
-            tx.forget_silent(now_ms.saturating_sub(REMEMBERED_MS))
+            tx.forget_silent(now_ms.saturating_sub(REMEMBERED_MS))?;
+            self.ask_for_unkept(tx)
         })?;
         let (mut authors, mut read) = (Vec::new(), Shares::new(READ_FOR_RECEIPTS));
         for actor in self.store.read(|tx| tx.owed(now_ms))? {

@@ -3,11 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use eko_protocol::id::EnvelopeId;
+
 use super::incoming::ActivitySource;
 use super::receive::HOLD_MS;
+use super::resending::resend_id;
 use super::{Messenger, MessengerError, Notice, Person};
 use crate::shares::{Party, first_of_fullest};
-use crate::store::{DeviceStoreError, MessageContent, RequestOutcome, Transaction};
+use crate::store::{CiphertextKey, DeviceStoreError, MessageContent, RequestOutcome, Transaction};
 use crate::{SignalSessions, Transport};
 
 /// The number of strangers whose chains and sessions are kept though no message of theirs is. The
@@ -26,6 +29,9 @@ pub struct MessageRequest {
     /// The first messages, oldest first, at most [`crate::store::MOST_OF_STRANGER`]. Their files must
     /// not be fetched before the request is accepted.
     pub messages: Vec<MessageContent>,
+    /// The number of later messages, which were not kept. Once the request is accepted, their author's
+    /// device is asked to send them again. More than [`crate::store::MOST_AWAITED`] are not counted.
+    pub not_kept: u64,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -38,19 +44,25 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         for message in self.store.read(|tx| tx.requests())? {
             let Some(person) = Person::of(&message.actor) else { continue };
             let request = requests.entry(message.actor.clone());
-            request.or_insert(MessageRequest { person, messages: Vec::new() }).messages.push(message);
+            let empty = MessageRequest { person, messages: Vec::new(), not_kept: 0 };
+            request.or_insert(empty).messages.push(message);
+        }
+        for (actor, request) in &mut requests {
+            let not_kept = self.store.read(|tx| tx.unkept_of(actor))?;
+            request.not_kept = u64::try_from(not_kept).unwrap_or_default();
         }
         Ok(requests.into_values().collect())
     }
 
     /// Accepts a person as a contact. What they wrote is put into the conversation, and the next look
-    /// into the mailbox sends the receipts for it.
+    /// into the mailbox sends the receipts for it. It asks for what was not kept, too, which has its
+    /// places after that until it comes.
     ///
     /// # Errors
     /// [`MessengerError::NoSuchPerson`] if this device does not know the person's devices;
     /// [`MessengerError::Store`] if the store cannot be written.
     pub fn accept_contact(&self, person: &Person) -> Result<(), MessengerError> {
-        let (actor, now_ms) = (person.actor(), self.now_ms());
+        let actor = person.actor();
         self.store.write(|tx| {
             if !tx.is_pinned(&actor)? {
                 return Err(MessengerError::NoSuchPerson(person.handle().to_string()));
@@ -58,17 +70,47 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             tx.make_contact(&actor)?;
             // The chain came through the own server. The next message reads it from theirs.
             tx.have_chain_read(&actor)?;
-            tx.place(now_ms, HOLD_MS)?;
-            Ok(())
+            tx.place(self.now_ms(), HOLD_MS)?;
+            Ok(self.ask_for_unkept(tx)?)
         })
+    }
+
+    /// Owes the request for sending again to the devices of everybody who is a stranger no more, in whatever
+    /// way they have become contacts, for what was not kept of them. Its places come after what was kept.
+    pub(super) fn ask_for_unkept(&self, tx: &Transaction<'_>) -> Result<(), DeviceStoreError> {
+        let (address, now_ms) = (self.device.address(), self.now_ms());
+        if !tx.has_unkept()? {
+            return Ok(());
+        }
+        tx.place(now_ms, HOLD_MS)?;
+        for unkept in tx.take_unkept()? {
+            let envelope = EnvelopeId::parse(&unkept.envelope).ok();
+            let Some((author, envelope)) = Person::of(&unkept.actor).zip(envelope) else { continue };
+            let key =
+                CiphertextKey { actor: &unkept.actor, envelope: &unkept.envelope, device: &unkept.device };
+            let resend = resend_id(&author, &envelope, &address);
+            // What has no room is missing by its number.
+            if tx.owe_unreadable(key)?
+                && tx.await_message(key, &resend.key(), unkept.taken_ms.unwrap_or(now_ms), now_ms)?
+            {
+                tx.note_asked(key)?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes a person as a contact before anything was written. Reads their chain if it is not known.
     ///
     /// # Errors
-    /// [`MessengerError::NoSuchPerson`] or [`MessengerError::Distrust`]: then nothing was stored.
+    /// [`MessengerError::NoSuchPerson`] or [`MessengerError::Distrust`], and that of the call if the chain is
+    /// not known: then nothing was stored.
     pub async fn add_contact(&self, person: &Person) -> Result<(), MessengerError> {
-        self.require_trusted(person).await?;
+        match self.trusted(person).await {
+            Err(error) if error.retry_after_s().is_none() => return Err(error),
+            // What is pinned is good without an answer.
+            Err(error) if !self.store.read(|tx| tx.is_pinned(&person.actor()))? => return Err(error),
+            _ => {}
+        }
         self.accept_contact(person)
     }
 
@@ -89,7 +131,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         whence: &ActivitySource<'_>,
         notices: &mut Vec<Notice>,
     ) -> Result<(), DeviceStoreError> {
-        let outcome = tx.store_request(message, self.now_ms())?;
+        let key = CiphertextKey {
+            actor: whence.actor,
+            envelope: whence.envelope.unwrap_or_default(),
+            device: whence.device,
+        };
+        let outcome = tx.store_request(message, key, self.now_ms())?;
         if outcome == RequestOutcome::First {
             notices.push(Notice::Request { actor: whence.actor.to_owned() });
         }

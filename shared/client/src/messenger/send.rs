@@ -58,19 +58,31 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// [`MessengerError::NoSuchPerson`] or [`MessengerError::Distrust`]: then nothing was stored.
     /// Any other failure is in the envelopes of the result.
     pub async fn send(&self, to: &Person, draft: MessageDraft) -> Result<SentActivity, MessengerError> {
-        self.require_joined().await?;
-        if self.knows_as_stranger(&to.actor())? {
-            // What the own server has shown is compared with what theirs shows.
-            self.look_again_by(to, ChainRoute::Direct).await?;
-        }
-        self.require_trusted(to).await?;
+        self.check_addressee(to).await?;
         let id = self.put_message(to, draft).await?;
         self.send_message(&id).await
     }
 
+    /// Succeeds if a message to a person may be stored: nothing speaks against their devices, as far as
+    /// their server answers.
+    ///
+    /// # Errors
+    /// [`MessengerError::NoSuchPerson`] or [`MessengerError::Distrust`].
+    pub async fn check_addressee(&self, to: &Person) -> Result<(), MessengerError> {
+        self.require_joined().await?;
+        if self.knows_as_stranger(&to.actor())? {
+            // What the own server has shown is compared with what theirs shows.
+            match self.look_again_by(to, ChainRoute::Direct).await {
+                Err(error) if error.retry_after_s().is_none() => return Err(error),
+                _ => {}
+            }
+        }
+        self.require_trusted(to).await
+    }
+
     /// Stores a message to a person with its envelopes, and returns its id. [`Messenger::send_message`]
-    /// sends it, and says in its result if the person's devices are not to be trusted. Makes no call if
-    /// they are known.
+    /// sends it, and says in its result if the person's devices are not to be trusted, or if there is no
+    /// such person. Makes no call if they are known.
     ///
     /// # Errors
     /// [`MessengerError::NoSuchPerson`] or [`MessengerError::Distrust`]: then nothing was stored.
@@ -133,8 +145,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// whenever they are due, so that it does not overtake them.
     pub(super) async fn send_envelopes(&self, id: &str) -> Result<SentActivity, MessengerError> {
         match self.try_envelopes(id).await {
-            // They are kept until the user signs in again.
+            // They are kept until the user signs in again, which may be with another device.
             Ok(()) | Err(MessengerError::SignedOut) => self.sent(id),
+            Err(MessengerError::Revoked) => {
+                // The own chain proves it. Without an answer the server has only said so.
+                let _ = self.look_again(&self.me()).await;
+                self.sent(id)
+            }
             Err(error) => Err(error),
         }
     }

@@ -1,5 +1,5 @@
-//! Messages that could not be decrypted. Each has its place among the messages, until its device has sent
-//! it again.
+//! Messages that could not be decrypted, or were not kept while their authors were strangers. Each has its
+//! place among the messages, until its device has sent it again.
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
@@ -14,7 +14,17 @@ pub const AWAITED_DAYS: i64 = 7;
 pub const MOST_AWAITED: i64 = 100;
 const AWAITED_MS: i64 = AWAITED_DAYS * 24 * 3_600_000;
 
-/// A message that could not be decrypted, in its place.
+/// The reason for which a message is awaited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AwaitedReason {
+    /// It could not be decrypted.
+    Undecryptable,
+    /// It was not kept while its author was a stranger.
+    NotKept,
+}
+
+/// A message that came, that this device does not have, and that its device is asked to send again, in its
+/// place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AwaitedMessage {
     /// The actor id of whoever is named as its author.
@@ -25,8 +35,10 @@ pub struct AwaitedMessage {
     pub received_ms: i64,
     /// The position, among those of the messages.
     pub position: i64,
-    /// The time at which this device got it, in epoch milliseconds.
+    /// The time from which on it is awaited, in epoch milliseconds.
     pub stored_ms: i64,
+    /// The reason.
+    pub why: AwaitedReason,
 }
 
 impl AwaitedMessage {
@@ -36,7 +48,9 @@ impl AwaitedMessage {
     }
 }
 
-const COLUMNS: &str = "SELECT actor, device, received, position, stored FROM awaited";
+const COLUMNS: &str = "SELECT actor, device, received, position, stored, EXISTS (SELECT 1 FROM receipts \
+                       WHERE receipts.actor = awaited.actor AND kind = 6 AND receipts.device = awaited.device \
+                       AND id = envelope) FROM awaited";
 
 impl Transaction<'_> {
     /// Gives a message that could not be decrypted its place. `resend` is the id of the envelope in which
@@ -81,9 +95,16 @@ impl Transaction<'_> {
         device: &str,
         envelope: &str,
     ) -> Result<Option<AwaitedMessage>, DeviceStoreError> {
-        let sql = "DELETE FROM awaited WHERE device = ?1 AND resend = ?2 \
-                   RETURNING actor, device, received, position, stored";
-        Ok(self.inner.prepare_cached(sql)?.query_row([device, envelope], read).optional()?)
+        let sql = format!("{COLUMNS} WHERE device = ?1 AND resend = ?2");
+        let place = self.inner.prepare_cached(&sql)?.query_row([device, envelope], read).optional()?;
+        if place.is_some() {
+            let sql = "DELETE FROM receipts WHERE kind = 6 AND device = ?1 AND id IN \
+                       (SELECT envelope FROM awaited WHERE device = ?1 AND resend = ?2)";
+            self.inner.prepare_cached(sql)?.execute([device, envelope])?;
+            let sql = "DELETE FROM awaited WHERE device = ?1 AND resend = ?2";
+            self.inner.prepare_cached(sql)?.execute([device, envelope])?;
+        }
+        Ok(place)
     }
 
     /// Puts a message that has arrived and has no position into the place in which it was awaited. What
@@ -121,5 +142,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<AwaitedMessage> {
         received_ms: row.get(2)?,
         position: row.get(3)?,
         stored_ms: row.get(4)?,
+        why: if row.get(5)? { AwaitedReason::NotKept } else { AwaitedReason::Undecryptable },
     })
 }

@@ -9,15 +9,21 @@ use rusqlite::params;
 use super::{CiphertextKey, DeviceStoreError, MOST_AWAITED, MessageContent, StoredMessage, Transaction};
 use crate::content::{ActivityId, MAX_MISSING, MissingMessages, Receipt, UnreadableEnvelope};
 
-/// The kinds of statements that are owed, as `receipts.kind` numbers them.
+/// The kinds of statements that are owed or may come to be owed, as `receipts.kind` numbers them.
 #[derive(Clone, Copy)]
-enum OwedKind {
+pub(super) enum OwedKind {
     /// An activity is in a conversation.
     Received = 1,
     /// An envelope cannot be decrypted.
     Unreadable = 2,
     /// A person has read a message.
     Read = 3,
+    /// A stranger's envelope was not kept. Nobody is told before the user accepts the stranger.
+    Unkept = 4,
+    /// A stranger's envelope is kept as a request. Nobody is told.
+    Requested = 5,
+    /// An envelope that was not kept was asked for, and has not come again.
+    Asked = 6,
 }
 
 /// Messages of one device that have not come, from `first` to `last`.
@@ -94,7 +100,7 @@ impl Transaction<'_> {
     /// Returns the actor ids of everybody who is owed a statement.
     pub(crate) fn owed(&self, now_ms: i64) -> Result<Vec<String>, DeviceStoreError> {
         let sql = format!(
-            "SELECT actor FROM receipts WHERE kind <> ?3 OR {MAY_ASK} \
+            "SELECT actor FROM receipts WHERE kind IN (1, 3) OR (kind = ?3 AND {MAY_ASK}) \
              UNION SELECT actor FROM gaps WHERE told = 0 AND {IS_TOLD} ORDER BY actor"
         );
         let mut statement = self.inner.prepare_cached(&sql)?;

@@ -1,14 +1,16 @@
 //! Message requests: what strangers wrote, until the user accepts or declines it.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
 use super::messages::{COLUMNS, read};
-use super::{DeviceStoreError, MessageContent, Transaction};
+use super::receipts::OwedKind;
+use super::{CiphertextKey, DeviceStoreError, MOST_AWAITED, MessageContent, Transaction};
 use crate::shares::fullest;
 
 /// The greatest number of messages that are kept of one stranger. Later ones are not kept.
 pub const MOST_OF_STRANGER: i64 = 20;
-/// The greatest number of messages that are kept of all strangers.
+/// The greatest number of messages that are kept of all strangers. So many envelopes that were not kept
+/// are remembered, too.
 pub const MOST_OF_STRANGERS: i64 = 1_000;
 
 /// The outcome of storing a stranger's message.
@@ -22,29 +24,136 @@ pub(crate) enum RequestOutcome {
     Ignored,
 }
 
+/// An envelope of somebody who was a stranger when it came, and that was not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UnkeptEnvelope {
+    /// The actor id of its author.
+    pub(crate) actor: String,
+    /// The address of the device that sent it.
+    pub(crate) device: String,
+    /// Its id.
+    pub(crate) envelope: String,
+    /// The time at which this device took it, in epoch milliseconds, if that is known.
+    pub(crate) taken_ms: Option<i64>,
+}
+
 impl Transaction<'_> {
     /// Stores a message of a stranger apart from all conversations. If there are too many messages of
     /// strangers, the oldest one is deleted of the domain, the server of it, and the user with the most,
-    /// so that nobody can push out what came from others.
+    /// so that nobody can push out what came from others. The envelope of a message that is not kept is
+    /// remembered, so that it can be asked for once its author is accepted.
     pub(crate) fn store_request(
         &self,
         message: &MessageContent,
+        envelope: CiphertextKey<'_>,
         now_ms: i64,
     ) -> Result<RequestOutcome, DeviceStoreError> {
         let sql = "SELECT count(*) FROM messages WHERE actor = ?1 AND request = 1";
         let kept: i64 = self.inner.query_row(sql, [&message.actor], |row| row.get(0))?;
-        if kept >= MOST_OF_STRANGER || !self.store_arrival(message, now_ms)? {
+        if kept >= MOST_OF_STRANGER {
+            let sql = "SELECT 1 FROM messages WHERE actor = ?1 AND id = ?2";
+            if !self.inner.prepare_cached(sql)?.exists([&message.actor, &message.id])? {
+                self.note_unkept(envelope)?;
+            }
+            return Ok(RequestOutcome::Ignored);
+        }
+        if !self.store_arrival(message, now_ms)? {
             return Ok(RequestOutcome::Ignored);
         }
         let sql = "UPDATE messages SET request = 1 WHERE actor = ?1 AND id = ?2";
         self.inner.execute(sql, params![message.actor, message.id])?;
+        self.note_envelope(envelope, OwedKind::Requested)?;
         let sql = "SELECT actor, count(*) FROM messages WHERE request = 1 GROUP BY actor ORDER BY min(row)";
         if let Some(author) = self.who_makes_room(sql, [], MOST_OF_STRANGERS)? {
-            let sql = "DELETE FROM messages WHERE row = \
-                       (SELECT min(row) FROM messages WHERE request = 1 AND actor = ?1)";
-            self.inner.execute(sql, [author])?;
+            self.delete_first_request(&author)?;
         }
         Ok(if kept == 0 { RequestOutcome::First } else { RequestOutcome::Another })
+    }
+
+    /// Deletes the first message of a stranger, and remembers its envelope.
+    fn delete_first_request(&self, author: &str) -> Result<(), DeviceStoreError> {
+        let sql = "DELETE FROM messages WHERE row = \
+                   (SELECT min(row) FROM messages WHERE request = 1 AND actor = ?1)";
+        self.inner.execute(sql, [author])?;
+        let sql = "DELETE FROM receipts WHERE row = \
+                   (SELECT min(row) FROM receipts WHERE kind = ?2 AND actor = ?1) RETURNING device, id";
+        let first = self.inner.query_row(sql, params![author, OwedKind::Requested as i64], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        });
+        match first.optional()? {
+            Some((device, envelope)) => {
+                self.note_unkept(CiphertextKey { actor: author, envelope: &envelope, device: &device })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn note_envelope(&self, key: CiphertextKey<'_>, kind: OwedKind) -> Result<(), DeviceStoreError> {
+        let sql = "INSERT OR IGNORE INTO receipts (actor, kind, device, id) VALUES (?1, ?2, ?3, ?4)";
+        let parameters = params![key.actor, kind as i64, key.device, key.envelope];
+        self.inner.prepare_cached(sql)?.execute(parameters)?;
+        Ok(())
+    }
+
+    /// Remembers a stranger's envelope that was not kept. No more are remembered of one author than are
+    /// awaited. Of all together the oldest one makes room of whoever has the most.
+    fn note_unkept(&self, key: CiphertextKey<'_>) -> Result<(), DeviceStoreError> {
+        if self.unkept_of(key.actor)? >= MOST_AWAITED {
+            return Ok(());
+        }
+        self.note_envelope(key, OwedKind::Unkept)?;
+        let kind = OwedKind::Unkept as i64;
+        let sql = "SELECT actor, count(*) FROM receipts WHERE kind = ?1 GROUP BY actor ORDER BY min(row)";
+        if let Some(author) = self.who_makes_room(sql, [kind], MOST_OF_STRANGERS)? {
+            let sql = "DELETE FROM receipts WHERE row = \
+                       (SELECT min(row) FROM receipts WHERE kind = ?2 AND actor = ?1)";
+            self.inner.execute(sql, params![author, kind])?;
+        }
+        Ok(())
+    }
+
+    /// Returns the number of envelopes of somebody that were not kept and are remembered.
+    pub(crate) fn unkept_of(&self, actor: &str) -> Result<i64, DeviceStoreError> {
+        let sql = "SELECT count(*) FROM receipts WHERE actor = ?1 AND kind = ?2";
+        let parameters = params![actor, OwedKind::Unkept as i64];
+        Ok(self.inner.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))?)
+    }
+
+    /// True if envelopes of somebody were not kept who is a contact now.
+    pub(crate) fn has_unkept(&self) -> Result<bool, DeviceStoreError> {
+        let sql = "SELECT 1 FROM receipts WHERE kind = ?1 AND actor IN (SELECT actor FROM chains WHERE contact = 1)";
+        Ok(self.inner.prepare_cached(sql)?.exists([OwedKind::Unkept as i64])?)
+    }
+
+    /// Takes the envelopes that were not kept of everybody who is a contact now, in the order in which they
+    /// came. Those of somebody whose kept messages still wait for their positions stay, since their places
+    /// come after these.
+    pub(crate) fn take_unkept(&self) -> Result<Vec<UnkeptEnvelope>, DeviceStoreError> {
+        let sql = "SELECT row, receipts.actor, receipts.device, id, at FROM receipts LEFT JOIN read_envelopes AS taken \
+                   ON taken.actor = receipts.actor AND taken.envelope = id AND taken.device = receipts.device \
+                   WHERE kind = ?1 AND receipts.actor IN (SELECT actor FROM chains WHERE contact = 1) \
+                   AND receipts.actor NOT IN (SELECT actor FROM messages WHERE position IS NULL AND request = 0) \
+                   ORDER BY row";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let rows = statement.query_map([OwedKind::Unkept as i64], |row| {
+            let unkept = UnkeptEnvelope {
+                actor: row.get(1)?,
+                device: row.get(2)?,
+                envelope: row.get(3)?,
+                taken_ms: row.get(4)?,
+            };
+            Ok((row.get::<_, i64>(0)?, unkept))
+        })?;
+        let found: Vec<(i64, UnkeptEnvelope)> = rows.collect::<Result<_, _>>()?;
+        for (row, _) in &found {
+            self.inner.prepare_cached("DELETE FROM receipts WHERE row = ?1")?.execute([row])?;
+        }
+        Ok(found.into_iter().map(|(_, unkept)| unkept).collect())
+    }
+
+    /// Records that an envelope was asked for because it was not kept.
+    pub(crate) fn note_asked(&self, key: CiphertextKey<'_>) -> Result<(), DeviceStoreError> {
+        self.note_envelope(key, OwedKind::Asked)
     }
 
     /// Returns the actor of whom something is to be deleted, if more than `most` things are kept. `sql`
@@ -81,7 +190,11 @@ impl Transaction<'_> {
         let mut statement = self.inner.prepare_cached(sql)?;
         let released = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let released: Vec<(String, String)> = released.collect::<Result<_, _>>()?;
-        released.iter().try_for_each(|(actor, id)| self.owe_receipt(actor, id))
+        for (actor, id) in &released {
+            self.owe_receipt(actor, id)?;
+            self.forget_requested(actor, &[OwedKind::Requested])?;
+        }
+        Ok(())
     }
 
     /// Returns the users whose chains are pinned and who are no contacts, without those of whom
@@ -103,6 +216,14 @@ impl Transaction<'_> {
     /// Deletes the messages of a stranger.
     pub(crate) fn decline_requests(&self, actor: &str) -> Result<(), DeviceStoreError> {
         self.inner.execute("DELETE FROM messages WHERE actor = ?1 AND request = 1", [actor])?;
+        self.forget_requested(actor, &[OwedKind::Requested, OwedKind::Unkept])
+    }
+
+    fn forget_requested(&self, actor: &str, kinds: &[OwedKind]) -> Result<(), DeviceStoreError> {
+        let sql = "DELETE FROM receipts WHERE actor = ?1 AND kind = ?2";
+        for kind in kinds {
+            self.inner.prepare_cached(sql)?.execute(params![actor, *kind as i64])?;
+        }
         Ok(())
     }
 }

@@ -92,7 +92,9 @@ CREATE INDEX awaited_by_position ON awaited (position);
 CREATE TABLE asked (device TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 
 -- What the next receipt to an author says. kind: 1 the activity `id` is in a conversation, 2 the
--- envelope `id` of `device` cannot be decrypted, 3 the user has read the message `id`.
+-- envelope `id` of `device` cannot be decrypted, 3 the user has read the message `id`. Nothing is said of
+-- the envelope `id` of a stranger: 4 it was not kept, 5 it is kept as a request (of one author they have the
+-- order of the messages), 6 it was not kept and was asked for since.
 CREATE TABLE receipts (
   row INTEGER PRIMARY KEY, actor TEXT NOT NULL, kind INTEGER NOT NULL, device TEXT NOT NULL, id TEXT NOT NULL,
   UNIQUE (actor, kind, device, id)

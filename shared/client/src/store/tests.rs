@@ -136,7 +136,11 @@ fn a_flood_of_strangers_pushes_out_only_what_their_domain_sent() {
         conversation: actor.to_owned(),
         ..arrival(&format!("{actor}/{n}"), &format!("{actor}/device/1"), None)
     };
-    let request = |actor: &str, n| store.write(|tx| tx.store_request(&from(actor, n), n)).unwrap();
+    let request = |actor: &str, n: i64| {
+        let (message, envelope) = (from(actor, n), format!("https://good.example/message/{n}"));
+        let key = CiphertextKey { actor, envelope: &envelope, device: &message.device };
+        store.write(|tx| tx.store_request(&message, key, n)).unwrap()
+    };
     store.write(|tx| tx.store_arrival(&from("https://evil.example/user/contact", 0), 0)).unwrap();
     for n in 0..5 {
         let expected = if n == 0 { RequestOutcome::First } else { RequestOutcome::Another };
@@ -150,6 +154,15 @@ fn a_flood_of_strangers_pushes_out_only_what_their_domain_sent() {
     assert_eq!(kept.len(), usize::try_from(MOST_OF_STRANGERS).unwrap());
     assert_eq!(kept.iter().filter(|message| message.actor == GOOD).count(), 5);
     assert!(kept.iter().all(|message| message.actor != "https://s0.evil.example/user/mallory"));
+    // What has made room, or had none, is remembered by its envelope, and asked for once it is wanted.
+    let unkept = |actor: &str| store.read(|tx| tx.unkept_of(actor)).unwrap();
+    assert_eq!((unkept("https://s0.evil.example/user/mallory"), unkept(GOOD)), (1, 0));
+    for n in 5..MOST_OF_STRANGER + 200 {
+        request(GOOD, n);
+    }
+    assert_eq!(unkept(GOOD), MOST_AWAITED);
+    store.write(|tx| tx.decline_requests(GOOD)).unwrap();
+    assert_eq!(unkept(GOOD), 0);
     assert_eq!(placed(&store, 0).0, ["https://evil.example/user/contact/0"]);
 }
 
@@ -185,7 +198,7 @@ fn strangers_of_whom_nothing_was_read_for_the_longest_time_are_forgotten_first()
                 tx.inner.execute(sql, (actor, contact, looked))?;
             }
             let asks = MessageContent { actor: "asks".to_owned(), ..arrival("request", "d", None) };
-            tx.store_request(&asks, 0)?;
+            tx.store_request(&asks, CiphertextKey { actor: "asks", envelope: "e", device: "d" }, 0)?;
             assert_eq!(tx.strangers_without_requests()?, ["old", "middle", "new"]);
             tx.note_read(CiphertextKey { actor: "old", envelope: "e", device: "d" }, 9, 0)?;
             assert_eq!(tx.strangers_without_requests()?, ["middle", "new", "old"]);

@@ -92,14 +92,18 @@ async fn read_answer(mut answer: reqwest::Response) -> Result<Response<Bytes>, T
     Ok(response)
 }
 
-/// Returns the error with its innermost reason, which says most: "connection refused" rather than
-/// "error sending request".
+/// Returns the error with the server and its innermost reason, which says most: "connection refused" rather
+/// than "error sending request".
 fn failure(error: reqwest::Error) -> TransportError {
     let mut reason: &dyn Error = &error;
     while let Some(source) = reason.source() {
         reason = source;
     }
-    let reason = reason.to_string();
+    let server = error.url().map(reqwest::Url::authority).filter(|server| !server.is_empty());
+    let reason = match server {
+        Some(server) => format!("{server}, {reason}"),
+        None => reason.to_string(),
+    };
     if error.is_connect() {
         TransportError::Connect(reason)
     } else if error.is_timeout() {
@@ -129,6 +133,7 @@ mod tests {
     async fn nobody_there_is_told_from_a_broken_answer() {
         let http = HttpTransport::new().unwrap();
         let request = Request::get("http://127.0.0.1:9/").body(Bytes::new()).unwrap();
-        assert!(matches!(http.send(request).await, Err(TransportError::Connect(_))));
+        let Err(TransportError::Connect(why)) = http.send(request).await else { panic!() };
+        assert!(why.starts_with("127.0.0.1:9, "), "{why}");
     }
 }

@@ -45,10 +45,17 @@ pub(crate) struct ChatArgs {
 impl ChatArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (account, client) = context.client()?;
-        let whom = Correspondent::find_addressee(&client, &self.with, self.group).await?;
+        let whom = Correspondent::find_addressee(&client, &self.with, self.group).await;
+        let whom = whom.map_err(CommandFailure::not_kept)?;
         if let Correspondent::Person(person) = &whom {
-            // Whoever chats with somebody wants to see what they write.
-            client.add_contact(person).await?;
+            // Whoever chats with somebody wants to see what they write. Without an answer of the server the
+            // first line that is sent makes them a contact.
+            match client.add_contact(person).await {
+                Err(error) if error.retry_after_s().is_none() => {
+                    return Err(CommandFailure::from(error).not_kept());
+                }
+                _ => {}
+            }
         }
         let listening =
             MailboxListener::new(context, &account, &client, LONGEST_PAUSE, Some(whom.conversation()));

@@ -1,7 +1,8 @@
 //! `eko history`: shows the messages of the past.
 
 use clap::Args;
-use eko_client::store::AwaitedMessage;
+use eko_client::store::{AwaitedMessage, AwaitedReason};
+use serde_json::json;
 
 use crate::context::Context;
 use crate::delivery;
@@ -11,7 +12,7 @@ use crate::show;
 
 const MORE: &str = "\
 Under each message that this device has sent stands what became of it: it is sent when their server has it, and delivered when one of \
-their devices has said so. It is read when their program says so; `eko` does not. Messages that were sent and never came are named where they are missing. A message that could not be decrypted has a line in its place until its sender's program has sent it again.
+their devices has said so. It is read when their program says so; `eko` does not. Messages that were sent and never came are named where they are missing. A message that could not be decrypted has a line in its place until its sender's program has sent it again, and so have those of a stranger that were not kept.
 
 `eko listen` reads the mailbox. This command shows what is on this device.
 
@@ -67,16 +68,26 @@ impl HistoryArgs {
         let first = messages.first().filter(|_| is_cut).map_or(i64::MIN, |message| message.position);
         awaited.retain(|awaited| awaited.position > first);
         let now_ms = context.environment.now_ms();
-        let show_awaited = |awaited: &AwaitedMessage| {
-            let is_missing = awaited.is_missing(now_ms);
-            let text = show::awaited(&client, awaited, is_missing);
-            context.out.result(&text, &show::awaited_object(awaited, is_missing))
+        let show_awaited = |place: &[&AwaitedMessage]| {
+            let is_same = |a: &&AwaitedMessage, b: &&AwaitedMessage| {
+                a.why == AwaitedReason::NotKept && line_of(a, now_ms) == line_of(b, now_ms)
+            };
+            for line in place.chunk_by(is_same) {
+                let is_missing = line.iter().all(|awaited| awaited.is_missing(now_ms));
+                if !context.out.json {
+                    context.out.result(&show::awaited(&client, line, is_missing), &json!({}))?;
+                    continue;
+                }
+                for awaited in line {
+                    context.out.result("", &show::awaited_object(awaited, is_missing))?;
+                }
+            }
+            Ok::<_, CommandFailure>(())
         };
         let mut awaited = awaited.iter().peekable();
         for message in messages {
-            while let Some(before) = awaited.next_if(|awaited| awaited.position < message.position) {
-                show_awaited(before)?;
-            }
+            let before = || awaited.next_if(|awaited| awaited.position < message.position);
+            show_awaited(&std::iter::from_fn(before).collect::<Vec<_>>())?;
             let (mut text, mut object) = (show::message(&client, &message), show::message_object(&message));
             if message.content.outgoing {
                 let sent = client.sent(&message.content.id)?;
@@ -94,6 +105,11 @@ impl HistoryArgs {
             }
             context.out.result(&text, &object)?;
         }
-        awaited.try_for_each(show_awaited)
+        show_awaited(&awaited.collect::<Vec<_>>())
     }
+}
+
+/// Returns what messages have in common that are awaited and stand in one line.
+fn line_of(awaited: &AwaitedMessage, now_ms: i64) -> (&str, AwaitedReason, bool) {
+    (&awaited.actor, awaited.why, awaited.is_missing(now_ms))
 }

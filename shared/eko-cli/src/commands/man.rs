@@ -37,7 +37,7 @@ impl ManArgs {
 
 /// Returns the exit codes as a JSON object.
 pub(crate) fn exit_codes() -> Value {
-    let all = [Exit::Failed, Exit::Usage, Exit::NotTrusted, Exit::TryLater, Exit::Partly];
+    let all = [Exit::Failed, Exit::Usage, Exit::NotTrusted, Exit::TryLater, Exit::Partly, Exit::NotKept];
     let codes: serde_json::Map<String, Value> =
         all.into_iter().map(|exit| (exit.word().to_owned(), json!(exit.code()))).collect();
     json!({ "type": "exitCodes", "codes": codes })

@@ -1,8 +1,8 @@
 //! `eko requests`: shows what strangers wrote, and accepts or declines it.
 
 use clap::{Args, Subcommand};
-use eko_client::messenger::{MessageRequest, Person};
-use eko_client::store::MOST_OF_STRANGER;
+use eko_client::messenger::MessageRequest;
+use eko_client::store::{MOST_AWAITED, MOST_OF_STRANGER};
 use serde_json::{Value, json};
 
 use crate::context::{Context, HttpMessenger};
@@ -16,7 +16,10 @@ use crate::show;
 const MORE: &str = "\
 What somebody writes to whom you have never written is a request. It is in no conversation, its author \
 does not learn that it arrived, and nothing is fetched from the author's server. Writing to somebody \
-accepts their request, too.
+accepts their request, too, and so does `eko verify` with --accept or --confirm.
+
+No more than 20 messages of one stranger are kept. Once you have accepted them, `eko listen` asks the \
+stranger's program to send what was not kept again, 20 messages an hour.
 
 Examples:
   eko requests
@@ -61,15 +64,33 @@ impl RequestsArgs {
                 Ok(())
             }
             Some(RequestsCommand::Accept { who }) => {
-                let person = author(context, &account, &client, who).await?;
+                let MessageRequest { person, not_kept, .. } =
+                    request(context, &account, &client, who).await?;
                 client.accept_contact(&person)?;
                 let who = named(&client, &person.actor());
-                let text =
-                    format!("{who} is a contact now. What they wrote: eko listen, or eko history {who}");
-                context.out.result(&text, &json!({ "type": "accepted", "actor": person.actor(), "handle": person.handle().to_string() }))
+                let asked = match not_kept {
+                    0 => String::new(),
+                    _ => format!(
+                        "\n{} that {who} wrote after these {} not kept. eko listen asks their program to send {} again; if \
+                         it does not, ask {who}",
+                        messages(not_kept),
+                        if not_kept == 1 { "was" } else { "were" },
+                        if not_kept == 1 { "it" } else { "them" },
+                    ),
+                };
+                let text = format!(
+                    "{who} is a contact now. What they wrote: eko listen, or eko history {who}{asked}"
+                );
+                context.out.result(
+                    &text,
+                    &json!({
+                        "type": "accepted", "actor": person.actor(), "handle": person.handle().to_string(),
+                        "notKept": not_kept,
+                    }),
+                )
             }
             Some(RequestsCommand::Decline { who }) => {
-                let person = author(context, &account, &client, who).await?;
+                let person = request(context, &account, &client, who).await?.person;
                 client.decline(&person)?;
                 let text = format!("What {} wrote is deleted.", named(&client, &person.actor()));
                 context.out.result(&text, &json!({ "type": "declined", "actor": person.actor(), "handle": person.handle().to_string() }))
@@ -78,17 +99,17 @@ impl RequestsArgs {
     }
 }
 
-/// Finds the author of a request, which may wait in the mailbox. No other server is asked, since the
+/// Finds the request of an author, which may wait in the mailbox. No other server is asked, since the
 /// author's would learn of it.
-async fn author(
+async fn request(
     context: &Context,
     account: &AccountFolder,
     client: &HttpMessenger,
     who: &PartialHandle,
-) -> Result<Person, CommandFailure> {
+) -> Result<MessageRequest, CommandFailure> {
     let find = || {
-        let mut authors = client.requests()?.into_iter().map(|request| request.person);
-        Ok::<_, CommandFailure>(authors.find(|person| is_called(client, person, who)))
+        let mut requests = client.requests()?.into_iter();
+        Ok::<_, CommandFailure>(requests.find(|request| is_called(client, &request.person, who)))
     };
     let mut found = find()?;
     if found.is_none() {
@@ -103,14 +124,27 @@ async fn author(
 fn text(client: &HttpMessenger, request: &MessageRequest) -> String {
     let who = named(client, &request.person.actor());
     let said = request.messages.iter().map(|message| format!("\n{}", show::words(client, message)));
-    let more = match is_full(request) {
-        true => format!(
-            "\n  No more than {MOST_OF_STRANGER} messages of a stranger are kept. What {who} wrote after these is not, and \
-             {who} can send it again once you have accepted: eko requests accept {who}"
+    let more = match (is_full(request), request.not_kept) {
+        (false, _) => String::new(),
+        (true, 0) => format!("\n  No more than {MOST_OF_STRANGER} messages of a stranger are kept."),
+        (true, count) => format!(
+            "\n  No more than {MOST_OF_STRANGER} messages of a stranger are kept. {} came after these; once you have \
+             accepted, {who}'s program is asked to send what was not kept again: eko requests accept {who}",
+            messages(count)
         ),
-        false => String::new(),
     };
     format!("{who} is no contact of yours and wrote:{}{more}", said.collect::<String>())
+}
+
+/// Returns a number of messages that were not kept in words. No more than a bound are counted.
+fn messages(count: u64) -> String {
+    match count {
+        1 => "1 message".to_owned(),
+        count if i64::try_from(count).is_ok_and(|count| count >= MOST_AWAITED) => {
+            format!("{count} messages or more")
+        }
+        count => format!("{count} messages"),
+    }
 }
 
 /// True if so much is kept of a stranger that nothing more is.
@@ -122,5 +156,6 @@ fn object(request: &MessageRequest) -> Value {
     let messages: Vec<Value> = request.messages.iter().map(show::content_object).collect();
     json!({
         "type": "request", "from": request.person.actor(), "messages": messages, "full": is_full(request),
+        "notKept": request.not_kept,
     })
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use eko_client::attachment::{self, Attachment, AttachmentError, INLINE_MAX, OVERHEAD};
-use eko_client::messenger::{MessageDraft, Person, SentActivity};
+use eko_client::messenger::{MessageDraft, MessengerError, Person, SentActivity};
 use eko_client::store::EnvelopeState;
 use serde_json::json;
 
@@ -63,11 +63,10 @@ impl SendArgs {
         let stepping = progress.clone();
         let client = client.watched(move |step| stepping.step(step));
         let draft = MessageDraft { text: self.text()?, attachments: self.attachments(context)? };
-        let whom = Correspondent::find_addressee(&client, &self.to, self.group).await?;
-        let sent = match &whom {
-            Correspondent::Person(person) => client.send(person, draft).await,
-            Correspondent::Group(group) => client.send_to_group(group.state.id(), draft).await,
-        };
+        let whom = Correspondent::find_addressee(&client, &self.to, self.group).await;
+        let whom = whom.map_err(CommandFailure::not_kept)?;
+        let id = keep(&client, &whom, draft).await.map_err(|error| CommandFailure::from(error).not_kept())?;
+        let sent = client.send_message(&id).await;
         let sent = wait_for(&client, &progress, sent?, self.wait).await;
         progress.done();
         tell(context, &client, &sent?, &whom)
@@ -121,6 +120,21 @@ impl SendArgs {
             })
         });
         within.chain(self.attached.iter().map(|path| read_sealed(path))).collect()
+    }
+}
+
+/// Keeps a message, and returns its id.
+async fn keep(
+    client: &HttpMessenger,
+    whom: &Correspondent,
+    draft: MessageDraft,
+) -> Result<String, MessengerError> {
+    match whom {
+        Correspondent::Person(person) => {
+            client.check_addressee(person).await?;
+            client.put_message(person, draft).await
+        }
+        Correspondent::Group(group) => client.put_group_message(group.state.id(), draft).await,
     }
 }
 

@@ -8,7 +8,7 @@ pub(super) use shown::word as trust_word;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
-use eko_client::messenger::{Person, Trust, Verification};
+use eko_client::messenger::{MessageRequest, Person, Trust, Verification};
 use serde_json::Value;
 
 use crate::ask;
@@ -23,7 +23,8 @@ Both sides see the same number, unless a server between you gives out keys of it
 number by another way than Eko: face to face, or in a call in which you know each other's voices.
 
 If someone has lost all their devices and begun anew, nothing is sent to them until you have compared \
-the new number (--confirm), or have accepted the new devices without comparing (--accept).
+the new number (--confirm), or have accepted the new devices without comparing (--accept). Both make \
+WHO a contact of yours, which accepts their message request, if there is one.
 
 Examples:
   eko verify @bob
@@ -79,13 +80,14 @@ impl VerifyArgs {
             return self.forget(context, &client, &person, &who);
         }
         let seen = client.verification(&person).await?;
+        let request = accepted_request(&client, &person, &who)?;
         if self.confirm || self.scanned.is_some() {
             if let Some(warning) = shown::alarm(&seen, own) {
                 context.out.prompt(&warning);
             }
             self.compare(context, &seen, &who)?;
             client.mark_verified(&person, &seen)?;
-            let text = format!("{who} is verified: the numbers are the same.");
+            let text = format!("{who} is verified: the numbers are the same.{request}");
             tell(context, &client, &person, &text)?;
             return still_contradicted(&who, &seen);
         }
@@ -95,7 +97,7 @@ impl VerifyArgs {
                 Trust::Reset => format!("The devices that have replaced all former ones of {who}"),
                 Trust::FirstUse | Trust::Accepted | Trust::Verified => format!("The devices of {who}"),
             };
-            let text = format!("{which} are taken as theirs. The numbers were not compared.");
+            let text = format!("{which} are taken as theirs. The numbers were not compared.{request}");
             return tell(context, &client, &person, &text);
         }
         let text = shown::text(&who, &seen, own);
@@ -157,6 +159,16 @@ impl VerifyArgs {
         let text = format!("What was known of the devices of {who} is forgotten.");
         context.out.result(&text, &shown::forgotten(person))
     }
+}
+
+/// Returns the addition to a sentence that a person's request is accepted by what the user does, too. It is
+/// empty if there is none.
+fn accepted_request(client: &HttpMessenger, person: &Person, who: &str) -> Result<String, CommandFailure> {
+    let is_theirs = |request: &MessageRequest| request.person == *person;
+    Ok(match client.requests()?.iter().any(is_theirs) {
+        true => format!(" Their message request is accepted by this, too: eko history {who}"),
+        false => String::new(),
+    })
 }
 
 fn tell(

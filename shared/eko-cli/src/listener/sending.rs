@@ -121,7 +121,7 @@ impl<'l, 'a> LineSender<'l, 'a> {
                             let _ = put.send(line);
                         }
                         Ok(None) => {}
-                        Err(error) => self.fail(&error.into()),
+                        Err(error) => self.fail(&CommandFailure::from(error).not_kept()),
                     }
                 }
             }

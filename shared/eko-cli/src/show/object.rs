@@ -3,7 +3,9 @@
 use eko_client::attachment::Attachment;
 use eko_client::group::GroupDifference;
 use eko_client::messenger::{GroupEvent, Notice, Person};
-use eko_client::store::{AwaitedMessage, EnvelopeState, MessageContent, OutboxEnvelope, StoredMessage};
+use eko_client::store::{
+    AwaitedMessage, AwaitedReason, EnvelopeState, MessageContent, OutboxEnvelope, StoredMessage,
+};
 use serde_json::{Value, json};
 
 use super::group_event;
@@ -28,11 +30,15 @@ pub(crate) fn content_object(m: &MessageContent) -> Value {
     })
 }
 
-/// Returns a message that could not be decrypted as a JSON object of the type `awaited`.
+/// Returns a message that is awaited as a JSON object of the type `awaited`.
 pub(crate) fn awaited_object(message: &AwaitedMessage, is_missing: bool) -> Value {
     json!({
         "type": "awaited", "from": message.actor, "device": message.device,
         "received": instant(message.received_ms), "missing": is_missing,
+        "why": match message.why {
+            AwaitedReason::Undecryptable => "undecryptable",
+            AwaitedReason::NotKept => "not-kept",
+        },
     })
 }
 

@@ -21,7 +21,12 @@ async fn a_message_that_waits_is_discarded_and_sent_again() {
     bob.eko(&["logout"]).await.done();
     assert_eq!(bob.fails(&["send", "@alice", "later"]).await.code, 4);
     let history = bob.eko(&["history"]).await.done();
-    assert!(history.contains("later\n    waiting: this device is signed out; next attempt at "), "{history}");
+    assert!(
+        history.contains(
+            "later\n    waiting: this device is signed out; next attempt after the next eko login\n"
+        ),
+        "{history}"
+    );
     let [resend, id] = command_in_history(&bob, "eko resend ").await.try_into().unwrap();
     assert_eq!((&*resend, id.len()), ("resend", 8));
     let listed = bob.object(&["history"]).await;

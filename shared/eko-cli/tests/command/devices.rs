@@ -282,3 +282,38 @@ async fn whoami_asks_the_server_and_does_without_an_answer() {
     let [as_of, failed] = ["\n  as of        20", "; asking the server has failed: "];
     assert!(shown.contains(as_of) && shown.contains(failed), "{shown}");
 }
+
+/// The device learns of its end by its own command, and says that it is the one.
+#[tokio::test]
+async fn a_device_that_was_revoked_elsewhere_says_that_it_is_the_one_and_what_becomes_of_its_messages() {
+    let server = server().await;
+    let (first, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    let WaitingDevice { home: second, id, code } = waiting(&server).await;
+    first.eko_reading(&["devices", "approve"], &code).await.done();
+    second.eko(&["send", "@bob", "one"]).await.done();
+    first.eko(&["devices", "revoke", &id, "--yes"]).await.done();
+    second.eko(&["whoami"]).await.done();
+    let heard = second.eko(&["listen", "--once"]).await.err;
+    assert!(
+        heard
+            .trim_start()
+            .starts_with("this device was revoked by another device of yours: it neither reads"),
+        "{heard}"
+    );
+    // One that was not told yet keeps what is typed.
+    let WaitingDevice { home: third, id, code } = waiting(&server).await;
+    first.eko_reading(&["devices", "approve"], &code).await.done();
+    third.eko(&["send", "@bob", "two"]).await.done();
+    first.eko(&["devices", "revoke", &id, "--yes"]).await.done();
+    let ReportedFailure { code, what, next } = third.fails(&["send", "@bob", "three"]).await;
+    assert_eq!((code, what.starts_with("not sent yet to @bob: this device was ")), (4, true), "{what}");
+    assert!(next.starts_with("eko login @alice@") && next.contains(" --anew, which makes"), "{next}");
+    let shown = third.eko(&["history", "@bob"]).await.done();
+    assert!(
+        shown.contains("; this device does not send it any more\n    eko login @alice@localhost"),
+        "{shown}"
+    );
+    let ReportedFailure { code, what, .. } = third.fails(&["send", "@bob", "four"]).await;
+    assert_eq!((code, what.ends_with("; nothing was sent, and nothing is kept")), (1, true), "{what}");
+    assert_eq!(bob.hears().await, ["one", "two"]);
+}

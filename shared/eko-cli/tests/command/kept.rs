@@ -4,7 +4,7 @@ use eko_local::server::{BoundServer, ServerOptions};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::people::ReportedFailure;
+use super::people::{ReportedFailure, signed_in};
 use super::talking::{RunningCommand, two, two_on};
 use super::test_home::{CommandOutput, TestHome, server};
 
@@ -95,13 +95,66 @@ async fn what_is_written_to_somebody_known_is_kept_while_their_server_is_down() 
     let away =
         format!("sent; the server {} is out of reach, and your server will try for 48 hours\n", name(&there));
     assert_eq!(said, away);
-    // Whom nobody knows cannot be written to.
+    // Only that server can say who somebody is whom this device has never met.
     let stranger = format!("@carol@{}", name(&there));
-    assert_eq!(eko(&alice, &["send", &stranger, "three"]).await.code, 4);
+    let away = format!("the server is out of reach: {}, ", name(&there));
+    let typed = eko(&alice, &["send", &stranger, "three"]).await.failed();
+    let said =
+        typed.what.starts_with(&away) && typed.what.ends_with("; nothing was sent, and nothing is kept");
+    assert_eq!((typed.code, said, &*typed.next), (6, true, "try again later"), "{}", typed.what);
+    let CommandOutput { code, err, .. } = eko(&alice, &["chat", &stranger]).await;
+    assert_eq!((code, err.contains(&away)), (6, true), "{err}");
     let (_, _stop, _served) = start(there.rsplit(':').next().unwrap().parse().unwrap(), &folder).await;
     for _ in 0..300 {
         eko(&bob, &["listen", "--once"]).await.done();
         if bob.eko(&["history"]).await.done().contains("two") {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("it never came");
+}
+
+/// Somebody of the own server has a known address, so that a first message to them is kept.
+#[tokio::test]
+async fn a_first_message_to_somebody_of_the_own_server_is_kept_while_it_is_down() {
+    let folder = TempDir::new().unwrap();
+    let start = async |port: u16| {
+        let data = Some(folder.path().to_owned());
+        let bound =
+            BoundServer::bind(&ServerOptions { port, data, ..ServerOptions::default() }).await.unwrap();
+        let origin = bound.origin.to_string();
+        let (stop, stopped) = oneshot::channel::<()>();
+        (origin, stop, tokio::spawn(bound.run(async { stopped.await.unwrap() })))
+    };
+    let (origin, stop, served) = start(0).await;
+    let [alice, bob] = two_on(&origin).await;
+    let carol = signed_in(&origin, "carol").await;
+    stop.send(()).unwrap();
+    served.await.unwrap().unwrap();
+    let ReportedFailure { code, what, next } = alice.fails(&["send", "@carol", "one", "--wait", "0"]).await;
+    assert_eq!(
+        (code, what.starts_with("not sent yet to @carol: the server localhost:")),
+        (4, true),
+        "{what}"
+    );
+    assert!(next.starts_with("eko listen, "), "{next}");
+    assert_eq!(alice.eko_reading(&["chat", "@carol"], "two\n").await.code, 4);
+    assert_eq!(alice.fails(&["send", "@nobody", "three", "--wait", "0"]).await.code, 4);
+    // Nobody was there at the time of the next attempt.
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    let shown = alice.eko(&["history", "@carol"]).await.done();
+    assert!(shown.contains("; next attempt with the next eko listen or eko send\n"), "{shown}");
+    let (_, _stop, _served) = start(origin.rsplit(':').next().unwrap().parse().unwrap()).await;
+    alice.eko(&["send", "@bob", "four"]).await.done();
+    for _ in 0..100 {
+        alice.eko(&["listen", "--once"]).await.done();
+        let heard = carol.hears().await;
+        if !heard.is_empty() {
+            assert_eq!(heard, ["one", "two"]);
+            let failed = alice.eko(&["history", "@nobody"]).await.done();
+            assert!(failed.contains("failed: there is no @nobody@localhost:"), "{failed}");
+            assert_eq!(bob.hears().await, ["four"]);
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;

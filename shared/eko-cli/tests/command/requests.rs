@@ -61,3 +61,56 @@ async fn a_request_is_accepted_without_listing_it_before() {
     alice.eko(&["requests", "accept", "@bob"]).await.done();
     assert_eq!(alice.hears().await, ["do you know me?"]);
 }
+
+/// What was not kept of a stranger is named, and comes once they are accepted.
+#[tokio::test]
+async fn whoever_accepts_a_stranger_is_told_what_was_not_kept() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    let lines: String = (1..=22).map(|n| format!("line {n:02}\n")).collect();
+    bob.eko_reading(&["chat", "@alice"], &lines).await.done();
+    let shown = alice.eko(&["requests"]).await.done();
+    assert!(shown.contains("are kept. 2 messages came after these; once you have accepted"), "{shown}");
+    let accepted = alice.eko(&["requests", "accept", "@bob"]).await.done();
+    assert!(
+        accepted.contains("\n2 messages that @bob wrote after these were not kept. eko listen"),
+        "{accepted}"
+    );
+    let shown = alice.eko(&["history", "@bob"]).await.done();
+    assert!(
+        shown.lines().last().unwrap().contains("  (waiting for 2 messages that @bob sent before"),
+        "{shown}"
+    );
+    let places = alice.objects(&["history"]).await;
+    let places: Vec<_> =
+        places.iter().filter(|it| it["type"] == "awaited").map(|it| text(it, "why")).collect();
+    assert_eq!(places, ["not-kept", "not-kept"]);
+    assert_eq!(alice.hears().await.len(), 20);
+    bob.eko(&["listen", "--once"]).await.done();
+    let mut heard = alice.hears().await;
+    heard.sort();
+    assert_eq!(heard, ["line 21", "line 22"]);
+    let shown = alice.eko(&["history", "@bob"]).await.done();
+    assert!(!shown.contains("waiting for"), "{shown}");
+}
+
+/// Whoever takes somebody's devices as theirs takes their messages, too.
+#[tokio::test]
+async fn verifying_a_stranger_says_that_their_request_is_accepted() {
+    let server = server().await;
+    let alice = signed_in(&server, "alice").await;
+    for (name, how) in [("bob", &["--accept"][..]), ("carol", &["--confirm", "--yes"])] {
+        let stranger = signed_in(&server, name).await;
+        stranger.eko(&["send", "@alice", "do you know me?"]).await.done();
+        alice.eko(&["requests"]).await.done();
+        let who = format!("@{name}");
+        let said = alice.eko(&[&["verify", &who], how].concat()).await.done();
+        assert!(
+            said.contains(&format!("Their message request is accepted by this, too: eko history {who}")),
+            "{said}"
+        );
+        let said = alice.eko(&[&["verify", &who], how].concat()).await.done();
+        assert!(!said.contains("request"), "{said}");
+        assert_eq!(alice.hears().await, ["do you know me?"]);
+    }
+}

@@ -264,7 +264,7 @@ async fn errors_say_what_to_do_next() {
     assert_eq!((code, err.contains("Next: --local-server URL")), (2, true), "{err}");
     let (code, err) =
         said(&["send", "@bob@localhost:9", "hello", "--local-server", "http://localhost:9"]).await;
-    assert_eq!((code, err.contains("out of reach")), (4, true), "{err}");
+    assert_eq!((code, err.contains("out of reach: localhost:9, ")), (6, true), "{err}");
     let (code, err) = said(&["attachments", "save", "nothing"]).await;
     assert_eq!((code, err.contains("Next: eko history")), (2, true), "{err}");
     let CommandOutput { code, err, .. } = TestHome::new().eko(&["listen"]).await;

@@ -74,11 +74,12 @@ async fn every_help_wraps_at_the_width_of_the_terminal() {
 async fn exit_codes_are_explained_to_people_and_to_scripts() {
     let home = TestHome::new();
     let help = home.eko(&["help", "exit-codes"]).await.done();
-    for code in 0..=5 {
+    for code in 0..=6 {
         assert!(help.contains(&format!("\n  {code}  ")), "{help}");
     }
     let codes = home.object(&["exit-codes"]).await;
-    let due = json!({ "failed": 1, "usage": 2, "not-trusted": 3, "try-later": 4, "partly": 5 });
+    let due =
+        json!({ "failed": 1, "usage": 2, "not-trusted": 3, "try-later": 4, "partly": 5, "not-kept": 6 });
     assert_eq!(codes["codes"], due);
 }
 

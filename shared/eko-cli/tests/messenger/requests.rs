@@ -1,8 +1,8 @@
 //! Tests of what strangers write: nobody learns that it arrived before the user accepts it.
 
 use eko_client::group::Proposal;
-use eko_client::messenger::Notice;
-use eko_client::store::{EnvelopeState, MOST_OF_STRANGER};
+use eko_client::messenger::{Notice, Person};
+use eko_client::store::{ASK_PAUSE_MS, AwaitedReason, EnvelopeState, MOST_OF_STRANGER};
 use eko_testkit::{Internet, World};
 
 use crate::people::{TestMessenger, befriend, first, further, hear, say};
@@ -221,5 +221,92 @@ async fn writing_to_a_stranger_accepts_them_on_every_device() {
     assert_eq!(heard(tablet.receive().await.unwrap()), all);
     world.deliver().await;
     hear(&world, &carol).await;
+    world.deliver().await;
+}
+
+/// Returns the texts of a conversation in order.
+fn texts(client: &TestMessenger) -> Vec<String> {
+    client.history(None, 200).unwrap().into_iter().map(|message| message.content.text).collect()
+}
+
+/// Sends texts one after the other, so that the mailbox has their order.
+async fn say_in_turn(world: &World, from: &TestMessenger, to: &Person, texts: &[String]) {
+    for words in texts {
+        say(from, to, words).await;
+        world.advance(5);
+    }
+    world.deliver().await;
+}
+
+/// What a stranger writes beyond the bound is not kept. Their device sends it again once the user accepts
+/// them, 20 messages an hour.
+#[tokio::test]
+async fn what_was_not_kept_of_a_stranger_comes_after_the_acceptance() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let most = usize::try_from(MOST_OF_STRANGER).unwrap();
+    let all: Vec<String> = (0..most + 25).map(|n| format!("{n:02}")).collect();
+    say_in_turn(&world, &bob, &alice.me(), &all).await;
+    alice.receive().await.unwrap();
+    let [request] = &alice.requests().unwrap()[..] else { panic!() };
+    assert_eq!((request.messages.len(), request.not_kept), (most, 25));
+    // Bob's device learns nothing before the acceptance.
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    assert_eq!(world.deliver().await, 0);
+
+    alice.accept_contact(&bob.me()).unwrap();
+    let awaited = alice.awaited(Some(&bob.me().actor())).unwrap();
+    assert!(awaited.iter().all(|awaited| awaited.why == AwaitedReason::NotKept), "{awaited:?}");
+    assert_eq!(awaited.len(), 25);
+    let last = alice.history(None, 1).unwrap().remove(0).position;
+    assert!(awaited.iter().all(|awaited| awaited.position > last), "what was kept comes first");
+    for wait_ms in [0, ASK_PAUSE_MS] {
+        world.advance(wait_ms);
+        alice.receive().await.unwrap();
+        world.deliver().await;
+        assert_eq!(hear(&world, &bob).await, [""; 0]);
+        world.deliver().await;
+        alice.receive().await.unwrap();
+        world.deliver().await;
+        bob.receive().await.unwrap();
+    }
+    assert_eq!(texts(&alice), all);
+    assert_eq!(alice.awaited(None).unwrap(), []);
+    let history = alice.history(None, 200).unwrap();
+    assert!(history.iter().all(|message| message.missing_before == 0));
+    world.deliver().await;
+}
+
+/// Writing to somebody accepts them, too, and what is declined is not asked for.
+#[tokio::test]
+async fn what_was_not_kept_is_asked_for_however_its_author_becomes_a_contact() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let most = usize::try_from(MOST_OF_STRANGER).unwrap();
+    let all: Vec<String> = (0..most + 3).map(|n| format!("{n:02}")).collect();
+    say_in_turn(&world, &bob, &alice.me(), &all.iter().map(|n| format!("declined {n}")).collect::<Vec<_>>())
+        .await;
+    alice.receive().await.unwrap();
+    alice.decline(&bob.me()).unwrap();
+    world.advance(60_000);
+    say_in_turn(&world, &bob, &alice.me(), &all).await;
+    alice.receive().await.unwrap();
+    say(&alice, &bob.me(), "say it again").await;
+    for _ in 0..3 {
+        world.advance(2_000);
+        alice.receive().await.unwrap();
+        world.deliver().await;
+        bob.receive().await.unwrap();
+        world.deliver().await;
+    }
+    alice.receive().await.unwrap();
+    let mut said = texts(&alice);
+    said.retain(|words| words != "say it again");
+    assert_eq!(said, all);
+    world.deliver().await;
+    bob.receive().await.unwrap();
     world.deliver().await;
 }

@@ -148,6 +148,7 @@ fn every_limit_of_a_client() {
             "characters of a group's name" => group::MAX_NAME_CHARS,
             "activities in a receipt" => content::MAX_RECEIVED,
             "gaps, numbers of a gap, and unreadable envelopes in a receipt" => content::MAX_MISSING,
+            "ranges in `eko:void`" => content::MAX_VOID,
             "notes that `eko` keeps of a stranger" => usize::try_from(store::MOST_OF_STRANGER).unwrap(),
             "notes that `eko` keeps of all strangers" => usize::try_from(store::MOST_OF_STRANGERS).unwrap(),
             "days until a chain is read again before sending" => whole(messenger::READ_AFTER_DAYS),

@@ -8,6 +8,7 @@
 mod head;
 pub(crate) mod id;
 pub(crate) mod member;
+mod number_range;
 mod padding;
 pub(crate) mod read;
 mod receipt;
@@ -25,11 +26,15 @@ use crate::group::{GroupControl, GroupId};
 
 pub use head::{HeadStatement, SignedHead};
 pub use id::{ActivityId, NoteId};
+pub use number_range::NumberRange;
 pub use padding::{MAX_PLAINTEXT, PADDED_LENGTHS, pad, unpad};
 pub use receipt::{MAX_MISSING, MAX_RECEIVED, MissingMessages, Receipt, UnreadableEnvelope};
 
 /// The greatest number of device sets in one activity: as many as a group has members.
 pub const MAX_DEVICE_SETS: usize = crate::group::MAX_MEMBERS;
+
+/// The greatest number of ranges of void numbers in one activity.
+pub const MAX_VOID: usize = MAX_MISSING;
 
 /// The greatest number of attachments of one note.
 pub const MAX_ATTACHMENTS: usize = 32;
@@ -48,6 +53,9 @@ pub struct Activity {
     pub published_ms: i64,
     /// The number of this note among those that the sending device sent to this conversation, from 1.
     pub sequence: Option<u64>,
+    /// The numbers before that one under which the device sends nothing to the reader, at most
+    /// [`MAX_VOID`] ranges.
+    pub void: Vec<NumberRange>,
     /// The author's own device set, signed by the sending device. `None` for a control, which signs its
     /// device set with everything else of it.
     pub device_set: Option<SignedHead>,
@@ -119,6 +127,7 @@ impl Activity {
             to: state.id().to_string(),
             published_ms: control.published_ms(),
             sequence: None,
+            void: Vec::new(),
             device_set: None,
             device_sets_hash: None,
             device_sets: BTreeMap::new(),

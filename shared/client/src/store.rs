@@ -21,8 +21,11 @@ mod notices;
 mod pre_keys;
 mod receipts;
 mod recovery;
+mod refused;
 mod requests;
+mod sender_mark;
 mod sessions;
+mod upgrade;
 mod views;
 
 use std::path::Path;
@@ -30,6 +33,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use sender_mark::SenderMark;
 
 pub use awaited::{AWAITED_DAYS, AwaitedMessage, AwaitedReason, MOST_AWAITED};
 pub(crate) use carrying::UnsentMessage;
@@ -43,8 +47,8 @@ pub(crate) use held::{AwaitedAuthor, HeldActivity};
 pub use held::{HeldReason, MOST_HELD, MOST_HELD_OF_SENDER, MOST_HELD_OF_STRANGER, MOST_HELD_OF_STRANGERS};
 pub(crate) use invitations::StoredInvitation;
 pub use invitations::{MOST_DECLINED, MOST_INVITATIONS_OF_STRANGERS, MOST_INVITATIONS_OF_USER};
-pub(crate) use messages::CiphertextKey;
 pub use messages::{AHEAD_MS, FIRST_HOLD_MS, LATE_MS, MessageContent, StoredMessage};
+pub(crate) use messages::{CiphertextKey, MessageStream};
 pub use notices::MOST_NOTICES;
 pub(crate) use notices::{KeptNotice, StoredNotice};
 pub use receipts::ASK_PAUSE_MS;
@@ -55,13 +59,14 @@ pub use sessions::SESSION_RENEWAL_MS;
 pub(crate) use views::ViewHolder;
 
 /// The version of the schema, kept in SQLite's `user_version`.
-const VERSION: i64 = 10;
+const VERSION: i64 = 11;
 /// The time for which one process waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(20);
 
 /// The store of a device. It is shared by reference, and runs one transaction at a time.
 pub struct DeviceStore {
     connection: Mutex<Connection>,
+    sender: SenderMark,
 }
 
 /// A transaction on the store. The modules beside this one add its methods.
@@ -89,7 +94,7 @@ impl DeviceStore {
     /// # Errors
     /// Those of [`DeviceStore::open`], but for [`DeviceStoreError::Emptied`].
     pub fn create(path: &Path) -> Result<Self, DeviceStoreError> {
-        Self::prepare(Connection::open(path)?)
+        Self::prepare(Connection::open(path)?, SenderMark::beside(path))
     }
 
     /// Opens the file as [`DeviceStore::open`] does, or for reading alone if nothing can be written: the
@@ -117,7 +122,7 @@ impl DeviceStore {
         let connection = Connection::open_with_flags(format!("file:{escaped}?{mode}"), flags)?;
         let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         match found {
-            VERSION => Ok(Self { connection: Mutex::new(connection) }),
+            VERSION => Ok(Self { connection: Mutex::new(connection), sender: SenderMark::alone() }),
             older if older < VERSION => Err(DeviceStoreError::Older(older)),
             newer => Err(DeviceStoreError::Newer(newer)),
         }
@@ -144,16 +149,16 @@ impl DeviceStore {
     /// # Errors
     /// [`DeviceStoreError::Sqlite`] if SQLite gets no memory.
     pub fn in_memory() -> Result<Self, DeviceStoreError> {
-        Self::prepare(Connection::open_in_memory()?)
+        Self::prepare(Connection::open_in_memory()?, SenderMark::alone())
     }
 
-    fn prepare(connection: Connection) -> Result<Self, DeviceStoreError> {
+    fn prepare(connection: Connection, sender: SenderMark) -> Result<Self, DeviceStoreError> {
         connection.busy_timeout(BUSY)?;
         // Each commit is durable. What is deleted is overwritten, because it may be a key.
         connection.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;",
         )?;
-        let store = Self { connection: Mutex::new(connection) };
+        let store = Self { connection: Mutex::new(connection), sender };
         store.write(|tx| {
             let found: i64 = tx.inner.pragma_query_value(None, "user_version", |row| row.get(0))?;
             match found {
@@ -161,9 +166,7 @@ impl DeviceStore {
                     tx.inner.execute_batch(include_str!("store/schema.sql"))?;
                     Ok(tx.inner.pragma_update(None, "user_version", VERSION)?)
                 }
-                VERSION => Ok(()),
-                older if older < VERSION => Err(DeviceStoreError::Older(older)),
-                newer => Err(DeviceStoreError::Newer(newer)),
+                found => tx.upgrade(found),
             }
         })?;
         Ok(store)

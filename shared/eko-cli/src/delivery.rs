@@ -224,7 +224,8 @@ fn state(client: &HttpMessenger, envelope: &OutboxEnvelope) -> String {
         EnvelopeState::ToSend => {
             format!("waiting{}; {}", because(": "), next_attempt(client, envelope.due_ms))
         }
-        EnvelopeState::Failed | EnvelopeState::Refused => format!("failed{}", because(": ")),
+        EnvelopeState::Failed => format!("failed{}", because(": ")),
+        EnvelopeState::Refused => format!("held back{}", because(": ")),
     }
 }
 
@@ -257,7 +258,10 @@ fn remedy(client: &HttpMessenger, envelopes: &[&OutboxEnvelope]) -> Option<Strin
     let first = |is: fn(&OutboxEnvelope) -> bool| envelopes.iter().find(|envelope| is(envelope));
     let id = short_id(&envelopes.first()?.message);
     if let Some(refused) = first(|it| it.state == EnvelopeState::Refused) {
-        return Some(format!("eko verify {}, and then eko resend {id}", named(client, &refused.recipient)));
+        let who = named(client, &refused.recipient);
+        return Some(format!(
+            "eko verify {who}: once you have decided, it is sent; eko discard {id} gives it up"
+        ));
     }
     let is_lost = |it: &OutboxEnvelope| match it.state {
         EnvelopeState::Failed => true,

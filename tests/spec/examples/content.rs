@@ -45,6 +45,7 @@ fn said(number: u8, to: &str, content: ActivityContent) -> Activity {
         to: to.to_owned(),
         published_ms: START_MS + 7,
         sequence: None,
+        void: Vec::new(),
         device_set: Some(statement.sign(set(2), &phone, &environment).unwrap()),
         device_sets_hash: Some(device_sets_hash(&sets).unwrap()),
         device_sets: BTreeMap::new(),

@@ -89,6 +89,7 @@ fn announce(control: &GroupControl, environment: &eko_client::Environment) -> Va
         to: CAROL.to_owned(),
         published_ms,
         sequence: None,
+        void: Vec::new(),
         device_set: Some(head.clone()),
         device_sets_hash: Some(device_sets_hash(&sets).unwrap()),
         device_sets: BTreeMap::new(),

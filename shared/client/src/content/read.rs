@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::member::{actor, number, parsed, required};
 use super::{
     Activity, ActivityContent, ActivityId, GroupRef, MAX_ATTACHMENTS, MAX_DEVICE_SETS, Note, NoteId, head,
-    receipt,
+    number_range, receipt,
 };
 use crate::attachment::Attachment;
 use crate::group::{GroupControl, GroupId, MAX_EPOCH};
@@ -26,12 +26,14 @@ pub(super) fn activity(value: &Value) -> Result<Activity, Invalid> {
         _ => head::read(value)?,
     };
     let ActivityHeader { id, actor, to, published_ms, group } = header;
+    let sequence = number(value, "eko:sequence", 1)?;
     Ok(Activity {
         id,
         actor,
         to,
         published_ms,
-        sequence: number(value, "eko:sequence", 1)?,
+        sequence,
+        void: number_range::read(value, sequence)?,
         device_set,
         device_sets_hash: optional_text(value, "eko:deviceSetsHash")?
             .map(hash)

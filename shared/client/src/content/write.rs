@@ -31,6 +31,9 @@ pub(super) fn value(activity: &Activity) -> Value {
     if let Some(sequence) = activity.sequence {
         put("eko:sequence", json!(sequence));
     }
+    if !activity.void.is_empty() {
+        put("eko:void", json!(activity.void));
+    }
     if let Some(head) = &activity.device_set {
         put("eko:deviceSet", json!(head.set));
         put("eko:signature", json!(multibase::encode(&head.signature)));

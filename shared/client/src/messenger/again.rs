@@ -28,6 +28,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// is in the result.
     pub async fn send_again(&self, id: &str) -> Result<SentActivity, MessengerError> {
         self.require_joined().await?;
+        self.store.release_ended_claims()?;
         self.store.write(|tx| {
             let activity = self.written(tx, id)?;
             let to = self.still_addressed(tx, &activity)?;
@@ -47,7 +48,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.send_message(id).await
     }
 
-    /// Gives up sending a message of this device, as far as it waits here. Returns the number of
+    /// Gives up sending a message of this device, as far as it waits here or was refused. Returns the number of
     /// recipients who do not get it.
     ///
     /// # Errors
@@ -58,7 +59,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let own = self.device.actor();
             let mut count: usize = 0;
             for envelope in tx.envelopes_of(id)? {
-                if envelope.state == EnvelopeState::ToSend {
+                if matches!(envelope.state, EnvelopeState::ToSend | EnvelopeState::Refused) {
                     tx.settle(&envelope.id, EnvelopeState::Failed, Some(DISCARDED))?;
                     count = count.saturating_add(usize::from(envelope.recipient != own));
                 }
@@ -83,6 +84,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             to: content.conversation.clone(),
             published_ms: content.published_ms,
             sequence: content.sequence,
+            void: Vec::new(),
             device_set: None,
             device_sets_hash: None,
             device_sets: BTreeMap::new(),
@@ -94,7 +96,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Returns the actor ids of those who may get a message now, or `None` if it is for one person.
-    fn still_addressed(
+    pub(super) fn still_addressed(
         &self,
         tx: &Transaction<'_>,
         activity: &Activity,

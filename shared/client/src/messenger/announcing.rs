@@ -207,6 +207,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             to: to.to_owned(),
             published_ms: self.now_ms(),
             sequence: None,
+            void: Vec::new(),
             device_set: None,
             device_sets_hash: None,
             device_sets: BTreeMap::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::send::OutgoingActivity;
 use super::{MessageDraft, Messenger, MessengerError, Person};
-use crate::content::ActivityContent;
+use crate::content::{ActivityContent, ActivityId};
 use crate::group::GroupId;
 use crate::store::{DeviceStoreError, EnvelopeState, NewEnvelope, Transaction, UnsentMessage};
 use crate::{SignalSessions, Transport};
@@ -63,7 +63,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     MessageDraft { text: message.content.text, attachments: message.content.attachments };
                 let (group, content) =
                     (self.current_group(tx, &conversation)?, ActivityContent::Note(self.note(draft)));
-                let activity = self.put_down(tx, &OutgoingActivity { conversation, group, content })?;
+                // The former device may have sent it, with the answer lost: whoever gets both sees it once.
+                let id = ActivityId::parse(&unsent.id).map_err(|_| DeviceStoreError::Corrupt("message"))?;
+                let activity =
+                    self.put_down_as(tx, id, &OutgoingActivity { conversation, group, content })?;
                 // The other devices of this user may have the copy of the former one.
                 self.enclose(tx, &activity, &to, has_others && !own.is_empty())?;
             }

@@ -3,20 +3,20 @@
 
 use eko_protocol::activity::{Report, ReportKind};
 use eko_protocol::address::Origin;
-use eko_protocol::id::DeviceId;
+use eko_protocol::id::{DeviceId, EnvelopeId};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::contact::Contact;
 use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
 use crate::device::{OutgoingEnvelope, SendOutcome};
-use crate::store::{DeviceStoreError, EnvelopeState, OutboxEnvelope};
+use crate::store::{DeviceStore, DeviceStoreError, EnvelopeState, OutboxEnvelope};
 use crate::{ClientError, SignalSessions, Transport, TransportError};
 
 /// The number of times that a recipient's devices may change while one envelope is being sent.
 const ROUNDS: usize = 8;
 /// The number of envelopes that are sent at the same time.
 const AT_ONCE: usize = 8;
-/// The time for which a process claims an envelope.
+/// The longest time for which a process claims an envelope. A claim ends with its process.
 const CLAIM_MS: i64 = 120_000;
 /// The longest wait between two attempts, unless a server asks for more.
 const LONGEST_WAIT_MS: i64 = 300_000;
@@ -39,6 +39,24 @@ impl Settlement {
     }
 }
 
+/// A claim of an envelope by this process. If the sending is given up before there is an outcome, the
+/// claim ends.
+struct EnvelopeClaim<'a> {
+    store: &'a DeviceStore,
+    id: &'a EnvelopeId,
+    sender: i64,
+    is_open: bool,
+}
+
+impl Drop for EnvelopeClaim<'_> {
+    fn drop(&mut self) {
+        if self.is_open {
+            // If the store cannot be written, the claim ends with its time.
+            let _ = self.store.write(|tx| tx.release_claim(self.id, self.sender));
+        }
+    }
+}
+
 /// The next step for an envelope whose report has been applied.
 pub(super) enum Correction {
     /// Encrypt and send it again, for the devices that lack it.
@@ -56,6 +74,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Those of every call.
     pub async fn flush(&self) -> Result<Vec<OutboxEnvelope>, MessengerError> {
         let now_ms = self.now_ms();
+        self.store.release_ended_claims()?;
         let due = self.store.write(|tx| {
             tx.hasten(now_ms)?;
             tx.due_envelopes(now_ms)
@@ -68,6 +87,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be read.
     pub fn next_due_ms(&self) -> Result<Option<i64>, DeviceStoreError> {
+        self.store.release_ended_claims()?;
         self.store.read(|tx| tx.next_due_ms(self.now_ms()))
     }
 
@@ -81,17 +101,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Tries one envelope, unless another process has claimed it. It overtakes none to the same recipient
-    /// that has to wait: it waits as long.
+    /// that has to wait, or that another process sends: it waits as long.
     async fn deliver(&self, envelope: &OutboxEnvelope) -> Result<Option<OutboxEnvelope>, MessengerError> {
         let id = &envelope.id;
         let _lane = self.lanes.enter(&envelope.recipient).await;
+        let sender = self.store.sender()?;
         let claimed_ms = self.store.write(|tx| {
             // The transaction may have waited for one of another process, which has claimed it.
             let now_ms = self.now_ms();
-            if tx.queue_up(id, now_ms)? {
+            if tx.queue_up(id, now_ms)? || tx.wait_behind(id, sender, now_ms)? {
                 return Ok(None);
             }
-            let claimed = tx.claim_envelope(id, now_ms, now_ms.saturating_add(CLAIM_MS))?;
+            let claimed = tx.claim_envelope(id, sender, now_ms, now_ms.saturating_add(CLAIM_MS))?;
             Ok::<_, DeviceStoreError>(claimed.then_some(now_ms))
         })?;
         let Some(now_ms) = claimed_ms else {
@@ -99,6 +120,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let kept = self.store.read(|tx| tx.envelope(id.as_str()))?;
             return Ok(kept.filter(|kept| kept.due_ms != envelope.due_ms && kept.reason.is_some()));
         };
+        let mut claim = EnvelopeClaim { store: &self.store, id, sender, is_open: true };
         let mut asked = self.device.origin().clone();
         let outcome = match envelope.expires_ms.is_some_and(|ms| ms <= now_ms) {
             true => Ok(Settlement::failed("it is of no more use")),
@@ -125,6 +147,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 None => self.store.write(|tx| tx.settle(id, failed(&error), Some(&reason(&error))))?,
             },
         }
+        claim.is_open = false;
         Ok(self.store.read(|tx| tx.envelope(id.as_str()))?)
     }
 

@@ -6,7 +6,7 @@ use super::standing::Standing;
 use super::{GroupEvent, Messenger, MessengerError, Notice, Trust};
 use crate::content::{Activity, ActivityContent};
 use crate::group::GroupId;
-use crate::store::{DeviceStoreError, HeldActivity, HeldReason, Transaction};
+use crate::store::{AwaitedMessage, AwaitedReason, DeviceStoreError, HeldActivity, HeldReason, Transaction};
 use crate::{SignalSessions, Transport};
 
 /// An activity that is held.
@@ -98,6 +98,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             why,
             stranger: !is_known,
             warning: whence.warning.clone(),
+            place: None,
         };
         notices.push(event(id, author, GroupEvent::Held(why)));
         Ok(tx.hold(&held, self.now_ms())?)
@@ -160,6 +161,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         };
         let mut told = Vec::new();
         self.keep(tx, &activity, &whence, &mut told)?;
+        if let Some(position) = held.place {
+            let (actor, device) = (held.actor.clone(), held.device.clone());
+            let place = AwaitedMessage {
+                actor,
+                device,
+                received_ms: held.received_ms,
+                position,
+                stored_ms: 0,
+                why: AwaitedReason::Undecryptable,
+            };
+            self.fill_place(tx, &place, &activity)?;
+        }
         // The user has been told that it is held.
         told.retain(|notice| !matches!(notice, Notice::Group { event: GroupEvent::Held(_), .. }));
         notices.append(&mut told);

@@ -6,9 +6,9 @@ use eko_protocol::letter::FetchedLetter;
 use super::contact::{Contact, ListedDevice};
 use super::standing::Standing;
 use super::{Distrust, Messenger, MessengerError, Notice, Person, UnreadableReason};
-use crate::content::{Activity, ActivityContent, ActivityId, Note};
+use crate::content::{Activity, ActivityContent, ActivityId, Note, NumberRange};
 use crate::sessions::PeerDevice;
-use crate::store::{CiphertextKey, DeviceStoreError, MessageContent, Transaction};
+use crate::store::{CiphertextKey, DeviceStoreError, MessageContent, MessageStream, Transaction};
 use crate::{SessionError, SignalSessions, Transport};
 
 /// The time for which envelopes that were read, and silent ones that were sent, are remembered. An entry
@@ -210,7 +210,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             (ActivityContent::Note(note), Some(group)) => {
                 if self.belongs(tx, activity, group, whence, notices)? {
                     let message = self.message_of(activity, note, group.id.to_string(), whence);
-                    return Ok(self.keep_note(tx, &message, whence)?);
+                    return Ok(self.keep_note(tx, &message, &activity.void, whence)?);
                 }
             }
             (ActivityContent::Note(note), None) => {
@@ -224,7 +224,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     tx.make_contact(&message.conversation)?;
                 }
                 if whence.actor == me || tx.is_contact(whence.actor)? {
-                    return Ok(self.keep_note(tx, &message, whence)?);
+                    return Ok(self.keep_note(tx, &message, &activity.void, whence)?);
                 }
                 self.keep_request(tx, &message, whence, notices)?;
             }
@@ -268,14 +268,24 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Puts a message into its conversation. Its author is owed a receipt, unless it is this user, or
-    /// the device that would read the receipt is revoked.
+    /// the device that would read the receipt is revoked. `void` are the numbers under which its device
+    /// sends nothing. One that came from another device before is shown once, and its number is void.
     fn keep_note(
         &self,
         tx: &Transaction<'_>,
         message: &MessageContent,
+        void: &[NumberRange],
         whence: &ActivitySource<'_>,
     ) -> Result<EntryDisposition, DeviceStoreError> {
-        tx.store_arrival(message, self.now_ms())?;
+        let MessageContent { conversation, device, actor, .. } = message;
+        let of = MessageStream { conversation, device, actor };
+        tx.note_void(of, void)?;
+        if !tx.store_arrival(message, self.now_ms())?
+            && let Some(number) = message.sequence
+            && tx.is_of_other_device(message)?
+        {
+            tx.note_void(of, &[NumberRange { first: number, last: number }])?;
+        }
         if matches!(whence.standing, Standing::Own | Standing::Revoked) {
             return Ok(EntryDisposition::Drop);
         }

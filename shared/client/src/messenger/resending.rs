@@ -9,7 +9,7 @@ use eko_protocol::letter::FetchedLetter;
 
 use super::incoming::{ActivitySource, key};
 use super::standing::Standing;
-use super::{Messenger, Notice, Person, UnreadableReason};
+use super::{Messenger, MessengerError, Notice, Person, UnreadableReason};
 use crate::content::{Activity, ActivityContent};
 use crate::store::{AwaitedMessage, CiphertextKey, DeviceStoreError, OutboxEnvelope, Transaction};
 use crate::{SessionError, SignalSessions, Transport};
@@ -90,18 +90,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         tx.renew_session(key.device)
     }
 
-    /// Puts a message that was sent again into the place in which it was awaited. Whatever else came in its
-    /// envelope is awaited no more.
+    /// Puts a message that was sent again into the place in which it was awaited. If it is held, the place
+    /// is kept for it. Whatever else came in its envelope is awaited no more.
     pub(super) fn fill_place(
         &self,
         tx: &Transaction<'_>,
         place: &AwaitedMessage,
         activity: &Activity,
-    ) -> Result<(), DeviceStoreError> {
-        match activity.content {
-            ActivityContent::Note(_) => tx.put_into_place(place, activity.id.as_str()),
-            _ => Ok(()),
+    ) -> Result<(), MessengerError> {
+        let is_note = matches!(activity.content, ActivityContent::Note(_));
+        if is_note && !tx.put_into_place(place, activity.id.as_str())? {
+            tx.hold_place(place, &activity.to_plaintext()?)?;
         }
+        Ok(())
     }
 
     /// Sends an envelope again to the device that asks for it, and to no other one. It does so once, and

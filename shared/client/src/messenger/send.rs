@@ -158,6 +158,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     async fn try_envelopes(&self, id: &str) -> Result<(), MessengerError> {
         let now_ms = self.now_ms();
+        self.store.release_ended_claims()?;
         let before = self.store.write(|tx| {
             tx.hasten(now_ms)?;
             tx.envelopes_before(id, now_ms)
@@ -173,12 +174,23 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         tx: &Transaction<'_>,
         outgoing: &OutgoingActivity,
     ) -> Result<Activity, MessengerError> {
+        self.put_down_as(tx, ActivityId::generate(&self.environment), outgoing)
+    }
+
+    /// Makes the activity with this id. A note is put into its conversation.
+    pub(super) fn put_down_as(
+        &self,
+        tx: &Transaction<'_>,
+        id: ActivityId,
+        outgoing: &OutgoingActivity,
+    ) -> Result<Activity, MessengerError> {
         let mut activity = Activity {
-            id: ActivityId::generate(&self.environment),
+            id,
             actor: self.device.actor(),
             to: outgoing.conversation.clone(),
             published_ms: self.now_ms(),
             sequence: None,
+            void: Vec::new(),
             device_set: None,
             device_sets_hash: None,
             device_sets: BTreeMap::new(),

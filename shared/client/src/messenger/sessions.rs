@@ -6,10 +6,12 @@ use eko_protocol::id::{DeviceId, EnvelopeId};
 use eko_protocol::key_package::KeyPackage;
 
 use super::contact::Contact;
+use super::resending::RESENT_FOR_DAYS;
 use super::{Distrust, Messenger, MessengerError, ProgressStep};
+use crate::content::{Activity, MAX_VOID};
 use crate::device::TakenPackages;
 use crate::sessions::{LocalDevice, PeerDevice};
-use crate::store::DeviceStoreError;
+use crate::store::{DeviceStoreError, Transaction};
 use crate::{ClientError, SignalSessions, Transport};
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -34,7 +36,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<(), MessengerError> {
         let _one = self.beginning.lock().await;
         let now_ms = self.now_ms();
-        let (without, plaintext) = self.store.read(|tx| {
+        let (without, is_first, plaintext) = self.store.read(|tx| {
             let have: Vec<_> = tx.ciphertexts(envelope)?.into_iter().map(|sent| sent.device).collect();
             let mut without = Vec::new();
             for device in devices.iter().filter(|device| !have.contains(device)) {
@@ -46,15 +48,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 };
                 without.push((device.clone(), usable));
             }
-            Ok::<_, MessengerError>((without, tx.plaintext(envelope)?))
+            Ok::<_, MessengerError>((without, have.is_empty(), tx.plaintext(envelope)?))
         })?;
-        let plaintext = plaintext.ok_or(DeviceStoreError::Corrupt("envelope"))?;
+        let mut plaintext = plaintext.ok_or(DeviceStoreError::Corrupt("envelope"))?;
         let begin: Vec<&str> =
             without.iter().filter(|(_, usable)| !usable).map(|(device, _)| device.as_str()).collect();
         let packages = if begin.is_empty() { Vec::new() } else { self.packages(contact, &begin).await? };
         let (actor, address) = (contact.person.actor(), self.device.address());
         let own = self.own(&address);
         self.store.write(|tx| {
+            if is_first && let Some(stated) = self.with_void(tx, envelope, &plaintext)? {
+                tx.put_plaintext(envelope, &stated)?;
+                plaintext = stated;
+            }
             for (device, _) in &without {
                 let Some(listed) = contact.listed(device) else { continue };
                 let peer = PeerDevice { address: device, identity: &listed.identity };
@@ -74,6 +80,27 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             Ok(())
         })
+    }
+
+    /// Returns a note with the numbers before its own under which its recipient gets nothing, because the
+    /// user has given up what had them, or it could not be sent. Returns `None` if there are none. They
+    /// are known only now: what is older is sent first.
+    fn with_void(
+        &self,
+        tx: &Transaction<'_>,
+        id: &EnvelopeId,
+        plaintext: &[u8],
+    ) -> Result<Option<Vec<u8>>, MessengerError> {
+        let Some(envelope) = tx.envelope(id.as_str())?.filter(|it| !it.silent) else { return Ok(None) };
+        let since_ms = self.now_ms().saturating_sub(RESENT_FOR_DAYS * 24 * 3_600_000);
+        let me = self.device.actor();
+        let void = tx.void_for(&me, &envelope.message, &envelope.recipient, since_ms, MAX_VOID)?;
+        if void.is_empty() {
+            return Ok(None);
+        }
+        let activity = Activity::from_plaintext(plaintext)?;
+        // A note that has no room for them goes without.
+        Ok(Activity { void, ..activity }.to_plaintext().ok())
     }
 
     /// Takes a key package of each of these devices, and checks them against the chain.

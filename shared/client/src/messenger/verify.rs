@@ -9,12 +9,13 @@ use eko_protocol::device_set::DeviceSetRef;
 use super::contact::Contact;
 use super::growth::DeviceChanges;
 use super::{Distrust, Messenger, MessengerError, Person, Trust};
+use crate::content::{Activity, ActivityContent};
 use crate::fingerprint::{SafetyNumber, SafetyNumberEnd};
-use crate::store::{ChainAlarm, DeviceStoreError};
+use crate::store::{ChainAlarm, DeviceStoreError, EnvelopeState, OutboxEnvelope, Transaction};
 use crate::{SignalSessions, Transport};
 
-/// The reason of an envelope whose recipient was forgotten.
-const FORGOTTEN: &str = "you have forgotten the devices that it was encrypted for";
+/// The reason of a note of a group that its recipient has left.
+const NO_MEMBER: &str = "they are not in the group";
 
 /// The safety number to compare with a person, and what is known of that person's devices.
 #[derive(Debug, Clone)]
@@ -194,13 +195,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             contact.pinned.contact = true;
             tx.pin(&actor, &contact.pinned)?;
+            if contact.pinned.alarm.is_none() {
+                self.send_what_was_refused(tx, &actor)?;
+            }
             // Whoever has decided about these devices has been told of them.
             Ok(tx.note_told(&actor, seen.set.length)?)
         })
     }
 
     /// Forgets the pinned chain of a person. The next chain that their server shows is accepted as
-    /// theirs. Envelopes to them that the own server still tries to deliver are given up.
+    /// theirs. What was refused because of the former ones is to be sent, and so is what the own server
+    /// still tries to deliver to them.
     ///
     /// This is the way out after a server was restored from an old copy. In other cases it is what
     /// an attacker wants.
@@ -217,8 +222,35 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(self.store.write(|tx| {
             tx.drop_distrust(&actor)?;
             tx.unpin(&actor)?;
-            tx.give_up_queued(&actor, FORGOTTEN)
+            for queued in tx.queued_to(&actor)? {
+                tx.send_queued_anew(&queued.id, &self.device.envelope_id(), self.now_ms())?;
+            }
+            self.send_what_was_refused(tx, &actor)
         })?)
+    }
+
+    /// Has those envelopes sent that were refused because of the devices of their recipient, about which
+    /// the user has decided now. Whoever has left a group since gets none of its notes.
+    fn send_what_was_refused(&self, tx: &Transaction<'_>, actor: &str) -> Result<(), DeviceStoreError> {
+        for refused in tx.refused_to(actor)? {
+            let plaintext = tx.plaintext(&refused.id)?.unwrap_or_default();
+            let Ok(activity) = Activity::from_plaintext(&plaintext) else { continue };
+            let is_note = matches!(activity.content, ActivityContent::Note(_));
+            let to = self.still_addressed(tx, &activity)?.filter(|_| is_note);
+            match to.is_none_or(|to| to.iter().any(|member| member == actor)) {
+                true => tx.send_refused(&refused.id, self.now_ms())?,
+                false => tx.settle(&refused.id, EnvelopeState::Failed, Some(NO_MEMBER))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the envelopes to a person that are still to be sent, in order.
+    ///
+    /// # Errors
+    /// [`MessengerError::Store`] if the store cannot be read.
+    pub fn unsent_to(&self, person: &Person) -> Result<Vec<OutboxEnvelope>, MessengerError> {
+        Ok(self.store.read(|tx| tx.unsent_to(&person.actor()))?)
     }
 
     /// Returns the actor ids of all people whose chains are pinned.

@@ -108,12 +108,12 @@ impl Transaction<'_> {
     }
 
     /// Puts a message that has arrived and has no position into the place in which it was awaited. What
-    /// its device numbered before it, and has not come, is a gap.
+    /// its device numbered before it, and has not come, is a gap. Returns false if there is no such message.
     pub(crate) fn put_into_place(
         &self,
         place: &AwaitedMessage,
         message: &str,
-    ) -> Result<(), DeviceStoreError> {
+    ) -> Result<bool, DeviceStoreError> {
         let sql = "UPDATE messages SET position = ?3, placed = ?4 WHERE actor = ?1 AND id = ?2 AND position IS NULL AND request = 0 \
                    RETURNING conversation, sequence";
         let placed: Option<(String, Option<u64>)> = self
@@ -122,9 +122,13 @@ impl Transaction<'_> {
                 Ok((row.get(0)?, row.get(1)?))
             })
             .optional()?;
-        let Some((conversation, Some(number))) = placed else { return Ok(()) };
-        let of = MessageStream { conversation: &conversation, device: &place.device, actor: &place.actor };
-        self.note_placed(of, number, place.position)
+        let Some((conversation, number)) = placed else { return Ok(false) };
+        if let Some(number) = number {
+            let of =
+                MessageStream { conversation: &conversation, device: &place.device, actor: &place.actor };
+            self.note_placed(of, number, place.position)?;
+        }
+        Ok(true)
     }
 
     /// Returns what is awaited in a conversation with one actor, or of all, in order.

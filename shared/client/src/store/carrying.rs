@@ -89,6 +89,8 @@ impl DeviceStore {
     /// [`DeviceStoreError`] if one of the stores cannot be used, the former one is of another user, or
     /// another version of this library wrote it: then nothing is taken over.
     pub fn carry_over(&self, former: FormerDevice<'_>) -> Result<CarriedOver, DeviceStoreError> {
+        // An earlier version may have written it.
+        drop(Self::open(former.store)?);
         let path = former.store.to_str().ok_or(DeviceStoreError::Corrupt("path"))?;
         let connection = self.lock();
         connection.execute("ATTACH ?1 AS former", [path])?;
@@ -152,7 +154,8 @@ impl Transaction<'_> {
     fn unsent_of_former(&self, me: &str) -> Result<Vec<UnsentMessage>, DeviceStoreError> {
         let sql = "SELECT messages.id, envelopes.recipient FROM former.envelopes AS envelopes \
                    JOIN former.messages AS messages ON messages.id = envelopes.message AND messages.actor = ?1 \
-                   WHERE envelopes.state = 1 AND envelopes.silent = 0 \
+                   WHERE envelopes.silent = 0 AND envelopes.resent_to IS NULL \
+                   AND (envelopes.state = 1 OR (envelopes.state = 6 AND envelopes.plaintext IS NOT NULL)) \
                    ORDER BY messages.position";
         let mut statement = self.inner.prepare(sql)?;
         let rows = statement.query_map([me], |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -72,7 +72,7 @@ pub enum EnvelopeState {
     /// The envelope cannot be sent.
     Failed,
     /// The envelope was not sent, because a server shows devices of the recipient that are not to
-    /// be trusted.
+    /// be trusted. Once the user has decided about them, it is to be sent again.
     Refused,
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct EnvelopeCiphertext {
     pub(crate) accepted: bool,
 }
 
-const COLUMNS: &str = "SELECT id, message, recipient, state, reason, tries, due, full_devices, silent, seen, expires, \
+pub(super) const COLUMNS: &str = "SELECT id, message, recipient, state, reason, tries, due, full_devices, silent, seen, expires, \
      resent_to, (SELECT count(*) FROM ciphertexts WHERE envelope = envelopes.id), \
      (SELECT coalesce(sum(received), 0) FROM ciphertexts WHERE envelope = envelopes.id) FROM envelopes";
 /// The envelopes that are due at the time `?1`: the rule of [`crate::stored_time`] for `due`, with its
@@ -97,6 +97,8 @@ const OLDEST_FIRST: &str = "ORDER BY resent_to IS NOT NULL, made > ?1 + 60000 DE
 pub const MOST_RESENT: i64 = 20;
 /// The time for which a device that was sent an activity again has not missed it.
 pub const RESEND_TIME_MS: i64 = 60 * 60_000;
+/// The time after which an envelope looks again whether another process has sent what is before it.
+const BEHIND_MS: i64 = 500;
 /// The reason of an envelope that its recipient cannot decrypt, and that is not sent again by itself.
 pub(crate) const NOT_READ: &str = "they could not decrypt it";
 
@@ -318,16 +320,65 @@ impl Transaction<'_> {
         Ok(self.inner.prepare_cached(sql)?.execute(params![now_ms, id.as_str()])? > 0)
     }
 
-    /// Claims an envelope until `until_ms`, so that no other process sends it meanwhile. Returns
-    /// false if it is claimed already or not to be sent.
+    /// Puts an envelope off for a moment, if another process sends an older one to the same recipient now.
+    /// `sender` is the number of this process. Returns false if none does. What wakes nobody is in nobody's
+    /// way.
+    pub(crate) fn wait_behind(
+        &self,
+        id: &EnvelopeId,
+        sender: i64,
+        now_ms: i64,
+    ) -> Result<bool, DeviceStoreError> {
+        let sql = format!(
+            "UPDATE envelopes AS later SET due = ?1 + {BEHIND_MS}, put = ?1, reason = NULL WHERE id = ?2 AND silent = 0 \
+             AND resent_to IS NULL AND {DUE} AND EXISTS (SELECT 1 FROM envelopes AS older WHERE older.state = 1 \
+             AND older.claimed NOT IN (0, ?3) AND older.silent = 0 AND older.due > ?1 AND older.put <= ?1 + 60000 \
+             AND older.recipient = later.recipient AND older.made < later.made)"
+        );
+        Ok(self.inner.prepare_cached(&sql)?.execute(params![now_ms, id.as_str(), sender])? > 0)
+    }
+
+    /// Makes envelopes due that were put off behind this one, whose outcome is known.
+    fn let_follow(&self, id: &str) -> Result<(), DeviceStoreError> {
+        // Nothing else is put off by so little.
+        let sql = "UPDATE envelopes SET due = put WHERE state = 1 AND claimed = 0 AND due = put + ?2 \
+                   AND recipient = (SELECT recipient FROM envelopes WHERE id = ?1)";
+        self.inner.prepare_cached(sql)?.execute(params![id, BEHIND_MS])?;
+        Ok(())
+    }
+
+    /// Claims an envelope until `until_ms` for the process with the number `sender`, so that no other one
+    /// sends it meanwhile. Returns false if it is claimed already or not to be sent.
     pub(crate) fn claim_envelope(
         &self,
         id: &EnvelopeId,
+        sender: i64,
         now_ms: i64,
         until_ms: i64,
     ) -> Result<bool, DeviceStoreError> {
-        let sql = format!("UPDATE envelopes SET due = ?3, put = ?1, claimed = 1 WHERE id = ?2 AND {DUE}");
-        Ok(self.inner.prepare_cached(&sql)?.execute(params![now_ms, id.as_str(), until_ms])? == 1)
+        let sql = format!("UPDATE envelopes SET due = ?3, put = ?1, claimed = ?4 WHERE id = ?2 AND {DUE}");
+        Ok(self.inner.prepare_cached(&sql)?.execute(params![now_ms, id.as_str(), until_ms, sender])? == 1)
+    }
+
+    /// Returns the numbers of the processes that have claimed envelopes.
+    pub(super) fn claimants(&self) -> Result<Vec<i64>, DeviceStoreError> {
+        let sql = "SELECT DISTINCT claimed FROM envelopes WHERE state = 1 AND claimed <> 0";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// Frees what a process has claimed that has ended. It is due again.
+    pub(super) fn release_claims_of(&self, sender: i64) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE envelopes SET claimed = 0, due = min(due, put) WHERE state = 1 AND claimed = ?1";
+        self.inner.prepare_cached(sql)?.execute([sender])?;
+        Ok(())
+    }
+
+    /// Frees an envelope whose sending this process has given up. It is due again.
+    pub(crate) fn release_claim(&self, id: &EnvelopeId, sender: i64) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE envelopes SET claimed = 0, due = min(due, put) WHERE id = ?1 AND state = 1 AND claimed = ?2";
+        self.inner.prepare_cached(sql)?.execute(params![id.as_str(), sender])?;
+        Ok(())
     }
 
     /// Makes an envelope due that waits, unless a process sends it now.
@@ -379,6 +430,7 @@ impl Transaction<'_> {
                    reason = CASE WHEN ?2 IN (3, 5) AND received = 1 THEN NULL ELSE ?3 END, \
                    state = CASE WHEN ?2 IN (3, 5) AND received = 1 THEN 4 ELSE ?2 END WHERE id = ?1";
         self.inner.prepare_cached(sql)?.execute(params![id, number(state), reason])?;
+        self.let_follow(id)?;
         match state {
             EnvelopeState::ToSend | EnvelopeState::Queued => return Ok(()),
             EnvelopeState::Accepted | EnvelopeState::Delivered => {
@@ -391,20 +443,11 @@ impl Transaction<'_> {
         if is_lost {
             self.note_not_resent(id)?;
         }
+        // What was refused is sent once the user has decided about the recipient's devices.
         let sql = "UPDATE envelopes SET plaintext = NULL WHERE id = ?1 AND (silent = 1 OR ?2)";
-        if self.inner.prepare_cached(sql)?.execute(params![id, is_lost])? > 0 {
+        let is_over = state == EnvelopeState::Failed;
+        if self.inner.prepare_cached(sql)?.execute(params![id, is_over])? > 0 {
             self.inner.prepare_cached("DELETE FROM ciphertexts WHERE envelope = ?1")?.execute([id])?;
-        }
-        Ok(())
-    }
-
-    /// Gives up the envelopes to a recipient that the own server has queued.
-    pub(crate) fn give_up_queued(&self, recipient: &str, reason: &str) -> Result<(), DeviceStoreError> {
-        let sql = format!("{COLUMNS} WHERE recipient = ?1 AND state = 2");
-        let mut statement = self.inner.prepare_cached(&sql)?;
-        let queued = statement.query_map([recipient], |row| Ok(read(row)))?.map(|row| row?);
-        for envelope in queued.collect::<Result<Vec<_>, DeviceStoreError>>()? {
-            self.settle(&envelope.id, EnvelopeState::Failed, Some(reason))?;
         }
         Ok(())
     }
@@ -429,6 +472,13 @@ impl Transaction<'_> {
     pub(crate) fn full_devices(&self, id: &EnvelopeId) -> Result<BTreeSet<String>, DeviceStoreError> {
         let envelope = self.envelope(id.as_str())?;
         Ok(envelope.map(|envelope| envelope.full_devices).unwrap_or_default())
+    }
+
+    /// Replaces the plaintext of an envelope that was not encrypted yet.
+    pub(crate) fn put_plaintext(&self, id: &EnvelopeId, plaintext: &[u8]) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE envelopes SET plaintext = ?2 WHERE id = ?1";
+        self.inner.prepare_cached(sql)?.execute(params![id.as_str(), plaintext])?;
+        Ok(())
     }
 
     /// Returns the plaintext of an envelope, until its outcome is known.
@@ -479,7 +529,7 @@ impl Transaction<'_> {
     }
 }
 
-fn read(row: &Row<'_>) -> Result<OutboxEnvelope, DeviceStoreError> {
+pub(super) fn read(row: &Row<'_>) -> Result<OutboxEnvelope, DeviceStoreError> {
     let id: String = row.get(0)?;
     Ok(OutboxEnvelope {
         id: EnvelopeId::parse(&id).map_err(|_| DeviceStoreError::Corrupt("envelope"))?,

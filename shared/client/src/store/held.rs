@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params};
 
-use super::{DeviceStoreError, Transaction};
+use super::{AwaitedMessage, DeviceStoreError, Transaction};
 
 /// A reason for which an activity of a group is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub(crate) struct HeldActivity {
     pub(crate) stranger: bool,
     /// The warning about the sender that there was when it came.
     pub(crate) warning: Option<String>,
+    /// The position that was kept for it, if it was sent again.
+    pub(crate) place: Option<i64>,
 }
 
 /// A device that this device does not know, and that something awaits that is held.
@@ -69,7 +71,7 @@ pub const MOST_HELD_OF_STRANGERS: i64 = 200;
 pub const MOST_HELD: i64 = 5_000;
 
 const COLUMNS: &str = "SELECT row, grp, actor, device, author, awaited, received, plaintext, why, stranger, \
-                       warning, awaited_device FROM held";
+                       warning, awaited_device, place FROM held";
 
 impl Transaction<'_> {
     /// Holds an activity until its group has changed. If there are too many, the oldest one is deleted
@@ -77,8 +79,8 @@ impl Transaction<'_> {
     /// own: what a contact or a member sent is never deleted for the sake of a stranger.
     pub(crate) fn hold(&self, held: &HeldActivity, now_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "INSERT INTO held (grp, actor, device, received, stored, plaintext, why, stranger, warning, \
-                   author, awaited, awaited_device) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+                   author, awaited, awaited_device, place) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
         let why = number(held.why);
         let parameters = params![
             held.group,
@@ -92,7 +94,8 @@ impl Transaction<'_> {
             held.warning,
             held.author,
             held.awaited,
-            held.awaited_device
+            held.awaited_device,
+            held.place
         ];
         self.inner.execute(sql, parameters)?;
         let sql = "DELETE FROM held WHERE row IN (SELECT row FROM held WHERE actor = ?1 AND stranger = ?2 \
@@ -106,6 +109,17 @@ impl Transaction<'_> {
                        (SELECT min(row) FROM held WHERE stranger = ?1 AND actor = ?2)";
             self.inner.execute(sql, params![held.stranger, sender])?;
         }
+        Ok(())
+    }
+
+    /// Keeps the place in which an activity was awaited that is held now.
+    pub(crate) fn hold_place(
+        &self,
+        place: &AwaitedMessage,
+        plaintext: &[u8],
+    ) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE held SET place = ?4 WHERE actor = ?1 AND device = ?2 AND plaintext = ?3";
+        self.inner.execute(sql, params![place.actor, place.device, plaintext, place.position])?;
         Ok(())
     }
 
@@ -168,6 +182,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<HeldActivity> {
         stranger: row.get(9)?,
         warning: row.get(10)?,
         awaited_device: row.get(11)?,
+        place: row.get(12)?,
     })
 }
 

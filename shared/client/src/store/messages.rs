@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{DeviceStoreError, Transaction};
 use crate::attachment::Attachment;
+use crate::content::NumberRange;
 use crate::stored_time::is_over;
 
 /// A message, before it has its position.
@@ -81,11 +82,11 @@ pub(crate) struct CiphertextKey<'a> {
 
 /// The messages of one device in one conversation, which have an order of their own.
 #[derive(Clone, Copy)]
-pub(super) struct MessageStream<'a> {
-    pub(super) conversation: &'a str,
-    pub(super) device: &'a str,
+pub(crate) struct MessageStream<'a> {
+    pub(crate) conversation: &'a str,
+    pub(crate) device: &'a str,
     /// The actor id of the device's user.
-    pub(super) actor: &'a str,
+    pub(crate) actor: &'a str,
 }
 
 /// The longest time that the first message of a device waits for one before it.
@@ -123,6 +124,13 @@ impl Transaction<'_> {
         now_ms: i64,
     ) -> Result<bool, DeviceStoreError> {
         self.insert(message, now_ms, None, false)
+    }
+
+    /// True if a message of this id and author is stored that came from another device.
+    pub(crate) fn is_of_other_device(&self, message: &MessageContent) -> Result<bool, DeviceStoreError> {
+        let sql = "SELECT 1 FROM messages WHERE actor = ?1 AND id = ?2 AND device <> ?3";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        Ok(statement.exists(params![message.actor, message.id, message.device])?)
     }
 
     fn insert(
@@ -192,9 +200,11 @@ impl Transaction<'_> {
         // The first message from a device may have any number, so it waits less.
         let hold_ms = if followed.is_some() { hold_ms } else { hold_ms.min(FIRST_HOLD_MS) };
         let mut last = followed.unwrap_or(0);
+        let void = self.void_numbers(of)?;
         for (row, sequence, stored) in waiting {
             let number = sequence.unwrap_or(0);
-            if number > last.saturating_add(1) && !is_over(now_ms, stored, hold_ms) {
+            let lacking = NumberRange::between(last, number).without(&void);
+            if !lacking.is_empty() && !is_over(now_ms, stored, hold_ms) {
                 if last > 0 {
                     self.follow(of, last)?;
                 }
@@ -204,9 +214,9 @@ impl Transaction<'_> {
             let sql = "UPDATE messages SET position = ?2 WHERE row = ?1";
             self.inner.prepare_cached(sql)?.execute(params![row, place])?;
             if number <= last {
-                self.fill_gap(of, number)?;
-            } else if last > 0 && number > last.saturating_add(1) {
-                self.note_gap(of, (last.saturating_add(1), number.saturating_sub(1)), place)?;
+                self.fill_gaps(of, NumberRange::of(number))?;
+            } else if last > 0 {
+                lacking.into_iter().try_for_each(|gap| self.note_gap(of, gap, place))?;
             }
             last = last.max(number);
         }
@@ -215,7 +225,7 @@ impl Transaction<'_> {
     }
 
     /// Returns the last number of a device in a conversation that has its position.
-    fn followed(&self, of: MessageStream<'_>) -> Result<Option<u64>, DeviceStoreError> {
+    pub(super) fn followed(&self, of: MessageStream<'_>) -> Result<Option<u64>, DeviceStoreError> {
         let sql = "SELECT last FROM followed WHERE conversation = ?1 AND device = ?2";
         let mut statement = self.inner.prepare_cached(sql)?;
         Ok(statement.query_row(params![of.conversation, of.device], |row| row.get(0)).optional()?)
@@ -224,7 +234,7 @@ impl Transaction<'_> {
     fn follow(&self, of: MessageStream<'_>, last: u64) -> Result<(), DeviceStoreError> {
         let sql = "INSERT OR REPLACE INTO followed (conversation, device, last) VALUES (?1, ?2, ?3)";
         self.inner.prepare_cached(sql)?.execute(params![of.conversation, of.device, last])?;
-        Ok(())
+        self.pass_void(of, last)
     }
 
     /// Records that a message with this number has the position that was kept for it.
@@ -236,10 +246,11 @@ impl Transaction<'_> {
     ) -> Result<(), DeviceStoreError> {
         let last = self.followed(of)?.unwrap_or(0);
         if number <= last {
-            return self.fill_gap(of, number);
+            return self.fill_gaps(of, NumberRange::of(number));
         }
-        if last > 0 && number > last.saturating_add(1) {
-            self.note_gap(of, (last.saturating_add(1), number.saturating_sub(1)), position)?;
+        if last > 0 {
+            let lacking = NumberRange::between(last, number).without(&self.void_numbers(of)?);
+            lacking.into_iter().try_for_each(|gap| self.note_gap(of, gap, position))?;
         }
         self.follow(of, number)
     }

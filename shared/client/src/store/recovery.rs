@@ -12,6 +12,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, params, params_from_iter};
 
 use super::groups::{read_control, read_known};
+use super::upgrade::{OLDEST, steps_after};
 use super::{DeviceStore, DeviceStoreError, Transaction, VERSION};
 use pages::{PageFile, PageRow};
 
@@ -81,8 +82,10 @@ impl DeviceStore {
         let _ = source.execute_batch("PRAGMA writable_schema = ON");
         match source.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)) {
             Ok(newer) if newer > VERSION => return Err(DeviceStoreError::Newer(newer)),
-            Ok(older) if older != 0 && older < VERSION => return Err(DeviceStoreError::Older(older)),
-            Ok(_) | Err(_) => {}
+            Ok(older) if (1..OLDEST).contains(&older) => return Err(DeviceStoreError::Older(older)),
+            // What it lacks of this version is made, as far as that can be.
+            Ok(older) => steps_after(older).iter().for_each(|step| drop(source.execute_batch(step))),
+            Err(_) => {}
         }
         // What the last commits have left beside the file goes into it.
         let _ = source.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));

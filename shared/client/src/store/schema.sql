@@ -79,6 +79,13 @@ CREATE TABLE gaps (
 CREATE INDEX gaps_by_position ON gaps (position);
 CREATE INDEX gaps_untold ON gaps (actor) WHERE told = 0;
 
+-- Numbers of a device, from first to last, under which nothing comes any more: their messages were not
+-- sent, or came from another device. They are kept until a later message has its position.
+CREATE TABLE void_numbers (
+  conversation TEXT NOT NULL, device TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+  PRIMARY KEY (conversation, device, first)
+) WITHOUT ROWID;
+
 -- Messages that could not be decrypted and have not come again. resend: the id of the envelope in which they
 -- do. stored: when they came. position: their place among the messages.
 CREATE TABLE awaited (
@@ -131,7 +138,7 @@ CREATE TABLE envelopes (
   made INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL, put INTEGER NOT NULL, reason TEXT,
   -- The devices whose mailboxes are full, as a JSON array of their addresses.
   full_devices TEXT NOT NULL DEFAULT '[]',
-  -- claimed: 1 while a process sends it, which has until due.
+  -- claimed: the number of the process that sends it, which has until due. 0: none does.
   claimed INTEGER NOT NULL DEFAULT 0,
   -- silent: 1 if it wakes nobody and its author hears nothing of it. received: 1 once the recipient has
   -- sent a receipt for it. seen: 1 once the recipient has said that a person has read it. expires: the time
@@ -142,6 +149,7 @@ CREATE TABLE envelopes (
 CREATE INDEX envelopes_kept ON envelopes (made) WHERE state > 2 AND plaintext IS NOT NULL;
 CREATE INDEX envelopes_due ON envelopes (due) WHERE state = 1;
 CREATE INDEX envelopes_of_message ON envelopes (message);
+CREATE INDEX envelopes_lost ON envelopes (recipient) WHERE state > 4;
 
 -- The ciphertexts of envelopes, which stay the same in every attempt. accepted: 1 if the
 -- recipient's server has it. Once the outcome is known, empty ones tell for which devices they were.
@@ -194,10 +202,11 @@ CREATE TABLE behind (
 -- not joined, 3 an author whose devices were all replaced, 4 a device that is not known.
 -- actor, device: the sender. author: another than the sender if the sender forwards a control. awaited:
 -- the actor of whose chain it waits for a device. stranger: 1 if the sender is neither a contact nor a member.
+-- place: the position that was kept for it, if it was sent again.
 CREATE TABLE held (
   row INTEGER PRIMARY KEY, grp TEXT NOT NULL, actor TEXT NOT NULL, device TEXT NOT NULL, author TEXT NOT NULL,
   awaited TEXT NOT NULL, awaited_device TEXT NOT NULL, received INTEGER NOT NULL, stored INTEGER NOT NULL, plaintext BLOB NOT NULL,
-  why INTEGER NOT NULL, stranger INTEGER NOT NULL, warning TEXT
+  why INTEGER NOT NULL, stranger INTEGER NOT NULL, warning TEXT, place INTEGER
 );
 CREATE INDEX held_of_group ON held (grp, row);
 CREATE INDEX held_of_author ON held (stranger, actor, row);

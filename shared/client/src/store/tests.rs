@@ -3,6 +3,8 @@
 mod awaited;
 mod held;
 mod notices;
+mod numbers;
+mod upgrade;
 
 use super::*;
 use crate::content::tests::repeatable;

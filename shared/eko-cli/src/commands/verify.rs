@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 use eko_client::messenger::{MessageRequest, Person, Trust, Verification};
+use eko_client::store::EnvelopeState;
 use serde_json::Value;
 
 use crate::ask;
@@ -23,8 +24,9 @@ Both sides see the same number, unless a server between you gives out keys of it
 number by another way than Eko: face to face, or in a call in which you know each other's voices.
 
 If someone has lost all their devices and begun anew, nothing is sent to them until you have compared \
-the new number (--confirm), or have accepted the new devices without comparing (--accept). Both make \
-WHO a contact of yours, which accepts their message request, if there is one.
+the new number (--confirm), or have accepted the new devices without comparing (--accept). What was held back \
+is then sent by itself, in its order; so it is after --forget. Both of the former make WHO a contact of yours, \
+which accepts their message request, if there is one.
 
 Examples:
   eko verify @bob
@@ -77,7 +79,7 @@ impl VerifyArgs {
             return Err(CommandFailure::new(format!("{who} is you")).next("eko devices").exit(Exit::Usage));
         }
         if self.forget {
-            return self.forget(context, &client, &person, &who);
+            return self.forget(context, &client, &person, &who).await;
         }
         let seen = client.verification(&person).await?;
         let request = accepted_request(&client, &person, &who)?;
@@ -89,6 +91,7 @@ impl VerifyArgs {
             client.mark_verified(&person, &seen)?;
             let text = format!("{who} is verified: the numbers are the same.{request}");
             tell(context, &client, &person, &text)?;
+            send_what_waits(context, &client, &person, &who).await?;
             return still_contradicted(&who, &seen);
         }
         if self.accept {
@@ -98,7 +101,8 @@ impl VerifyArgs {
                 Trust::FirstUse | Trust::Accepted | Trust::Verified => format!("The devices of {who}"),
             };
             let text = format!("{which} are taken as theirs. The numbers were not compared.{request}");
-            return tell(context, &client, &person, &text);
+            tell(context, &client, &person, &text)?;
+            return send_what_waits(context, &client, &person, &who).await;
         }
         let text = shown::text(&who, &seen, own);
         context.out.result(&text, &shown::object(&person, &seen))?;
@@ -140,7 +144,7 @@ impl VerifyArgs {
             .exit(Exit::NotTrusted))
     }
 
-    fn forget(
+    async fn forget(
         &self,
         context: &Context,
         client: &HttpMessenger,
@@ -157,7 +161,8 @@ impl VerifyArgs {
         }
         client.forget(person)?;
         let text = format!("What was known of the devices of {who} is forgotten.");
-        context.out.result(&text, &shown::forgotten(person))
+        context.out.result(&text, &shown::forgotten(person))?;
+        send_what_waits(context, client, person, who).await
     }
 }
 
@@ -179,6 +184,39 @@ fn tell(
 ) -> Result<(), CommandFailure> {
     let object = client.verification_kept(person)?.map_or(Value::Null, |kept| shown::object(person, &kept));
     context.out.result(text, &object)
+}
+
+/// Sends what was held back because of a person's devices, if something was.
+async fn send_what_waits(
+    context: &Context,
+    client: &HttpMessenger,
+    person: &Person,
+    who: &str,
+) -> Result<(), CommandFailure> {
+    let waiting = client.unsent_to(person)?;
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    // What cannot be sent now is sent later, whatever the reason is.
+    let _ = client.flush().await;
+    let mut left: usize = 0;
+    for envelope in &waiting {
+        let sent = client.sent(&envelope.message)?;
+        let now = sent.envelopes.iter().find(|now| now.recipient == envelope.recipient);
+        let is_sent =
+            |state| !matches!(state, EnvelopeState::ToSend | EnvelopeState::Refused | EnvelopeState::Failed);
+        left = left.saturating_add(usize::from(now.is_some_and(|now| !is_sent(now.state))));
+    }
+    context.out.remark(&match left {
+        0 => format!("What was held back is sent to {who}."),
+        1 => {
+            format!("A message waits for {who}: eko listen sends it, and eko history says what became of it.")
+        }
+        left => format!(
+            "{left} messages wait for {who}: eko listen sends them, and eko history says what became of them."
+        ),
+    });
+    Ok(())
 }
 
 /// Fails with [`Exit::NotTrusted`] if the server contradicts the devices that the person has just

@@ -197,18 +197,26 @@ impl<'l, 'a> LineSender<'l, 'a> {
     async fn send(&self, id: &str) -> Result<SentActivity, MessengerError> {
         let client = self.listener.client;
         let mut sent = client.send_message(id).await?;
+        let mut was_under_way = false;
         loop {
             let now_ms = self.listener.context.environment.now_ms();
-            let is_under_way = |envelope: &OutboxEnvelope| {
-                envelope.state == EnvelopeState::ToSend
-                    && envelope.reason.is_none()
-                    && envelope.due_ms > now_ms
+            let is_untried = |envelope: &&OutboxEnvelope| {
+                envelope.state == EnvelopeState::ToSend && envelope.reason.is_none()
             };
-            if !sent.envelopes.iter().any(is_under_way) {
-                return Ok(sent);
-            }
-            sleep(UNDER_WAY).await;
-            sent = client.sent(id)?;
+            let due_ms = sent.envelopes.iter().filter(is_untried).map(|envelope| envelope.due_ms).max();
+            sent = match due_ms {
+                Some(due_ms) if due_ms > now_ms => {
+                    was_under_way = true;
+                    sleep(UNDER_WAY).await;
+                    client.sent(id)?
+                }
+                // What was before it is sent, or the process that sent it has ended.
+                Some(_) if was_under_way => {
+                    was_under_way = false;
+                    client.send_message(id).await?
+                }
+                Some(_) | None => return Ok(sent),
+            };
         }
     }
 

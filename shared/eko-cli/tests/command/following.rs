@@ -128,6 +128,46 @@ async fn a_line_that_a_hung_server_keeps_is_said_to_wait_and_typing_goes_on() {
     assert_eq!(alice.objects(&["history"]).await.len(), 2);
 }
 
+/// `eko send` is killed while the server hangs. The message is tried again at once, and nothing overtakes it.
+#[tokio::test]
+async fn a_message_whose_process_was_killed_is_not_claimed_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = async |port: u16| {
+        let data = Some(folder.path().to_owned());
+        let bound =
+            BoundServer::bind(&ServerOptions { port, data, ..ServerOptions::default() }).await.unwrap();
+        let origin = bound.origin.to_string();
+        let (stop, stopped) = oneshot::channel::<()>();
+        (origin, stop, tokio::spawn(bound.run(async { stopped.await.unwrap() })))
+    };
+    let (origin, stop, served) = start(0).await;
+    let port: u16 = origin.rsplit(':').next().unwrap().parse().unwrap();
+    let [alice, bob] = two_on(&origin).await;
+    alice.eko(&["send", "@bob", "before"]).await.done();
+    assert_eq!(bob.hears().await, ["before"]);
+    stop.send(()).unwrap();
+    served.await.unwrap().unwrap();
+    let hung = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    let sending = RunningCommand::start(alice.command(&["send", "@bob", "in the middle"]));
+    let (asked, _) = hung.accept().await.unwrap();
+    let store = rusqlite::Connection::open(alice.account().join("eko.db")).unwrap();
+    let claimed = || {
+        store
+            .query_row("SELECT count(*) FROM envelopes WHERE state = 1 AND claimed > 0", [], |row| row.get(0))
+    };
+    while claimed().unwrap_or(0) == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    sending.kill().await;
+    assert_eq!(claimed(), Ok(1), "it had no time to free it");
+    drop((asked, hung));
+    let (_, _stop, _served) = start(port).await;
+    alice.eko(&["send", "@bob", "after it"]).await.done();
+    assert_eq!(bob.hears().await, ["in the middle", "after it"]);
+    let history = bob.eko(&["history"]).await.done();
+    assert!(!history.contains("missing"), "{history}");
+}
+
 #[tokio::test]
 async fn a_chat_of_a_signed_out_device_keeps_what_is_typed() {
     let [alice, bob] = two().await;

@@ -29,6 +29,11 @@ impl Scene {
     /// Plays until Alice has written to the group on the laptop. `before` is what the laptop does before
     /// that, also without a line.
     async fn begin(before: impl AsyncFnOnce(&TestMessenger, &GroupId)) -> Self {
+        Self::begin_with(NetworkFault::LostRequest, before).await
+    }
+
+    /// Does as [`Scene::begin`], with another fault of the line.
+    async fn begin_with(fault: NetworkFault, before: impl AsyncFnOnce(&TestMessenger, &GroupId)) -> Self {
         let world = World::new().await;
         let (wire, line) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
         let phone = first(&world, &wire, "alice").await;
@@ -48,7 +53,7 @@ impl Scene {
         for client in [&phone, &laptop, &bob, &carol] {
             hear(&world, client).await;
         }
-        line.fail(|| Some(NetworkFault::LostRequest));
+        line.fail(move || Some(fault));
         before(&laptop, &id).await;
         let sent = laptop.send_to_group(&id, text("not sent")).await.unwrap();
         assert_eq!(sent.state(&laptop.me()), EnvelopeState::ToSend);
@@ -112,6 +117,26 @@ async fn nothing_is_said_to_somebody_who_was_removed_meanwhile() {
     assert_eq!(scene.heard(carol).await, [""; 0]);
     assert!(last_states(&new).iter().all(|(recipient, ..)| *recipient != carol.me().actor()));
     assert_eq!(scene.heard(phone).await, ["not sent"], "the former device has sent no copy");
+    scene.world.deliver().await;
+}
+
+/// The server has what the laptop has sent, and the laptop does not know.
+#[tokio::test]
+async fn what_the_former_device_had_sent_is_shown_once_and_nothing_is_missing() {
+    let scene = Scene::begin_with(NetworkFault::LostAnswer, async |_, _| {}).await;
+    let Scene { phone, bob, carol, id, .. } = &scene;
+    let new = scene.take_over(false).await;
+    new.send_to_group(id, text("after")).await.unwrap();
+    scene.heard(&new).await;
+    for friend in [bob, carol, phone] {
+        assert_eq!(scene.heard(friend).await, ["not sent", "after"]);
+    }
+    new.send_to_group(id, text("and after that")).await.unwrap();
+    for friend in [bob, carol, phone] {
+        assert_eq!(scene.heard(friend).await, ["and after that"]);
+        let history = friend.history(Some(id.as_str()), 100).unwrap();
+        assert!(history.iter().all(|message| message.missing_before == 0), "{history:?}");
+    }
     scene.world.deliver().await;
 }
 

@@ -12,7 +12,7 @@ use http::{Request, Response};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::people::{TestMessenger, first, further, hear, say, text};
+use crate::people::{TestMessenger, first, further, hear, know, say, shown, text};
 use crate::restarting::RestartingUser;
 use crate::test_network::{FalseAnswer, NetworkFault, PassingExchange, TestNetwork};
 
@@ -24,7 +24,7 @@ fn envelope(body: &[u8]) -> Option<Value> {
 }
 
 /// Returns the answer to an envelope: a report of this type.
-fn report(passing: &PassingExchange<'_>, kind: &str, more: Value) -> Option<FalseAnswer> {
+pub(crate) fn report(passing: &PassingExchange<'_>, kind: &str, more: Value) -> Option<FalseAnswer> {
     envelope(passing.request)?;
     let sent: Value = serde_json::from_slice(passing.request).ok()?;
     let mut report =
@@ -81,6 +81,7 @@ async fn two_processes_do_not_send_one_envelope_twice() {
     let line = TestNetwork::to(&[&world]);
     let bob = first(&world, &line, "bob").await;
     let (user, alice) = RestartingUser::sign_in(&world, "alice").await;
+    know(&bob, &alice.me()).await;
     say(&alice, &bob.me(), "before").await;
     user.line.fail(|| Some(NetworkFault::LostRequest));
     for n in 0..ENVELOPES {
@@ -95,8 +96,7 @@ async fn two_processes_do_not_send_one_envelope_twice() {
         let environment = Environment { clock: world.clock(), ..Environment::system() };
         Messenger::open(transport, LibSignal, user.store(), environment).unwrap().unwrap()
     });
-    // The slow process has read the whole list and sends the first one. The quick one sends the others
-    // meanwhile.
+    // The slow process sends the first one. The quick one may not overtake it, and leaves the others to it.
     let slowly = async { slow.flush().await.unwrap().len() };
     let quickly = async {
         while sent.lock().unwrap().is_empty() {
@@ -106,14 +106,70 @@ async fn two_processes_do_not_send_one_envelope_twice() {
         gates[0].add_permits(ENVELOPES);
         quickly
     };
-    assert_eq!(tokio::join!(slowly, quickly), (1, 9));
+    assert_eq!(tokio::join!(slowly, quickly), (ENVELOPES, 0));
     let mut sent: Vec<String> = sent.lock().unwrap().iter().map(Value::to_string).collect();
     sent.sort();
     let every = sent.len();
     sent.dedup();
     assert_eq!((every, sent.len()), (ENVELOPES, ENVELOPES));
     world.deliver().await;
-    assert_eq!(hear(&world, &bob).await.len(), 1 + ENVELOPES);
+    let received = bob.receive().await.unwrap();
+    assert_eq!(received.look_again_ms, None, "nothing is waited for");
+    let mut expected: Vec<String> = (0..ENVELOPES).map(|n| format!("message {n}")).collect();
+    expected.insert(0, "before".to_owned());
+    assert_eq!(shown(&bob, &received), expected);
+    world.deliver().await;
+}
+
+/// The process that has claimed an envelope is killed while the server answers.
+#[tokio::test]
+async fn a_claim_ends_with_its_process_and_nothing_overtakes_it() {
+    let world = World::new().await;
+    let line = TestNetwork::to(&[&world]);
+    let bob = first(&world, &line, "bob").await;
+    let (user, alice) = RestartingUser::sign_in(&world, "alice").await;
+    know(&bob, &alice.me()).await;
+    say(&alice, &bob.me(), "before").await;
+    let id = alice.put_message(&bob.me(), text("in the middle")).await.unwrap();
+    drop(alice);
+    let transport = |permits| GatedTransport {
+        inner: world.transport(),
+        gate: Arc::new(Semaphore::new(permits)),
+        sent: Arc::default(),
+        asks_s: Arc::default(),
+    };
+    let open = |transport| {
+        let environment = Environment { clock: world.clock(), ..Environment::system() };
+        Messenger::open(transport, LibSignal, user.store(), environment).unwrap().unwrap()
+    };
+    let (stuck, other) = (transport(0), open(transport(9)));
+    let sent = Arc::clone(&stuck.sent);
+    let dying = open(stuck);
+    let mut sending = Box::pin(dying.send_message(&id));
+    while sent.lock().unwrap().is_empty() {
+        tokio::select! {
+            biased;
+            _ = &mut sending => panic!("it is stuck"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    // Another process may not overtake it while it lives.
+    let later = other.send(&bob.me(), text("after it")).await.unwrap();
+    assert_eq!(later.state(&other.me()), EnvelopeState::ToSend);
+    assert_eq!(other.sent(&id).unwrap().state(&other.me()), EnvelopeState::ToSend);
+    let due_ms = other.next_due_ms().unwrap().unwrap();
+    assert!((1..1_000).contains(&(due_ms - world.now_ms())), "it looks again soon");
+    // A process that is killed drops nothing. Its files are closed.
+    std::mem::forget(sending);
+    drop(dying);
+    assert_eq!(other.next_due_ms().unwrap(), Some(world.now_ms()), "it is due at once");
+    let again = other.send_again(&id).await.unwrap();
+    assert_eq!(again.state(&other.me()), EnvelopeState::Accepted);
+    other.send_message(&later.id).await.unwrap();
+    world.deliver().await;
+    let received = bob.receive().await.unwrap();
+    assert_eq!(shown(&bob, &received), ["before", "in the middle", "after it"]);
+    assert_eq!(received.look_again_ms, None, "nothing is waited for");
     world.deliver().await;
 }
 

@@ -37,6 +37,7 @@ mod lineages;
 mod live;
 mod lives;
 mod month;
+mod numbers;
 mod people;
 mod phantoms;
 mod proofs;

@@ -262,6 +262,46 @@ async fn a_message_to_a_group_comes_again() {
 }
 
 /// Has Mallory's device ask for an envelope.
+/// Bob has not joined the group yet, so that a note to it is held.
+#[tokio::test]
+async fn a_held_message_that_comes_again_has_its_place_once_it_is_held_no_more() {
+    let world = World::new().await;
+    let (hers, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &his, "bob").await);
+    befriend(&alice, &bob).await;
+    say(&alice, &bob.me(), "one").await;
+    world.deliver().await;
+    hear(&world, &bob).await;
+    world.deliver().await;
+    hear(&world, &alice).await;
+    let (id, _) = alice.create_group("Friday", &[bob.me()]).await.unwrap();
+    world.deliver().await;
+    hear(&world, &bob).await;
+    alice.send_to_group(&id, text("two")).await.unwrap();
+    world.deliver().await;
+    damage(&his, "bob");
+    looks_in_vain(&bob, &alice.me().actor()).await;
+    his.honest();
+    say(&alice, &bob.me(), "three").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["three"]);
+    // She is asked, and answers. The answer is held.
+    for client in [&alice, &bob] {
+        world.deliver().await;
+        assert_eq!(hear(&world, client).await, [""; 0]);
+    }
+    assert_eq!((bob.held().unwrap().len(), bob.awaited(None).unwrap().len()), (1, 0));
+    let mut view = StoreView::of(None);
+    bob.look_into_store(&mut view).unwrap();
+    bob.join_group(&id, None).await.unwrap();
+    hear(&world, &bob).await;
+    assert_eq!(texts(&bob), whole(&["one", "two", "three"]));
+    assert_eq!(new_texts(&bob, &mut view), ["two"], "it is new to a program that follows");
+    world.deliver().await;
+    hear(&world, &alice).await;
+    world.deliver().await;
+}
+
 async fn ask(sessions: &ForgingSessions, mallory: &Forger, alice: &TestMessenger, envelope: &EnvelopeId) {
     ask_for_all(sessions, mallory, alice, std::slice::from_ref(envelope)).await;
 }

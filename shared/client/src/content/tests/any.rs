@@ -69,20 +69,29 @@ fn any_head() -> impl Strategy<Value = SignedHead> {
 pub(super) fn any_activity() -> impl Strategy<Value = Activity> {
     let head = (any_urn(), any_actor(), any_actor(), 0..=LATEST_MS);
     let sets = (option::of(any_head()), option::of("[0-9a-f]{64}"), btree_map(any_actor(), any_set(), 0..3));
-    let rest = (option::of(1u64..1 << 53), sets);
+    let void = vec((1u64..1 << 53, 1u64..1 << 53), 0..3);
+    let rest = (option::of(1u64..1 << 53), void, sets);
     let group = option::of((any_urn(), 1u64..=1 << 32, "[0-9a-f]{64}"));
     (head, rest, group, any_content()).prop_map(|((id, actor, to, published_ms), rest, group, content)| {
         let group =
             group.map(|(id, epoch, state)| GroupRef { id: GroupId::parse(&id).unwrap(), epoch, state });
         let to = group.as_ref().map_or(to, |group| group.id.to_string());
         let id = ActivityId::parse(&id).unwrap();
-        let (sequence, (device_set, device_sets_hash, device_sets)) = rest;
+        let (sequence, void, (device_set, device_sets_hash, device_sets)) = rest;
+        // Each range is before the number.
+        let before = |(one, other): (u64, u64)| {
+            let most = sequence.filter(|sequence| *sequence > 1)? - 1;
+            let (one, other) = (1 + one % most, 1 + other % most);
+            Some(NumberRange { first: one.min(other), last: one.max(other) })
+        };
+        let void = void.into_iter().filter_map(before).collect();
         Activity {
             id,
             actor,
             to,
             published_ms,
             sequence,
+            void,
             device_set,
             device_sets_hash,
             device_sets,
@@ -107,7 +116,7 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
         any::<u64>().prop_map(Value::from),
         word.prop_map(Value::from),
     ];
-    let name = "(type|id|actor|to|published|object|content|eko:(group|epoch|mac|change|deviceSets?|deviceSetsHash|signature|missing|unreadable)|[a-z]{0,3})";
+    let name = "(type|id|actor|to|published|object|content|eko:(group|epoch|mac|change|deviceSets?|deviceSetsHash|signature|missing|unreadable|sequence|void)|first|last|[a-z]{0,3})";
     leaf.prop_recursive(4, 24, 5, move |inner| {
         prop_oneof![
             vec(inner.clone(), 0..5).prop_map(Value::from),

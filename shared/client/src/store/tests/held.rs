@@ -21,6 +21,7 @@ fn held(actor: &str, n: i64, stranger: bool) -> HeldActivity {
         why: HeldReason::Ahead,
         stranger,
         warning: Some("beware".to_owned()),
+        place: None,
     }
 }
 

@@ -1,0 +1,53 @@
+//! Envelopes that wait for the user's decision about their recipient's devices.
+
+use eko_protocol::id::EnvelopeId;
+use rusqlite::params;
+
+use super::envelopes::{COLUMNS, read};
+use super::{DeviceStoreError, OutboxEnvelope, Transaction};
+
+impl Transaction<'_> {
+    /// Returns the envelopes to a recipient that were refused and can still be sent, oldest first.
+    pub(crate) fn refused_to(&self, recipient: &str) -> Result<Vec<OutboxEnvelope>, DeviceStoreError> {
+        self.unsilent(recipient, "state = 6 AND plaintext IS NOT NULL")
+    }
+
+    /// Returns the envelopes to a recipient that the own server has queued, oldest first.
+    pub(crate) fn queued_to(&self, recipient: &str) -> Result<Vec<OutboxEnvelope>, DeviceStoreError> {
+        self.unsilent(recipient, "state = 2")
+    }
+
+    /// Returns the envelopes to a recipient that are to be sent, oldest first.
+    pub(crate) fn unsent_to(&self, recipient: &str) -> Result<Vec<OutboxEnvelope>, DeviceStoreError> {
+        self.unsilent(recipient, "state = 1 AND resent_to IS NULL")
+    }
+
+    fn unsilent(&self, recipient: &str, which: &str) -> Result<Vec<OutboxEnvelope>, DeviceStoreError> {
+        let sql = format!("{COLUMNS} WHERE recipient = ?1 AND silent = 0 AND {which} ORDER BY made, id");
+        let mut statement = self.inner.prepare_cached(&sql)?;
+        statement.query_map([recipient], |row| Ok(read(row)))?.map(|row| row?).collect()
+    }
+
+    /// Has an envelope sent that was refused. What the recipient's server has of it stays there.
+    pub(crate) fn send_refused(&self, id: &EnvelopeId, now_ms: i64) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE envelopes SET state = 1, due = ?2, put = ?2, tries = 0, claimed = 0, reason = NULL \
+                   WHERE id = ?1 AND state = 6";
+        self.inner.prepare_cached(sql)?.execute(params![id.as_str(), now_ms])?;
+        Ok(())
+    }
+
+    /// Has an envelope sent anew that the own server has queued, for other devices and under another id: the
+    /// server goes on with the former one, and whoever gets both sees their activity once.
+    pub(crate) fn send_queued_anew(
+        &self,
+        id: &EnvelopeId,
+        anew: &EnvelopeId,
+        now_ms: i64,
+    ) -> Result<(), DeviceStoreError> {
+        self.inner.prepare_cached("DELETE FROM ciphertexts WHERE envelope = ?1")?.execute([id.as_str()])?;
+        let sql = "UPDATE envelopes SET id = ?2, state = 1, due = ?3, put = ?3, tries = 0, claimed = 0, reason = NULL \
+                   WHERE id = ?1 AND state = 2";
+        self.inner.prepare_cached(sql)?.execute(params![id.as_str(), anew.as_str(), now_ms])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,64 @@
+//! Tests of void numbers: nobody waits for them, and nothing is missing under them.
+
+use super::*;
+use crate::content::NumberRange;
+
+fn note_void(store: &DeviceStore, ranges: &[(u64, u64)]) {
+    let actor = arrival("", "", None).actor;
+    let of = MessageStream { conversation: &actor, device: "a", actor: &actor };
+    let ranges: Vec<_> = ranges.iter().map(|&(first, last)| NumberRange { first, last }).collect();
+    store.write(|tx| tx.note_void(of, &ranges)).unwrap();
+}
+
+fn missing(store: &DeviceStore) -> Vec<u64> {
+    let history = store.read(|tx| tx.history(None, 100)).unwrap();
+    history.iter().map(|message| message.missing_before).collect()
+}
+
+fn kept(store: &DeviceStore) -> i64 {
+    let count = |tx: &Transaction<'_>| {
+        Ok::<_, DeviceStoreError>(
+            tx.inner.query_row("SELECT count(*) FROM void_numbers", [], |row| row.get(0))?,
+        )
+    };
+    store.read(count).unwrap()
+}
+
+#[test]
+fn a_void_number_is_not_waited_for_whenever_it_is_told() {
+    // Before what precedes it has come, and before what follows it.
+    let store = DeviceStore::in_memory().unwrap();
+    arrive(&store, "a", &[4], 0);
+    note_void(&store, &[(2, 3)]);
+    assert_eq!(placed(&store, 0), (vec![], Some(100)));
+    arrive(&store, "a", &[1], 0);
+    assert_eq!(placed(&store, 0), (vec!["a1".into(), "a4".into()], None));
+    assert_eq!((missing(&store), kept(&store)), (vec![0, 0], 0));
+
+    // With what follows it, one of several that lack.
+    arrive(&store, "a", &[8], 0);
+    note_void(&store, &[(2, 3), (6, 6)]);
+    assert_eq!(placed(&store, 0), (vec![], Some(100)));
+    assert_eq!(placed(&store, 100).0, ["a8"]);
+    assert_eq!((missing(&store), kept(&store)), (vec![0, 0, 2], 0));
+
+    // After what follows it was shown.
+    arrive(&store, "a", &[9], 0);
+    note_void(&store, &[(7, 7)]);
+    assert_eq!(placed(&store, 0).0, ["a9"]);
+    assert_eq!((missing(&store), kept(&store)), (vec![0, 0, 1, 0], 0));
+
+    // It comes all the same.
+    arrive(&store, "a", &[6, 5], 0);
+    placed(&store, 0);
+    assert_eq!(missing(&store), [0, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn the_first_number_of_a_device_may_be_void() {
+    let store = DeviceStore::in_memory().unwrap();
+    arrive(&store, "a", &[3], 0);
+    note_void(&store, &[(1, 2)]);
+    assert_eq!(placed(&store, 0), (vec!["a3".into()], None));
+    assert_eq!((missing(&store), kept(&store)), (vec![0], 0));
+}

@@ -1,0 +1,57 @@
+//! Tests of the upgrade of a store that an earlier version has written.
+
+use rusqlite::Connection;
+
+use super::*;
+
+const VERSION_10: &str = include_str!("version_10.sql");
+
+/// Returns the columns of all tables in their order, and the indexes.
+fn layout(store: &DeviceStore) -> Vec<String> {
+    let sql = "SELECT tables.name || ' ' || columns.cid || ' ' || columns.name || ' ' || columns.type || ' ' \
+               || columns.\"notnull\" || ' ' || coalesce(columns.dflt_value, '') || ' ' || columns.pk \
+               FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns WHERE tables.type = 'table' \
+               UNION SELECT sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY 1";
+    let connection = store.lock();
+    let mut statement = connection.prepare(sql).unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn a_store_of_version_10_is_upgraded_in_place_and_keeps_what_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("eko.db");
+    Connection::open(&file).unwrap().execute_batch(VERSION_10).unwrap();
+    for _ in 0..2 {
+        let store = DeviceStore::open(&file).unwrap();
+        assert_eq!(layout(&store), layout(&DeviceStore::in_memory().unwrap()));
+        let history = store.read(|tx| tx.history(None, 10)).unwrap();
+        assert_eq!(history.iter().map(|message| &*message.content.text).collect::<Vec<_>>(), ["hello"]);
+        let held = store.read(|tx| tx.held(None)).unwrap();
+        assert_eq!((held.len(), held[0].place), (1, None));
+        // A process of that version may be sending it. Its time ends its claim.
+        store.release_ended_claims().unwrap();
+        assert_eq!(store.read(|tx| tx.next_due_ms(6)).unwrap(), Some(120_005));
+    }
+    let version = |version: i64| {
+        Connection::open(&file).unwrap().pragma_update(None, "user_version", version).unwrap();
+        DeviceStore::open(&file).map(drop).unwrap_err()
+    };
+    assert!(matches!(version(9), DeviceStoreError::Older(9)));
+    assert!(matches!(version(VERSION + 1), DeviceStoreError::Newer(_)));
+}
+
+/// The upgrade fails in the middle: the file is full.
+#[test]
+fn an_upgrade_is_whole_or_is_not_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("eko.db");
+    let connection = Connection::open(&file).unwrap();
+    connection.execute_batch(VERSION_10).unwrap();
+    // The last step meets a column that it would add.
+    connection.execute_batch("ALTER TABLE held ADD COLUMN place INTEGER").unwrap();
+    assert!(DeviceStore::open(&file).is_err());
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    let made = connection.prepare("SELECT 1 FROM void_numbers").is_ok();
+    assert_eq!((version, made), (10, false));
+}

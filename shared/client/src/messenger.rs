@@ -16,6 +16,7 @@
 mod again;
 mod announcing;
 mod carried;
+mod clocks;
 mod contact;
 mod controls;
 mod deliver;

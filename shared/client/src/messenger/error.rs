@@ -34,7 +34,8 @@ pub enum MessengerError {
         why: Distrust,
     },
     /// By this machine's clock no device of the recipient has confirmed their device list for long, and by
-    /// the server's one has. What is kept is sent once the clocks agree.
+    /// the server's one has; or the server refuses the time that this device has signed. What is kept is sent
+    /// once the clocks agree.
     #[error("{0}")]
     WrongClock(ClockDifference),
     /// There is no user of this name on that server.

@@ -2,6 +2,7 @@
 
 use eko_protocol::address::{Origin, UserName};
 
+use super::clocks::of_clock;
 use super::joining::note_end;
 use super::{Distrust, JoinState, Messenger, MessengerError};
 use crate::device::{JoinKind, RegistrationStatus, SignInOutcome};
@@ -249,5 +250,6 @@ async fn register<T: Transport>(
         (true, true) => tx.forget_joining_code().map(|()| JoinKind::Reset),
     });
     let joining: Result<JoinKind, DeviceStoreError> = joining;
-    Ok(device.register(id_token, joining?).await?)
+    let registered = device.register(id_token, joining?).await;
+    registered.map_err(|error| of_clock(device, error.into()))
 }

@@ -1,5 +1,6 @@
 //! Replacing the access token before it ends.
 
+use super::clocks::of_clock;
 use super::joining::note_end;
 use super::{Messenger, MessengerError};
 use crate::device::DeviceTokens;
@@ -56,7 +57,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         &self,
         call: impl AsyncFn() -> Result<R, ClientError>,
     ) -> Result<R, MessengerError> {
-        let answer = self.with_valid_token(call).await;
+        let answer = self.with_valid_token(call).await.map_err(|error| of_clock(&self.device, error));
         if matches!(answer, Err(MessengerError::Revoked)) {
             note_end(&self.store, self.now_ms())?;
         }

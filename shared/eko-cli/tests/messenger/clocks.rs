@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use eko_client::messenger::{DeliveryMode, RECEIPTS_PAUSE_MS, SIDE_ENVELOPES};
+use eko_client::messenger::{DeliveryMode, MessengerError, RECEIPTS_PAUSE_MS, SIDE_ENVELOPES};
 use eko_client::store::EnvelopeState;
 use eko_client::{DeviceStore, Environment};
 use eko_testkit::{World, seeded};
@@ -179,6 +179,24 @@ async fn keys_that_were_made_then_are_made_anew() {
     let now = scene.bob.key_status().await.unwrap();
     assert_eq!((now.renewed_ms, now.agrees), (scene.world.now_ms(), true));
     assert_eq!(scene.bob_hears("one").await, ["one"]);
+    scene.world.deliver().await;
+    hear(&scene.world, &scene.alice).await;
+    scene.world.deliver().await;
+}
+
+/// The server takes no keys that are dated so far ahead. That ends no program, and the keys are published once
+/// the clock is right.
+#[tokio::test]
+async fn keys_that_the_server_does_not_take_wait_for_the_right_time() {
+    let scene = ClockScene::new().await;
+    scene.ahead_ms.store(40 * DAY_MS, Ordering::SeqCst);
+    scene.bob.receive().await.ok();
+    let Err(MessengerError::WrongClock(difference)) = scene.bob.receive().await else { panic!("no refusal") };
+    assert_eq!(difference.ahead_ms / DAY_MS, 40);
+    assert_eq!(scene.bob_hears("one").await, ["one"]);
+    scene.set_right();
+    scene.bob.receive().await.unwrap();
+    assert!(scene.bob.key_status().await.unwrap().agrees);
     scene.world.deliver().await;
     hear(&scene.world, &scene.alice).await;
     scene.world.deliver().await;

@@ -2,10 +2,12 @@
 //! what passes.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
 
+use eko_client::environment::Clock;
 use eko_client::transport::{Bytes, Transport, TransportError};
 use eko_testkit::{DirectTransport, World};
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, DATE, HeaderValue};
 use http::{Request, Response, StatusCode};
 
 use crate::test_sockets::TestSockets;
@@ -17,7 +19,8 @@ const MOST_TURNS: usize = 100_000;
 /// requests.
 #[derive(Clone)]
 pub(crate) struct TestNetwork {
-    servers: Arc<Mutex<Vec<(String, DirectTransport)>>>,
+    /// Each with its origin and its clock.
+    servers: Arc<Mutex<Vec<(String, DirectTransport, Clock)>>>,
     /// Every body that went either way.
     pub(crate) seen: Arc<Mutex<Vec<Vec<u8>>>>,
     /// Every URL that was asked for.
@@ -76,7 +79,8 @@ impl TestNetwork {
 
     /// Reaches one more server from now on.
     pub(crate) fn reach(&self, world: &World) {
-        self.servers.lock().unwrap().push((world.state.origin().to_string(), world.transport()));
+        let origin = world.state.origin().to_string();
+        self.servers.lock().unwrap().push((origin, world.transport(), world.clock()));
     }
 
     /// Replaces answers from now on. The server's answer stays where `change` returns `None`.
@@ -146,8 +150,8 @@ impl Transport for TestNetwork {
         let url = request.uri().to_string();
         self.asked.lock().unwrap().push(url.clone());
         let servers = self.servers.lock().unwrap().clone();
-        let server = servers.iter().find(|(origin, _)| url.starts_with(&format!("{origin}/")));
-        let Some((_, server)) = server else {
+        let server = servers.iter().find(|(origin, ..)| url.starts_with(&format!("{origin}/")));
+        let Some((_, server, clock)) = server else {
             return Err(TransportError::Connect(format!("no way to {url}")));
         };
         let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
@@ -164,6 +168,9 @@ impl Transport for TestNetwork {
             return Ok(Response::builder().status(status).body(body.into()).unwrap());
         }
         let mut response = server.send(request).await?;
+        let date = UNIX_EPOCH + Duration::from_millis(clock().try_into().unwrap());
+        let date = HeaderValue::from_str(&httpdate::fmt_http_date(date)).unwrap();
+        response.headers_mut().insert(DATE, date);
         if fault == Some(NetworkFault::LostAnswer) {
             return Err(broken());
         }

@@ -35,7 +35,9 @@ impl SignInFailure {
                 (400..500).contains(&problem.status)
             }
             Self::NoToken(_)
-            | Self::Messenger(MessengerError::IdToken(_) | MessengerError::NothingToReset) => true,
+            | Self::Messenger(
+                MessengerError::IdToken(_) | MessengerError::NothingToReset | MessengerError::WrongClock(_),
+            ) => true,
             Self::Messenger(_) => false,
         }
     }

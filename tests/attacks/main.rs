@@ -11,6 +11,7 @@ mod scene;
 
 mod addresses;
 mod answers;
+mod blocks;
 mod breaker;
 mod budgets;
 mod documents;

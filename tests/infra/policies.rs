@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use eko_client::device::{JoinKind, OutgoingEnvelope, SendOutcome};
 use eko_client::{Auth, Body, Device, KeyCounts};
 use eko_protocol::address::{Origin, UserName};
+use eko_protocol::block::BlockedParty;
 use eko_protocol::group_state::SealedGroupState;
 use eko_protocol::id::{DeviceId, GroupStateId};
 use eko_store::live::PushState;
@@ -168,6 +169,11 @@ async fn on_one_server(world: &World) {
         bob.publish(&more).await.unwrap();
         world.advance(60_000);
     }
+    let blocked = BlockedParty::parse("https://spam.example").unwrap();
+    for is_undone in [false, true] {
+        bob.change_block(&blocked, is_undone).await.unwrap();
+    }
+    bob.blocks().await.unwrap();
     bob.check_keys().await.unwrap();
     alice.key_packages(bob.user()).await.unwrap();
 

@@ -139,10 +139,8 @@ async fn activities_that_are_not_built_yet() {
     let row = rows.iter().find(|row| row[0] == "more in the outbox").unwrap();
     let world = World::new().await;
     let alice = world.user("alice").await;
-    for kind in ["Add", "Block", "Undo"] {
-        assert!(row[1].contains(&format!("`{kind}`")), "section 13 does not name {kind}");
-        let body = json!({ "type": kind, "actor": alice.actor(), "object": "https://eko.example/user/bob" });
-        let answer = alice.call(Method::POST, "/user/alice/outbox", Body::Json(&body), Auth::Device).await;
-        assert_eq!(refusal(&answer.unwrap()), "422 invalid #/type", "{kind}");
-    }
+    assert!(row[1].contains("`Add`"), "section 13 does not name Add");
+    let body = json!({ "type": "Add", "actor": alice.actor(), "object": "https://eko.example/user/bob" });
+    let answer = alice.call(Method::POST, "/user/alice/outbox", Body::Json(&body), Auth::Device).await;
+    assert_eq!(refusal(&answer.unwrap()), "422 invalid #/type");
 }

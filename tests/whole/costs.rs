@@ -3,6 +3,7 @@
 //! A change that adds a call or a round fails here, and has to say why it is worth it.
 
 use eko_client::device::{OutgoingEnvelope, RegistrationProof, SendOutcome};
+use eko_protocol::block::BlockedParty;
 use eko_testkit::{BARE, ChainChanges as _, World, post_registration};
 use serde_json::json;
 
@@ -146,6 +147,25 @@ async fn a_take_of_one_device() {
     let taken = alice.take(bob.user()).await.unwrap();
     assert!(taken.packages[0].pre_key.is_some());
     assert_eq!(world.calls.made(), ["BatchGetItem", "UpdateItem", "BatchGetItem"]);
+}
+
+/// A block costs one call, and none on the way of a message (`tests/whole/blocks/hidden.rs`).
+#[tokio::test]
+async fn a_block() {
+    let (world, alice, bob) = alice_and_bob().await;
+    let party = BlockedParty::parse(&alice.actor()).unwrap();
+    for is_undone in [false, true] {
+        world.calls.reset();
+        bob.change_block(&party, is_undone).await.unwrap();
+        // The digest in the device set, on condition that the device is active, and the item of the
+        // list.
+        assert_eq!(world.calls.made(), ["TransactWriteItems"]);
+    }
+    world.calls.reset();
+    bob.blocks().await.unwrap();
+    let mut made = world.calls.made();
+    made.sort();
+    assert_eq!((made, world.calls.rounds()), (vec!["GetItem".to_owned(), "Query".to_owned()], 1));
 }
 
 #[tokio::test]

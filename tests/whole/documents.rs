@@ -187,6 +187,7 @@ async fn head_is_get_without_a_body() {
         keys.as_str(),
         "/user/bob/devices",
         "/user/bob/devices/pending",
+        "/user/bob/blocked",
         "/user/bob/inbox",
         "/nothing",
         "/user/bob/outbox",

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod bad_input;
+mod blocks;
 mod costs;
 mod coverage;
 mod devices;

@@ -1,7 +1,8 @@
 //! Devices: the mailbox and the push subscription of a device, the device chain of a user, approval
-//! and revocation.
+//! and revocation, and the list of what the user blocks.
 
 mod append;
+mod blocked;
 mod chain;
 mod delete_entry;
 mod fetch;
@@ -25,6 +26,7 @@ pub const ROUTES: &[Route<AppState>] = &[
     Route::get("/user/{name}/devices/pending", |method| on(method, pending::list_pending)),
     Route::get("/user/{name}/inbox", |method| on(method, fetch::fetch_page)),
     Route::delete("/user/{name}/inbox/{entry}", |method| on(method, delete_entry::delete_entry)),
+    Route::get("/user/{name}/blocked", |method| on(method, blocked::list_blocks)),
     Route::post("/user/{name}/push", |method| on(method, push::subscribe)),
     Route::delete("/user/{name}/push", |method| on(method, push::unsubscribe)),
 ];

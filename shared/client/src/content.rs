@@ -17,6 +17,7 @@ pub(crate) mod write;
 use std::collections::BTreeMap;
 
 use eko_protocol::Invalid;
+use eko_protocol::block::BlockedParty;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::json::{self, JsonError};
 use serde_json::Value;
@@ -101,6 +102,10 @@ pub enum ActivityContent {
     Join(GroupId),
     /// A control of any author, forwarded as evidence.
     Announce(Box<GroupControl>),
+    /// The author blocks the party, and tells the author's other devices.
+    Block(BlockedParty),
+    /// The author blocks the party no longer.
+    Unblock(BlockedParty),
     /// An activity of an unknown type, whole.
     Other(Value),
 }

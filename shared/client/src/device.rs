@@ -11,6 +11,7 @@
 //! answer does not follow the protocol. The methods name only the errors that they add to these,
 //! and the slugs of the problems to expect.
 
+mod blocks;
 mod chain;
 mod group_states;
 mod inbox;

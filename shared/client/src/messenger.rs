@@ -15,6 +15,7 @@
 
 mod again;
 mod announcing;
+mod blocks;
 mod carried;
 mod clocks;
 mod contact;
@@ -65,6 +66,7 @@ use eko_protocol::chain::ChainState;
 use tokio::sync::Mutex;
 
 pub use announcing::{ANNOUNCERS, BEHIND_MINUTES};
+pub use blocks::UserBlock;
 pub use devices::{OwnDevice, OwnDevices};
 pub use error::{Distrust, MessengerError};
 pub use following::{NewMessages, StoreView};

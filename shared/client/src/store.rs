@@ -7,6 +7,7 @@
 
 mod account;
 mod awaited;
+mod blocks;
 mod carrying;
 mod chains;
 mod departures;
@@ -36,6 +37,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use sender_mark::SenderMark;
 
 pub use awaited::{AWAITED_DAYS, AwaitedMessage, AwaitedReason, MOST_AWAITED};
+pub(crate) use blocks::{KeptBlock, KeptBlocks};
 pub(crate) use carrying::UnsentMessage;
 pub use carrying::{CarriedOver, FormerDevice};
 pub use chains::ChainAlarm;

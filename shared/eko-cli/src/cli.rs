@@ -4,8 +4,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    attachments, chat, completions, devices, export, groups, history, keys, listen, login, man, privacy,
-    recover, requests, resend, send, verify,
+    attachments, block, chat, completions, devices, export, groups, history, keys, listen, login, man,
+    privacy, recover, requests, resend, send, verify,
 };
 use crate::global::GlobalOptions;
 
@@ -81,6 +81,12 @@ pub(crate) enum Command {
     Discard(resend::DiscardArgs),
     /// Show what people wrote to whom you have never written; accept or decline it
     Requests(requests::RequestsArgs),
+    /// Hear nothing more of a person, or of everybody of a domain, on all your devices
+    Block(block::BlockArgs),
+    /// End a block
+    Unblock(block::UnblockArgs),
+    /// List whom you block
+    Blocked(block::BlockedArgs),
     /// Save the files of a message, or encrypt a file that is too large for a message
     Attachments(attachments::AttachmentsArgs),
     /// List your groups; create, change and leave them

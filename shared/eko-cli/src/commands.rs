@@ -2,6 +2,7 @@
 //! code that runs it.
 
 pub(crate) mod attachments;
+pub(crate) mod block;
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod devices;

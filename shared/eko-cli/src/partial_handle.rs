@@ -60,7 +60,7 @@ impl fmt::Display for PartialHandle {
 }
 
 /// True if a host is this machine, where servers have no certificates.
-fn is_this_machine(host: &str) -> bool {
+pub(crate) fn is_this_machine(host: &str) -> bool {
     let name = host.split(':').next().unwrap_or_default();
     name == "localhost" || name.ends_with(".localhost") || name == "127.0.0.1"
 }

@@ -64,6 +64,9 @@ impl Messaging {
     /// Compares an envelope with the recipient's device set, records what is accepted, and queues
     /// it: one UpdateItem, one SendMessageBatch.
     ///
+    /// The letter of a sender whom the user blocks is queued too, and dropped there. So the sender
+    /// gets the same answer after the same calls, also when the envelope comes again.
+    ///
     /// `sender` is the sending device if it is one of the recipient's own (a sync). If the process
     /// dies between the two calls, the sender has no answer and sends the same envelope again.
     ///
@@ -129,6 +132,7 @@ impl Messaging {
             ciphertexts: unacknowledged
                 .map(|(device, content)| DeviceCiphertext { device, content })
                 .collect(),
+            is_dropped: devices.blocks.cover(&header.author),
         };
         self.store().queue_letter(delivery).await?;
         let missing = match coverage::check(&expected, &named, &record.devices) {

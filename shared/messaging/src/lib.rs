@@ -10,6 +10,7 @@
 //! | `erase` | orders the erasure of revoked devices, and carries it out step by step | `auth`, `devices`, [`deliver`] |
 //! | [`live`] | connects sockets, answers what they ask for, and posts new entries to them | `socket`, [`deliver`] |
 //! | [`report`] | puts reports into a user's mailboxes | `inbox`, `auth`, and the modules here |
+//! | [`block`] | blocks an actor or a domain, and lists what is blocked | `outbox`, `devices` |
 //! | [`take`] | gives out key packages, or asks another server for them | `key-packages`, `outbox`, `inbox` |
 //! | [`chain`] | reads a device chain here, or at another server | `outbox` |
 //! | [`parcel`] | tries the messages of the queue `federation` and decides what becomes of each | `federate` |
@@ -34,6 +35,7 @@
 pub mod accept;
 pub mod acknowledge;
 pub mod active_device;
+pub mod block;
 mod budget;
 pub mod chain;
 mod context;

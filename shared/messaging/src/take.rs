@@ -73,6 +73,7 @@ impl Messaging {
         let budget = TakeBudget {
             each: vec![TakerLimit { taker: &taker, most: limits.take_budget }],
             total: limits.take_total_budget,
+            withholds: owner.blocks.cover(&taker),
         };
         self.take(&budget, packages, &owner).await
     }
@@ -99,6 +100,7 @@ impl Messaging {
                 TakerLimit { taker: OTHER_SERVERS, most: share_of_others(limits.take_total_budget) },
             ],
             total: limits.take_total_budget,
+            withholds: owner.blocks.cover(&actor.id),
         };
         self.take(&budget, packages, &owner).await
     }

@@ -1,10 +1,11 @@
-//! The collections that a server answers with: a page of a mailbox, a user's key packages, and a
-//! user's device chain (`docs/protocol.md`, sections 3, 4 and 6).
+//! The collections that a server answers with: a page of a mailbox, a user's key packages, a user's
+//! device chain, and what a user blocks (`docs/protocol.md`, sections 3, 4 and 6).
 
 use serde_json::{Map, Value, json};
 
 use crate::activity::put_device_set;
 use crate::address::{Origin, UserName};
+use crate::block::ListedBlock;
 use crate::chain::ChainNode;
 use crate::device_set::DeviceSetRef;
 use crate::key_package::KeyPackage;
@@ -51,6 +52,14 @@ pub fn inbox_page(
     if let Some(next) = next {
         body.insert("next".to_owned(), json!(next));
     }
+    Value::Object(body)
+}
+
+/// Writes the list of what a user blocks (section 6), in the given order.
+pub fn blocks(origin: &Origin, user: &UserName, blocks: &[ListedBlock]) -> Value {
+    let mut body = start("OrderedCollection", &origin.blocked(user));
+    body.insert("totalItems".to_owned(), json!(blocks.len()));
+    body.insert("orderedItems".to_owned(), blocks.iter().map(ListedBlock::to_value).collect());
     Value::Object(body)
 }
 

@@ -49,6 +49,7 @@
 //! | `Create` of a `SignalEnvelope` | 5 | [`envelope`] |
 //! | accepted envelopes, as they travel in the server and as a device fetches them | 5, 6 | [`letter`] |
 //! | missing and stale devices of an envelope | 5 | [`coverage`] |
+//! | `Block`, its `Undo`, and whom a block is about | 6 | [`block`] |
 //! | `Delivered`, reports, answers, mailbox entries | 5, 6 | [`activity`] |
 //! | the frames of a device's socket | 8 | [`frame`] |
 //! | collections: mailbox page, key packages, device chain | 3, 4, 6 | [`collection`] |
@@ -65,6 +66,7 @@
 pub mod activity;
 pub mod actor;
 pub mod address;
+pub mod block;
 pub mod chain;
 pub mod chain_request;
 pub mod collection;

@@ -45,6 +45,9 @@ pub const MAX_PUBLICATION_OFF_MS: u64 = 86_400_000;
 /// The maximum number of key packages in one `Take`. No user has more active devices.
 pub const MAX_TAKEN_PACKAGES: usize = MAX_ACTIVE_DEVICES;
 
+/// The maximum number of actors and servers that one user blocks.
+pub const MAX_BLOCKS: u64 = 500;
+
 /// The maximum number of entries that one `Delivered` acknowledges.
 pub const MAX_DELIVERED: usize = 100;
 

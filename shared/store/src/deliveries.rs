@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! {"kind": "letter", "to": "bob", "letter": {"header": {…}, "activity": "…", "accepted_ms": …}, "ttl": …,
-//!  "ciphertexts": [{"device": "0f3…", "content": "<base64>"}, …]}
+//!  "ciphertexts": [{"device": "0f3…", "content": "<base64>"}, …], "is_dropped": true}
 //! {"kind": "report", "to": "bob", "device": "0f3…", "entry": "<entry key>", "ttl": …, "charged_to": "…",
 //!  "activity": {…}}
 //! {"kind": "erase", "user": "bob", "devices": ["0f3…"], "erased": [], "pass": "first", "failures": 0}
@@ -62,6 +62,10 @@ pub struct LetterDelivery {
     pub ttl: i64,
     /// One ciphertext per device.
     pub ciphertexts: Vec<DeviceCiphertext>,
+    /// True for a letter that the user does not want, as one of a sender whom the user blocks. It takes
+    /// the same way as any other, so that its sender is answered as fast, and ends in the queue.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_dropped: bool,
 }
 
 /// The ciphertext of one device.
@@ -105,9 +109,12 @@ impl Delivery {
 }
 
 impl LetterDelivery {
-    /// Returns the mailbox entries of the letter, one per ciphertext.
+    /// Returns the mailbox entries of the letter, one per ciphertext; none if it is dropped.
     pub fn entries(self) -> Vec<AddressedEntry> {
-        let Self { to, letter, ttl, ciphertexts } = self;
+        let Self { to, letter, ttl, ciphertexts, is_dropped } = self;
+        if is_dropped {
+            return Vec::new();
+        }
         let key = letter.entry_key();
         let entry = |DeviceCiphertext { device, content }| AddressedEntry {
             user: to.clone(),
@@ -125,8 +132,9 @@ impl LetterDelivery {
     fn parts(self) -> Vec<Self> {
         // The letter itself has ids of at most 512 bytes each.
         const LETTER_BYTES: usize = 4_096;
-        let Self { to, letter, ttl, ciphertexts } = self;
-        let part = |ciphertexts| Self { to: to.clone(), letter: letter.clone(), ttl, ciphertexts };
+        let Self { to, letter, ttl, ciphertexts, is_dropped } = self;
+        let part =
+            |ciphertexts| Self { to: to.clone(), letter: letter.clone(), ttl, ciphertexts, is_dropped };
         let mut parts: Vec<Self> = Vec::new();
         let mut bytes = usize::MAX;
         for ciphertext in ciphertexts {
@@ -231,7 +239,19 @@ mod tests {
                 .zip(sizes)
                 .map(|(n, size)| DeviceCiphertext { device: device(n), content: vec![7; *size] })
                 .collect(),
+            is_dropped: false,
         }
+    }
+
+    #[test]
+    fn a_dropped_letter_has_no_entry() {
+        let letter = LetterDelivery { is_dropped: true, ..delivery(&[1, 2]) };
+        for part in letter.clone().parts() {
+            let json = serde_json::to_string(&Delivery::Letter(part)).unwrap();
+            let Ok(Delivery::Letter(part)) = Delivery::parse(&json) else { panic!("a letter") };
+            assert_eq!(part.entries(), []);
+        }
+        assert_eq!(delivery(&[1, 2]).entries().len(), 2);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! | `pk` | `sk` | Item | Module |
 //! |---|---|---|---|
 //! | `U#{user}` | `PROFILE` | the account: issuer, subject, time of creation | [`crate::accounts`] |
-//! | `U#{user}` | `DEVICES` | the device set, the pending devices, the marks of full mailboxes | [`crate::devices`] |
+//! | `U#{user}` | `DEVICES` | the device set, the pending devices, the marks of full mailboxes, the digests of blocks | [`crate::devices`] |
 //! | `U#{user}` | `CHAIN#{seq}` | one node of the device chain | [`crate::chain`] |
+//! | `U#{user}` | `B#{hash}` | a block: whom it is about, and since when | [`crate::blocks`] |
 //! | `U#{user}` | `E#{hash}` | an accepted envelope: its devices and its receipt | [`crate::envelopes`] |
 //! | `U#{user}` | `X#{hash}` | an envelope that was sent to another server | [`crate::sent`] |
 //! | `U#{user}` | `LIVE` | the open sockets of the user's devices, and the state of their pushes | [`crate::live`] |
@@ -36,7 +37,8 @@
 //! | `L#{authority}` | `RECEIPTS` | the receipts that wait for another server | [`crate::outstanding`] |
 //!
 //! `{seq}` has ten decimal digits, `{block}` eight and `{part}` two, so that the text sorts by
-//! number. `{hash}` is [`eko_protocol::id::envelope_key`]; `{entry}` is an [`EntryKey`]; `{window}`
+//! number. `{hash}` is [`eko_protocol::id::envelope_key`], and of a block the short hash of its
+//! party; `{entry}` is an [`EntryKey`]; `{window}`
 //! is the number of minutes, or of other windows, since the epoch.
 //!
 //! No item of a device may sort between `DEVICE` and `M#`: [`Store::fetch`](crate::Store::fetch)
@@ -93,6 +95,9 @@ pub(crate) const ENTRY_END: &str = "M$";
 /// The beginning of the sort keys of chain nodes.
 pub(crate) const CHAIN_PREFIX: &str = "CHAIN#";
 
+/// The beginning of the sort keys of blocks.
+pub(crate) const BLOCK_PREFIX: &str = "B#";
+
 /// Returns the partition key of a user's items.
 pub(crate) fn user_partition(user: &UserName) -> String {
     format!("U#{user}")
@@ -131,6 +136,11 @@ pub(crate) fn socket(connection: &ConnectionId) -> ItemKey {
 /// Returns the key of one node of a user's device chain.
 pub(crate) fn chain_node(user: &UserName, seq: u64) -> ItemKey {
     ItemKey::new(user_partition(user), format!("{CHAIN_PREFIX}{seq:010}"))
+}
+
+/// Returns the key of a block of `user`.
+pub(crate) fn block(user: &UserName, hash: &str) -> ItemKey {
+    ItemKey::new(user_partition(user), format!("{BLOCK_PREFIX}{hash}"))
 }
 
 /// Returns the key of an accepted envelope; `user` is the recipient.

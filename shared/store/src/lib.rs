@@ -16,6 +16,7 @@
 
 pub mod accounts;
 pub mod attribute;
+pub mod blocks;
 pub mod budget;
 pub mod chain;
 mod condition;

@@ -9,7 +9,7 @@
 //! of each hour (`T{hour}`) and the takes of each taker (`B{hour}.{hash}`, where `hash` is the
 //! first 6 bytes of the SHA-256 of the taker in hex). Over a budget no head moves, and the package
 //! has no one-time keys (`docs/protocol.md`, section 4). The next publication removes the counters
-//! of past hours.
+//! of past hours. A taker whom the user blocks gets the answer of an empty pool, and is counted.
 
 pub(crate) mod block;
 
@@ -54,6 +54,8 @@ pub struct TakeBudget<'a> {
     pub each: Vec<TakerLimit<'a>>,
     /// The limit of all takers together.
     pub total: u64,
+    /// True for a taker who gets no one-time keys, as one whom the user blocks. The take is counted.
+    pub withholds: bool,
 }
 
 /// The most takes of one taker from a device in one hour.
@@ -134,7 +136,7 @@ impl Store {
     }
 
     /// Moves the heads of a device's pools. Returns `None` if the device is not active, and no
-    /// places if both pools are empty or the budget is exhausted.
+    /// places if both pools are empty, the budget is exhausted, or the taker is blocked.
     ///
     /// One UpdateItem. If it is refused by an engine that does not return the record, one
     /// BatchGetItem.
@@ -150,12 +152,14 @@ impl Store {
             let hash = short_hash(limit.taker);
             (format!("{TAKER_COUNTER}{hour}.{hash}"), limit.most)
         }));
-        let mut update = "ADD #oh :one, #kh :one".to_owned();
+        let heads: &[&str] = if budget.withholds { &[] } else { &["#oh :one", "#kh :one"] };
+        let mut added: Vec<String> = heads.iter().map(|&head| head.to_owned()).collect();
         let mut condition = "#st = :active AND (#oh < #ot OR #kh < #kt)".to_owned();
         for index in 0..counters.len() {
-            update.push_str(&format!(", #c{index} :one"));
+            added.push(format!("#c{index} :one"));
             condition.push_str(&format!(" AND (attribute_not_exists(#c{index}) OR #c{index} < :c{index})"));
         }
+        let update = format!("ADD {}", added.join(", "));
         for _ in 0..CLAIM_TRIES {
             let mut claim = self
                 .dynamodb()
@@ -185,6 +189,7 @@ impl Store {
                 continue;
             }
             return match conditional(sent)? {
+                ConditionalWrite::Done(_) if budget.withholds => Ok(Some(ClaimedPlaces::default())),
                 ConditionalWrite::Done(claimed) => {
                     ClaimedPlaces::after(&claimed.attributes.unwrap_or_default()).map(Some)
                 }

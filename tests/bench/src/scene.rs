@@ -298,6 +298,7 @@ impl BenchScene {
             },
             ttl: messaging.keep_until(now_ms),
             ciphertexts: self.messages().into_iter().map(ciphertext).collect(),
+            is_dropped: false,
         };
         Ok(serde_json::to_string(&Delivery::Letter(delivery))?)
     }

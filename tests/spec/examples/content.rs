@@ -9,6 +9,7 @@ use eko_client::content::{
 };
 use eko_client::group::{GroupChange, GroupControl, GroupState, Proposal, propose};
 use eko_client::keys::IdentityPair;
+use eko_protocol::block::BlockedParty;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_testkit::START_MS;
 use serde_json::Value;
@@ -63,6 +64,11 @@ pub(super) fn play(examples: &mut Examples) {
     examples.document("read", &plain(&read));
     examples.document("typing", &plain(&said(7, BOB, ActivityContent::Typing)));
     examples.document("typing ended", &plain(&said(8, BOB, ActivityContent::TypingEnded)));
+    let mallory = BlockedParty::parse("https://b.example/user/mallory").unwrap();
+    let block = said(9, ALICE, ActivityContent::Block(mallory.clone()));
+    examples.document("block between devices", &plain(&block));
+    let unblock = said(10, ALICE, ActivityContent::Unblock(mallory));
+    examples.document("unblock between devices", &plain(&unblock));
     let receipt = Receipt {
         received: vec![hello.id.clone()],
         missing: vec![MissingMessages {

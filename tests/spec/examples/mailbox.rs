@@ -1,11 +1,13 @@
-//! Section 6: the mailbox, acknowledgement, receipts.
+//! Section 6: the mailbox, acknowledgement, receipts, blocks.
 
 use eko_client::device::JoinKind;
+use eko_protocol::block::BlockedParty;
 use eko_testkit::World;
 
 use super::sending::{envelope, two_devices};
 use super::{Examples, actor, body, fetch};
 use crate::cast::{ALICE, BOB, BOB_LAPTOP};
+use crate::render;
 
 pub(super) async fn play(examples: &mut Examples) {
     let world = World::new().await;
@@ -30,4 +32,12 @@ pub(super) async fn play(examples: &mut Examples) {
     world.deliver().await;
     let receipt = body(&fetch(&alice, "/user/alice/inbox").await);
     examples.document("Delivered", &receipt["orderedItems"][0]);
+    let party = |text| BlockedParty::parse(text).unwrap();
+    alice.change_block(&party("https://b.example/user/mallory"), false).await.unwrap();
+    examples.exchange("block", &alice.last());
+    world.advance(1_000);
+    alice.change_block(&party("https://spam.example"), false).await.unwrap();
+    examples.exchange("blocked", &fetch(&alice, "/user/alice/blocked").await);
+    alice.change_block(&party("https://spam.example"), true).await.unwrap();
+    examples.put("unblock request".to_owned(), "http", render::request(&alice.last().request));
 }

@@ -23,6 +23,7 @@ pub(super) const ROWS: &[&str] = &[
     "characters of a user name",
     "characters of a device name",
     "registration id",
+    "blocks of a user",
 ];
 
 #[tokio::test]
@@ -134,6 +135,15 @@ async fn answer(limit: &'static str, count: u64) -> String {
             // At the limit the number is not the one that was signed, which is found out later.
             let answer = told(&register(|body| body["registrationId"] = json!(count)).await);
             if answer == "422 `invalid` `/possession`" { "taken".to_owned() } else { answer }
+        }
+        "blocks of a user" => {
+            let pair = TwoUsers::new().await;
+            let mut last = String::new();
+            for number in 0..count {
+                let block = json!({ "type": "Block", "object": format!("https://s{number}.example") });
+                last = told(&pair.post("/user/alice/outbox", &block).await);
+            }
+            last
         }
         other => panic!("nothing plays the limit {other:?}"),
     }

@@ -14,6 +14,7 @@ async fn nobody_without_a_token_of_their_own() {
     let requests = [
         (Method::POST, "/user/alice/devices"),
         (Method::GET, "/user/alice/devices/pending"),
+        (Method::GET, "/user/alice/blocked"),
         (Method::POST, "/user/alice/outbox"),
         (Method::GET, "/user/alice/inbox"),
         (Method::DELETE, entry.strip_prefix("https://eko.example").unwrap()),

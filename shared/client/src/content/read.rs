@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use eko_protocol::block::BlockedParty;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::json::{has_type, list, only, optional, optional_text, shape, text};
 use eko_protocol::limits::MAX_SAFE_INTEGER;
@@ -137,7 +138,14 @@ fn content(value: &Value, head: &ActivityHeader) -> Result<ActivityContent, Inva
         let control = GroupControl::parse(only(value, "object")?).map_err(|fault| fault.under("/object"))?;
         return Ok(ActivityContent::Announce(Box::new(control)));
     }
+    if has_type(value, "Block") {
+        return parsed(value, "object", BlockedParty::parse).map(ActivityContent::Block);
+    }
     match only(value, "object") {
+        Ok(object) if has_type(value, "Undo") && has_type(object, "Block") => {
+            let party = parsed(object, "object", BlockedParty::parse);
+            party.map(ActivityContent::Unblock).map_err(|fault| fault.under("/object"))
+        }
         Ok(object) if has_type(value, "Undo") && has_type(object, "Typing") => {
             Ok(ActivityContent::TypingEnded)
         }

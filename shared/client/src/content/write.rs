@@ -19,6 +19,10 @@ pub(super) fn value(activity: &Activity) -> Value {
         ActivityContent::Receipt(content) => ("Delivered", receipt::write(content)),
         ActivityContent::Join(group) => ("Join", vec![("object", json!(group))]),
         ActivityContent::Announce(control) => ("Announce", vec![("object", control.to_value())]),
+        ActivityContent::Block(party) => ("Block", vec![("object", json!(party.as_str()))]),
+        ActivityContent::Unblock(party) => {
+            ("Undo", vec![("object", json!({ "type": "Block", "object": party.as_str() }))])
+        }
     };
     let mut value = Map::new();
     let mut put = |name: &str, member: Value| drop(value.insert(name.to_owned(), member));

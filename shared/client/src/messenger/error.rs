@@ -41,6 +41,9 @@ pub enum MessengerError {
     /// There is no user of this name on that server.
     #[error("there is no {0}")]
     NoSuchPerson(String),
+    /// The user blocks the person, by this actor id or by a domain. Nothing was sent.
+    #[error("you block {0}, so that no answer would reach you")]
+    Blocked(String),
     /// This device has not written the message.
     #[error("this device has written no message {0}")]
     NoSuchMessage(String),

@@ -239,6 +239,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             (ActivityContent::Announce(control), _) => {
                 self.keep_announced(tx, activity, control, whence, notices)?;
             }
+            (ActivityContent::Block(party) | ActivityContent::Unblock(party), _) => {
+                self.keep_block(tx, activity, party, whence)?;
+            }
             (ActivityContent::Join(_) | ActivityContent::Other(_), _) => {}
         }
         Ok(EntryDisposition::Drop)

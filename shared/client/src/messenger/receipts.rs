@@ -67,7 +67,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.store.write(|tx| {
             tx.forget_contents(now_ms.saturating_sub(RESENT_FOR_DAYS * 24 * 3_600_000))?;
             tx.forget_silent(now_ms.saturating_sub(REMEMBERED_MS))?;
-            self.ask_for_unkept(tx)
+            self.ask_for_unkept(tx)?;
+            // A message that was shown before its author was blocked may be read after it.
+            tx.forget_owed_to_blocked(&tx.blocks()?)
         })?;
         let (mut authors, mut read) = (Vec::new(), Shares::new(READ_FOR_RECEIPTS));
         for actor in self.store.read(|tx| tx.owed(now_ms))? {

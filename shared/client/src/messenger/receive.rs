@@ -179,6 +179,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         keys_left: Option<PoolCount>,
         receipts: ReceiptTime,
     ) -> Result<(), MessengerError> {
+        // What the server cannot be told now it is told by a later look.
+        if let Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) =
+            self.settle_blocks().await
+        {
+            return Err(error);
+        }
         // What the user has written waits for no chain that is read for something else.
         self.say_carried().await?;
         self.flush().await?;
@@ -222,7 +228,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         later: &mut LaterEntries,
     ) -> Result<TakenEntries, MessengerError> {
         let mut taken = TakenEntries::default();
+        let blocks = self.store.read(|tx| tx.blocks())?;
         for entry in entries {
+            // Nothing of a blocked party is read, and no chain is asked for.
+            if self.is_of_blocked(&blocks, &entry) {
+                taken.dropped.push(entry.address);
+                continue;
+            }
             if let Some(entry) = self.put_aside(entry, later)? {
                 self.take_into(&entry, received, &mut taken).await?;
             }

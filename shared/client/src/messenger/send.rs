@@ -55,8 +55,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// user's other devices. What cannot be sent now stays due.
     ///
     /// # Errors
-    /// [`MessengerError::NoSuchPerson`] or [`MessengerError::Distrust`]: then nothing was stored.
-    /// Any other failure is in the envelopes of the result.
+    /// [`MessengerError::NoSuchPerson`], [`MessengerError::Distrust`] or [`MessengerError::Blocked`]: then
+    /// nothing was stored. Any other failure is in the envelopes of the result.
     pub async fn send(&self, to: &Person, draft: MessageDraft) -> Result<SentActivity, MessengerError> {
         self.check_addressee(to).await?;
         let id = self.put_message(to, draft).await?;
@@ -67,9 +67,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// their server answers.
     ///
     /// # Errors
-    /// [`MessengerError::NoSuchPerson`] or [`MessengerError::Distrust`].
+    /// [`MessengerError::NoSuchPerson`], [`MessengerError::Distrust`] or [`MessengerError::Blocked`].
     pub async fn check_addressee(&self, to: &Person) -> Result<(), MessengerError> {
         self.require_joined().await?;
+        self.require_not_blocked(&to.actor())?;
         if self.knows_as_stranger(&to.actor())? {
             // What the own server has shown is compared with what theirs shows.
             match self.look_again_by(to, ChainRoute::Direct).await {
@@ -85,9 +86,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// such person. Makes no call if they are known.
     ///
     /// # Errors
-    /// [`MessengerError::NoSuchPerson`] or [`MessengerError::Distrust`]: then nothing was stored.
+    /// [`MessengerError::NoSuchPerson`], [`MessengerError::Distrust`] or [`MessengerError::Blocked`]: then
+    /// nothing was stored.
     pub async fn put_message(&self, to: &Person, draft: MessageDraft) -> Result<String, MessengerError> {
         self.require_joined().await?;
+        self.require_not_blocked(&to.actor())?;
         if !self.store.read(|tx| tx.is_pinned(&to.actor()))? {
             self.require_trusted(to).await?;
         }
@@ -239,6 +242,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 | ActivityContent::TypingEnded
                 | ActivityContent::Join(_)
                 | ActivityContent::Announce(_)
+                | ActivityContent::Block(_)
+                | ActivityContent::Unblock(_)
         );
         let is_typing = matches!(activity.content, ActivityContent::Typing | ActivityContent::TypingEnded);
         let expires_ms = is_typing.then(|| now_ms.saturating_add(TYPING_LIVES_MS));

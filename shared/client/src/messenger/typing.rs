@@ -73,9 +73,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Some(_) => Vec::new(),
                 None => vec![conversation.to_owned()],
             };
-            let mut to = Vec::new();
+            let (mut to, blocks) = (Vec::new(), tx.blocks()?);
             for actor in people.iter().filter(|actor| **actor != me) {
-                if tx.is_contact(actor)? && self.side_room(tx, actor)? > 0 {
+                if tx.is_contact(actor)? && !blocks.cover(actor) && self.side_room(tx, actor)? > 0 {
                     to.extend(Person::of(actor));
                 }
             }

@@ -34,7 +34,7 @@ const PARTS: [&str; 2] = [
 const OTHERS: [&str; 2] = [
     "INSERT OR IGNORE INTO gaps (conversation, device, actor, first, last, position, told) \
      SELECT conversation, device, actor, first, last, position, 1 FROM former.gaps",
-    "INSERT OR IGNORE INTO account SELECT * FROM former.account WHERE name IN ('hides_reading', 'hides_typing') \
+    "INSERT OR IGNORE INTO account SELECT * FROM former.account WHERE name IN ('hides_reading', 'hides_typing', 'blocks') \
      OR name LIKE 'read_up_to %' OR name LIKE 'seen_up_to %'",
 ];
 

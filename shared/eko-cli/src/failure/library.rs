@@ -89,6 +89,11 @@ impl From<MessengerError> for CommandFailure {
                     "eko login NAME --anew, which makes a new device and takes over messages, people and groups",
                 )
             }
+            MessengerError::Blocked(actor) => {
+                let who = handle(actor);
+                Self::new(format!("you block {who}, so that no answer would reach you"))
+                    .next(format!("eko unblock {who}"))
+            }
             MessengerError::ResetHere => Self::new(&error).next(
                 "eko devices revoke ID, for one that you have lost; or eko login NAME --anew --reset, which \
                  revokes all your devices, this one too",

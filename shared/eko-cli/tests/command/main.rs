@@ -5,6 +5,7 @@
 
 mod again;
 mod anew;
+mod blocks;
 mod clocks;
 mod devices;
 mod export;

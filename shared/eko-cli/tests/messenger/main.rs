@@ -6,6 +6,7 @@ mod added;
 mod adding;
 mod astray;
 mod blind;
+mod blocks;
 mod budget;
 mod carried;
 mod challenges;

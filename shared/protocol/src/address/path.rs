@@ -13,6 +13,7 @@
 //! ORIGIN/user/{name}/inbox                      inbox; for the user's own devices the mailbox
 //! ORIGIN/user/{name}/inbox/{entry}              mailbox entry
 //! ORIGIN/user/{name}/outbox                     outbox
+//! ORIGIN/user/{name}/blocked                    what the user blocks
 //! ORIGIN/user/{name}/proxy                      where the user's devices read chains of others
 //! ORIGIN/inbox  /actor  /problems/{slug}        shared inbox, server actor, problem type
 //! ORIGIN/activity/{uuid}  /message/{uuid}       activity, envelope
@@ -85,6 +86,11 @@ impl Origin {
     /// Returns the address of a user's outbox.
     pub fn outbox(&self, user: &UserName) -> String {
         self.under_user(user, "outbox")
+    }
+
+    /// Returns the address of the list of what a user blocks.
+    pub fn blocked(&self, user: &UserName) -> String {
+        self.under_user(user, "blocked")
     }
 
     /// Returns the address at which a user's devices read the chains of other servers' users.

@@ -42,7 +42,11 @@ fn any_content() -> impl Strategy<Value = ActivityContent> {
         });
     let read = any_urn().prop_map(|id| ActivityContent::Read(ActivityId::parse(&id).unwrap()));
     let typing = prop_oneof![Just(ActivityContent::Typing), Just(ActivityContent::TypingEnded)];
-    prop_oneof![note, read, typing, any_receipt().prop_map(ActivityContent::Receipt)]
+    let block = (any_actor(), any::<bool>()).prop_map(|(actor, is_undone)| {
+        let party = BlockedParty::parse(&actor).unwrap();
+        if is_undone { ActivityContent::Unblock(party) } else { ActivityContent::Block(party) }
+    });
+    prop_oneof![note, read, typing, block, any_receipt().prop_map(ActivityContent::Receipt)]
 }
 
 fn any_receipt() -> impl Strategy<Value = Receipt> {
@@ -65,7 +69,7 @@ fn any_head() -> impl Strategy<Value = SignedHead> {
     })
 }
 
-/// Generates a note, a read receipt or a receipt, to somebody or to a group.
+/// Generates a note, a read receipt, a block or a receipt, to somebody or to a group.
 pub(super) fn any_activity() -> impl Strategy<Value = Activity> {
     let head = (any_urn(), any_actor(), any_actor(), 0..=LATEST_MS);
     let sets = (option::of(any_head()), option::of("[0-9a-f]{64}"), btree_map(any_actor(), any_set(), 0..3));

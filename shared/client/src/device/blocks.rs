@@ -1,0 +1,39 @@
+//! What the user blocks, at the server (section 6).
+
+use eko_protocol::block::{BlockActivity, BlockedParty, ListedBlock};
+use eko_protocol::json::required_list;
+use eko_protocol::vocabulary::in_context;
+use http::StatusCode;
+
+use super::Device;
+use crate::{Auth, ClientError, Transport};
+
+impl<T: Transport> Device<T> {
+    /// POST `/user/{name}/outbox` with `Block`, or with `Undo` of one: has the server drop what a
+    /// party sends to this user, or no longer. May be repeated.
+    ///
+    /// # Errors
+    /// The problem `invalid` for the user, for the user's own server, and for more blocks than a user
+    /// may have.
+    pub async fn change_block(&self, party: &BlockedParty, is_undone: bool) -> Result<(), ClientError> {
+        let activity = BlockActivity { actor: Some(self.actor()), party: party.clone(), is_undone };
+        let body = in_context(activity.to_value());
+        self.post(&self.origin.outbox(&self.user), &body, StatusCode::NO_CONTENT).await.map(drop)
+    }
+
+    /// GET `/user/{name}/blocked`: reads what the user blocks, the latest first.
+    ///
+    /// # Errors
+    /// The answer is not such a list.
+    pub async fn blocks(&self) -> Result<Vec<ListedBlock>, ClientError> {
+        let answer = self.get(&self.origin.blocked(&self.user), Auth::Device).await?;
+        let body = answer.json()?;
+        let items =
+            required_list(&body, "orderedItems").map_err(|fault| answer.unexpected(fault.to_string()))?;
+        let read = |(index, item)| {
+            ListedBlock::parse(item)
+                .map_err(|fault| answer.unexpected(fault.under(format!("/orderedItems/{index}")).to_string()))
+        };
+        items.iter().enumerate().map(read).collect()
+    }
+}

@@ -1,0 +1,206 @@
+//! Blocks: whom the user does not want to hear.
+//!
+//! The server drops what a blocked party sends. It could fail to, so this device also drops what
+//! arrives, unread. Each device tells the other ones by an encrypted activity, and the server by
+//! `Block`; a new device reads the server's list.
+
+use eko_protocol::block::BlockedParty;
+
+use super::incoming::ActivitySource;
+use super::send::OutgoingActivity;
+use super::standing::Standing;
+use super::{Messenger, MessengerError};
+use crate::content::{Activity, ActivityContent};
+use crate::device::{EntryContent, MailboxEntry};
+use crate::store::{DeviceStoreError, KeptBlock, KeptBlocks, Transaction};
+use crate::stored_time::is_over;
+use crate::{ClientError, SignalSessions, Transport};
+
+/// The time after which the list of the server is read again.
+const READ_AGAIN_MS: i64 = 24 * 3_600_000;
+
+/// A party that the user blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserBlock {
+    /// The party.
+    pub party: BlockedParty,
+    /// The time at which a device of the user blocked it, in epoch milliseconds.
+    pub since_ms: i64,
+    /// True if the server's list has it, `None` if the server could not be asked.
+    pub is_at_server: Option<bool>,
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Blocks a party, or undoes that: on this device at once, at the server, and on the other devices
+    /// of this user. Returns false if the server could not be told yet: a later look tells it.
+    ///
+    /// # Errors
+    /// [`MessengerError::Invalid`] for this user and this user's own server: nothing is changed then.
+    /// The problem `invalid` if the server holds no more blocks; this device has the block then.
+    pub async fn change_block(&self, party: &BlockedParty, is_undone: bool) -> Result<bool, MessengerError> {
+        self.require_joined().await?;
+        if !is_undone {
+            party.check_for(self.device.origin(), self.device.user())?;
+        }
+        let sync = self.has_other_devices().await?;
+        self.store.write(|tx| {
+            let mut blocks = tx.blocks()?;
+            // A wrong clock must not keep this change from being the last one.
+            let last_ms = blocks.of(party).map_or(i64::MIN, |kept| kept.at_ms);
+            let at_ms = self.now_ms().max(last_ms.saturating_add(1));
+            blocks.note(party, KeptBlock { at_ms, is_undone, is_untold: true });
+            tx.keep_blocks(&blocks)?;
+            if sync {
+                let content = match is_undone {
+                    true => ActivityContent::Unblock(party.clone()),
+                    false => ActivityContent::Block(party.clone()),
+                };
+                let conversation = self.device.actor();
+                let activity = self.put_down(tx, &OutgoingActivity { conversation, group: None, content })?;
+                self.enclose(tx, &activity, &[], true)?;
+            }
+            Ok::<_, MessengerError>(())
+        })?;
+        let told = self.tell_blocks().await;
+        self.flush().await?;
+        match told {
+            Ok(()) => Ok(true),
+            Err(error) if error.retry_after_s().is_some() => Ok(false),
+            Err(MessengerError::SignedOut) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns what the user blocks, the latest first. One call, which may fail without harm: what the
+    /// server lists and this device does not know yet is blocked here, too.
+    ///
+    /// # Errors
+    /// [`MessengerError::Store`] if the store cannot be used.
+    pub async fn blocks(&self) -> Result<Vec<UserBlock>, MessengerError> {
+        let listed = match self.read_blocks().await {
+            Err(error @ MessengerError::Store(_)) => return Err(error),
+            listed => listed.ok(),
+        };
+        let kept = self.store.read(|tx| tx.blocks())?;
+        let is_listed = |party: &BlockedParty| listed.as_ref().map(|listed| listed.contains(party));
+        let mut blocks: Vec<UserBlock> = kept
+            .all()
+            .filter(|(_, kept)| !kept.is_undone)
+            .map(|(party, kept)| UserBlock { is_at_server: is_listed(&party), since_ms: kept.at_ms, party })
+            .collect();
+        blocks.sort_by_key(|block| std::cmp::Reverse(block.since_ms));
+        Ok(blocks)
+    }
+
+    /// True if the user blocks an actor.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn is_blocked(&self, actor: &str) -> Result<bool, DeviceStoreError> {
+        Ok(self.store.read(|tx| tx.blocks())?.cover(actor))
+    }
+
+    /// Fails if the user blocks a person: their answer would not arrive.
+    pub(super) fn require_not_blocked(&self, actor: &str) -> Result<(), MessengerError> {
+        if self.is_blocked(actor)? { Err(MessengerError::Blocked(actor.to_owned())) } else { Ok(()) }
+    }
+
+    /// True if an entry is a message of a blocked party, which is not read.
+    pub(super) fn is_of_blocked(&self, blocks: &KeptBlocks, entry: &MailboxEntry) -> bool {
+        match &entry.content {
+            EntryContent::Message(message) => blocks.cover(&message.letter.header.author),
+            EntryContent::Report(_) | EntryContent::DeviceOffered(_) | EntryContent::Unreadable(_) => false,
+        }
+    }
+
+    /// Tells the server what it does not know yet, and reads its list once a day. A server that refuses
+    /// a block is not told again; what it holds is in [`Messenger::blocks`].
+    pub(super) async fn settle_blocks(&self) -> Result<(), MessengerError> {
+        self.tell_blocks().await?;
+        let read_ms = self.store.read(|tx| tx.blocks())?.read_ms;
+        if read_ms.is_none_or(|read_ms| is_over(self.now_ms(), read_ms, READ_AGAIN_MS)) {
+            match self.read_blocks().await {
+                Err(error) if error.retry_after_s().is_none() => self.note_blocks_read()?,
+                read => drop(read?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Records that the list of the server was asked for.
+    fn note_blocks_read(&self) -> Result<(), DeviceStoreError> {
+        self.store.write(|tx| {
+            let mut blocks = tx.blocks()?;
+            blocks.read_ms = Some(self.now_ms());
+            tx.keep_blocks(&blocks)
+        })
+    }
+
+    /// Tells the server of changes that it was not told of.
+    async fn tell_blocks(&self) -> Result<(), MessengerError> {
+        let kept = self.store.read(|tx| tx.blocks())?;
+        for (party, told) in kept.all().filter(|(_, kept)| kept.is_untold) {
+            let answer =
+                self.signed_in(async || self.device.change_block(&party, told.is_undone).await).await;
+            let is_final = match &answer {
+                Ok(()) => true,
+                Err(MessengerError::Client(ClientError::Problem(problem))) => problem.slug() == "invalid",
+                Err(_) => false,
+            };
+            if is_final {
+                self.store.write(|tx| {
+                    let mut blocks = tx.blocks()?;
+                    // Another change may have come in between.
+                    if blocks.of(&party) == Some(told) {
+                        blocks.note(&party, KeptBlock { is_untold: false, ..told });
+                        tx.keep_blocks(&blocks)?;
+                    }
+                    Ok::<_, DeviceStoreError>(())
+                })?;
+            }
+            answer?;
+        }
+        Ok(())
+    }
+
+    /// Reads the list of the server, and blocks here what it has and this device has heard nothing
+    /// later of. What the list lacks stays blocked.
+    async fn read_blocks(&self) -> Result<Vec<BlockedParty>, MessengerError> {
+        let listed = self.signed_in(async || self.device.blocks().await).await?;
+        self.store.write(|tx| {
+            let mut blocks = tx.blocks()?;
+            for block in &listed {
+                if blocks.of(&block.party).is_none_or(|kept| kept.is_undone) {
+                    let at_ms = block.since_ms;
+                    blocks.note(&block.party, KeptBlock { at_ms, is_undone: false, is_untold: false });
+                }
+            }
+            blocks.read_ms = Some(self.now_ms());
+            tx.keep_blocks(&blocks)
+        })?;
+        Ok(listed.into_iter().map(|block| block.party).collect())
+    }
+
+    /// Keeps what another device of this user has blocked, or blocks no longer. Nobody else has a say.
+    pub(super) fn keep_block(
+        &self,
+        tx: &Transaction<'_>,
+        activity: &Activity,
+        party: &BlockedParty,
+        whence: &ActivitySource<'_>,
+    ) -> Result<(), DeviceStoreError> {
+        if whence.standing != Standing::Own {
+            return Ok(());
+        }
+        let is_undone = matches!(activity.content, ActivityContent::Unblock(_));
+        if !is_undone && party.check_for(self.device.origin(), self.device.user()).is_err() {
+            return Ok(());
+        }
+        let mut blocks = tx.blocks()?;
+        let change = KeptBlock { at_ms: activity.published_ms, is_undone, is_untold: false };
+        if blocks.note(party, change) {
+            tx.keep_blocks(&blocks)?;
+        }
+        Ok(())
+    }
+}

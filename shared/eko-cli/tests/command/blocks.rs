@@ -1,0 +1,46 @@
+//! Tests of `block`, `unblock` and `blocked`.
+
+use serde_json::json;
+
+use super::people::{signed_in, text};
+use super::test_home::server;
+
+#[tokio::test]
+async fn a_person_is_blocked_listed_and_unblocked() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    bob.eko(&["send", "@alice", "do you know me?"]).await.done();
+    alice.objects(&["listen", "--once"]).await;
+    let blocked = alice.eko(&["block", "@bob"]).await.done();
+    assert_eq!(blocked, "@bob is blocked, on all your devices. To end that: eko unblock @bob\n");
+    assert_eq!(alice.objects(&["requests"]).await, [json!(null); 0]);
+    bob.eko(&["send", "@alice", "can you hear me?"]).await.done();
+    assert_eq!(alice.objects(&["listen", "--once"]).await, [json!(null); 0]);
+    let [listed] = <[_; 1]>::try_from(alice.objects(&["blocked"]).await).unwrap();
+    assert_eq!(text(&listed, "object"), format!("{server}/user/bob"));
+    assert_eq!((&listed["type"], &listed["server"]), (&json!("block"), &json!(true)));
+    let refused = alice.fails(&["send", "@bob", "no"]).await;
+    assert_eq!(refused.code, 1);
+    assert!(refused.what.starts_with("you block @bob@") && refused.next.starts_with("eko unblock @bob@"));
+    let unblocked = alice.eko(&["unblock", "@bob"]).await.done();
+    assert_eq!(unblocked, "@bob is not blocked.\n");
+    assert_eq!(alice.eko(&["blocked"]).await.done(), "");
+    bob.eko(&["send", "@alice", "and now?"]).await.done();
+    assert_eq!(alice.hears().await, ["and now?"]);
+}
+
+#[tokio::test]
+async fn a_domain_is_blocked_and_what_is_no_party_is_named() {
+    let server = server().await;
+    let alice = signed_in(&server, "alice").await;
+    let blocked = alice.object(&["block", "Spam.Example"]).await;
+    assert_eq!(blocked, json!({ "type": "blocked", "object": "https://spam.example", "told": true }));
+    let shown = alice.eko(&["blocked"]).await.done();
+    assert!(shown.trim_end().ends_with("  everybody at spam.example"), "{shown}");
+    alice.eko(&["unblock", "spam.example"]).await.done();
+    assert_eq!(alice.eko(&["blocked"]).await.done(), "");
+    for (whom, code) in [("@alice", 1), (server.as_str(), 1), ("no name", 2), ("https://spam.example/", 2)] {
+        let refused = alice.fails(&["block", whom]).await;
+        assert_eq!(refused.code, code, "{whom}: {}", refused.what);
+    }
+}

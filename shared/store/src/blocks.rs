@@ -1,0 +1,172 @@
+//! Blocks: the parties whose envelopes a user does not get.
+//!
+//! The device set holds a digest of each, because every send and every take reads it anyway: a
+//! block costs them no call. The text and the time are in an item each, which only the list of the
+//! owner reads.
+//!
+//! # Item `U#{user}` / `B#{hash}`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `o` | S | | the actor id, or the origin |
+//! | `c` | N | epoch ms | the time of the first `Block` |
+//!
+//! `{hash}` is the short hash of the party's name
+//! ([`BlockedParty::name`](eko_protocol::block::BlockedParty::name)), and the digest in the device
+//! set is what it encodes.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use eko_protocol::address::UserName;
+use eko_protocol::block::{BlockedParty, ListedBlock, names_of};
+use eko_protocol::limits::MAX_BLOCKS;
+
+use crate::attribute::{Item, ReadItem, b, bs, corrupt, missing, n, s, short_digest, short_hash};
+use crate::device::DeviceAddress;
+use crate::items::Projection;
+use crate::transaction::TransactionOutcome;
+use crate::{Result, Store, devices, key};
+
+/// The names of the attributes.
+mod attr {
+    pub(super) const PARTY: &str = "o";
+    pub(super) const SINCE_MS: &str = "c";
+}
+
+/// The parties that a user blocks, as the device set holds them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Blocks {
+    digests: BTreeSet<[u8; 16]>,
+}
+
+impl Blocks {
+    /// True if the user blocks this actor or a domain that its server is under.
+    pub fn cover(&self, actor: &str) -> bool {
+        !self.digests.is_empty()
+            && names_of(actor).into_iter().any(|name| self.digests.contains(&short_digest(name)))
+    }
+
+    /// Returns the number of parties.
+    pub fn count(&self) -> usize {
+        self.digests.len()
+    }
+
+    /// Reads the attribute of a device set.
+    pub(crate) fn from_item(item: &Item) -> Result<Self> {
+        let name = devices::attr::BLOCKS;
+        let Some(stored) = item.get(name) else { return Ok(Self::default()) };
+        let stored = stored.as_bs().map_err(|_| missing(name))?;
+        let digest = |stored: &Blob| <[u8; 16]>::try_from(stored.as_ref()).map_err(corrupt);
+        Ok(Self { digests: stored.iter().map(digest).collect::<Result<_>>()? })
+    }
+}
+
+/// The outcome of [`Store::add_block`] and [`Store::remove_block`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockOutcome {
+    /// The user blocks the party, or does so no longer, by this call or before.
+    Done,
+    /// The calling device is not active, or the user blocks [`MAX_BLOCKS`] others. The device set
+    /// says which.
+    Refused,
+}
+
+impl Store {
+    /// Records that the user of the calling device blocks a party, on condition that the device is
+    /// active and that the user blocks fewer than [`MAX_BLOCKS`] others.
+    ///
+    /// One transaction of two writes: 2 write units of the block, and 2 for each KB of the device
+    /// set. It may be repeated; the first time stays.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) or
+    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the transaction.
+    pub async fn add_block(
+        &self,
+        caller: DeviceAddress<'_>,
+        party: &BlockedParty,
+        now_ms: i64,
+    ) -> Result<BlockOutcome> {
+        let name = party.name();
+        let set = self.update(&key::devices(caller.user), |update| {
+            name_block(update, caller, name)
+                .update_expression("ADD #b :digests")
+                .condition_expression(format!(
+                    "{CALLER_IS_ACTIVE} AND (attribute_not_exists(#b) OR size(#b) < :most OR contains(#b, :digest))"
+                ))
+                .expression_attribute_values(":most", n(MAX_BLOCKS))
+                .expression_attribute_values(":digest", b(short_digest(name)))
+        })?;
+        let block = self.update(&key::block(caller.user, &short_hash(name)), |update| {
+            update
+                .update_expression("SET #o = :o, #c = if_not_exists(#c, :c)")
+                .expression_attribute_names("#o", attr::PARTY)
+                .expression_attribute_names("#c", attr::SINCE_MS)
+                .expression_attribute_values(":o", s(party.as_str()))
+                .expression_attribute_values(":c", n(now_ms))
+        })?;
+        Ok(outcome(&self.transact(vec![set, block]).await?))
+    }
+
+    /// Records that the user of the calling device blocks a party no longer, on condition that the
+    /// device is active. Does nothing if the user does not block it.
+    ///
+    /// One transaction of two writes: 2 write units of the block, and 2 for each KB of the device
+    /// set. It may be repeated.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) or
+    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the transaction.
+    pub async fn remove_block(
+        &self,
+        caller: DeviceAddress<'_>,
+        party: &BlockedParty,
+    ) -> Result<BlockOutcome> {
+        let name = party.name();
+        let set = self.update(&key::devices(caller.user), |update| {
+            name_block(update, caller, name)
+                .update_expression("DELETE #b :digests")
+                .condition_expression(CALLER_IS_ACTIVE)
+        })?;
+        let block = self.remove(&key::block(caller.user, &short_hash(name)))?;
+        Ok(outcome(&self.transact(vec![set, block]).await?))
+    }
+
+    /// Returns what a user blocks, in no particular order.
+    ///
+    /// One Query: 1 read unit for each 4 KB of all blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails;
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if an item is not readable.
+    pub async fn blocks(&self, user: &UserName) -> Result<Vec<ListedBlock>> {
+        let items = self.query_all(&key::user_partition(user), key::BLOCK_PREFIX, Projection::Whole).await?;
+        let block = |item: &Item| {
+            let party = BlockedParty::parse(item.need_s(attr::PARTY)?).map_err(corrupt)?;
+            Ok(ListedBlock { party, since_ms: item.need_n(attr::SINCE_MS)? })
+        };
+        items.iter().map(block).collect()
+    }
+}
+
+/// The condition, in an update of the device set, that the calling device is active. Its names come
+/// from [`name_block`].
+const CALLER_IS_ACTIVE: &str = "attribute_exists(#a.#device)";
+
+/// Adds the names and values of both updates of the device set.
+fn name_block(update: UpdateBuilder, caller: DeviceAddress<'_>, name: &str) -> UpdateBuilder {
+    update
+        .expression_attribute_names("#a", devices::attr::ACTIVE)
+        .expression_attribute_names("#device", caller.device.as_str())
+        .expression_attribute_names("#b", devices::attr::BLOCKS)
+        .expression_attribute_values(":digests", bs([short_digest(name).to_vec()]))
+}
+
+fn outcome(transaction: &TransactionOutcome) -> BlockOutcome {
+    if transaction.is_done() { BlockOutcome::Done } else { BlockOutcome::Refused }
+}

@@ -288,7 +288,7 @@ async fn two_people_go_on_after_their_server_has_lost_everything() {
     // What the former device has not sent waits, and can be sent or given up.
     let shown = alice.eko(&["history", "@bob"]).await.done();
     let (_, kept) = shown.rsplit_once("kept\n").unwrap();
-    assert!(kept.trim_start().starts_with("waiting; next attempt at "), "{shown}");
+    assert!(kept.trim_start().starts_with("waiting; next attempt "), "{shown}");
     // Bob's devices are others than Alice knew, and nothing but his server says that they are his. What she
     // wrote before is held back, and her history says what to do.
     alice.eko(&["listen", "--once"]).await;

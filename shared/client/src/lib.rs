@@ -129,7 +129,8 @@
 //!
 //! [`Messenger::receive`] fetches the mailbox once. [`Messenger::live_feed`] keeps a socket on which the
 //! server sends entries at once, fetches while there is none, and leaves the waiting to the program:
-//! the library has neither timers nor tasks.
+//! the library has neither timers nor tasks. One wait is its own: that for another process which
+//! replaces the tokens.
 //!
 //! # What the library checks
 //!

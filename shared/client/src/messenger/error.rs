@@ -59,6 +59,10 @@ pub enum MessengerError {
     /// The tokens of this device have ended: the user must sign in again.
     #[error("this device is signed out")]
     SignedOut,
+    /// The server refuses an access token that is new. Its functions may have different keys for a
+    /// time.
+    #[error("the server refuses the sign-in that it has just renewed")]
+    TokenRefused,
     /// This device waits for the approval of another device of its user.
     #[error("this device waits until one of your other devices approves it")]
     Pending,
@@ -261,7 +265,7 @@ impl MessengerError {
     /// useless. The number is 0 if the server named none.
     pub fn retry_after_s(&self) -> Option<u64> {
         match self {
-            Self::Client(ClientError::Transport(_)) => Some(0),
+            Self::Client(ClientError::Transport(_)) | Self::TokenRefused => Some(0),
             Self::WrongClock(_) => Some(CLOCK_PAUSE_S),
             Self::Client(ClientError::Problem(problem)) => {
                 matches!(problem.status, 429 | 500..=599).then(|| problem.retry_after_s.unwrap_or(0))

@@ -47,6 +47,7 @@ mod races;
 mod reach;
 mod reading;
 mod receipts;
+mod refreshing;
 mod rekeying;
 mod removing;
 mod replacing;

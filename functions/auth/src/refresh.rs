@@ -13,10 +13,10 @@ use crate::tokens::{self, RefreshRequest, RefreshToken};
 /// POST `/auth/refresh` (`docs/protocol.md`, section 10): exchanges a refresh token for the next
 /// one of its family and an access token.
 ///
-/// A token is exchanged once. If it comes a second time within a minute, the answer to the first
-/// exchange may be lost: the next token is given again, unless it was exchanged. Otherwise the
-/// family ends, because one of the two senders may be a thief. The calls are listed at
-/// [`rotate`](eko_store::Store::rotate).
+/// A token is exchanged once. If it comes a second time, the answer to the first exchange may be
+/// lost: the next token is given again, unless it was exchanged, within a minute, and later once in a
+/// day. Otherwise the family ends, because one of the two senders may be a thief. The calls are listed
+/// at [`rotate`](eko_store::Store::rotate).
 pub(crate) async fn refresh_tokens(
     State(state): State<AppState>,
     JsonBody(body): SmallBody,

@@ -2,10 +2,11 @@
 //!
 //! A sign-in starts a family; each exchange replaces a token by the next one of its family. An
 //! exchanged token stays in the table until its time is over, so that its second use is noticed.
-//! Within a minute a second use is a repetition: the answer to the first one may be lost. It gets
-//! the same next token, whose text follows from the old one's text and from a stored salt. A family
-//! is alive as long as the device record names it ([`crate::device`]); a device has one
-//! family at a time.
+//! A second use may be a repetition: the answer to the first one may be lost. It gets the same next
+//! token, whose text follows from the old one's text and from a stored salt. Within a minute it always
+//! is one; later it is one once in a day per family, because a thief who repeats each exchange of a
+//! device would not be noticed otherwise. A family is alive as long as the device record names it
+//! ([`crate::device`]); a device has one family at a time.
 //!
 //! # Item `S#{sha256}` / `SESSION`
 //!
@@ -17,17 +18,19 @@
 //! | `used` | N | epoch ms | the time of the exchange; missing before it, like the next two |
 //! | `salt` | B | | the random bytes from which the text of the next token follows |
 //! | `next` | S | | the SHA-256 of the next token |
+//! | `late` | N | epoch ms | the time of the family's last late repetition; missing before it |
 //! | `ttl` | N | epoch s | the time after which the token is worthless |
 
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 
 use crate::attribute::{Item, ReadItem, WriteItem, b, corrupt, n, s};
+use crate::condition::conditional;
 use crate::device::{self, DeviceAddress, DeviceStatus};
 use crate::key;
 use crate::resources::TTL_ATTRIBUTE;
 use crate::transaction::TransactionOutcome;
-use crate::{Result, Store};
+use crate::{Result, Store, StoreError};
 
 /// The names of the attributes.
 mod attr {
@@ -37,10 +40,15 @@ mod attr {
     pub(super) const USED_MS: &str = "used";
     pub(super) const SALT: &str = "salt";
     pub(super) const NEXT: &str = "next";
+    pub(super) const LATE_MS: &str = "late";
 }
 
-/// The time after an exchange in which it may be repeated, in milliseconds.
+/// The time after an exchange in which it may be repeated, in milliseconds. A later repetition may be
+/// repeated for as long.
 pub const REPEATED_MS: i64 = 60_000;
+
+/// The time between two later repetitions in one family, in milliseconds.
+pub const LATE_REPEATED_MS: i64 = 24 * 3_600_000;
 
 /// The random bytes from which the text of a token follows, together with the text of the token
 /// that it replaces.
@@ -79,6 +87,8 @@ pub struct Session {
     pub family: String,
     /// The exchange of the token, if it was exchanged before.
     exchange: Option<TokenExchange>,
+    /// The time of the family's last late repetition, as this token knows it, epoch milliseconds.
+    late_ms: Option<i64>,
 }
 
 /// The exchange of a token for the next one.
@@ -124,8 +134,7 @@ pub struct NextToken {
 pub enum RotationOutcome {
     /// The old token is used up and the next one is stored. Holds the old one.
     Rotated(Session),
-    /// The token was exchanged less than a minute ago, and the next one was not. The next one is
-    /// given again.
+    /// The token was exchanged before, and the next one was not. The next one is given again.
     Repeated {
         /// The old token.
         session: Session,
@@ -160,22 +169,25 @@ impl Store {
             device: DeviceId::parse(item.need_s(attr::DEVICE)?).map_err(corrupt)?,
             family: item.need_s(attr::FAMILY)?.to_owned(),
             exchange: TokenExchange::from_item(&item)?,
+            late_ms: item.get_n(attr::LATE_MS),
         }))
     }
 
     /// Exchanges a refresh token for the next one of its family. A token that was exchanged before
-    /// ends its family, unless it is a repetition: less than a minute after the exchange, and
-    /// before that of the next token.
+    /// ends its family, unless it is a repetition: before the exchange of the next token, and less
+    /// than a minute after its own, or as the only later one in a day.
     ///
     /// One GetItem: 1 read unit. Then one transaction of an update, a check and a put: twice the
     /// write units of old token, device record and next token. For a token that was exchanged
-    /// before, two GetItem or one UpdateItem instead. Of several exchanges at once one stores its
-    /// next token, and the others repeat it.
+    /// before, two GetItem instead, and one UpdateItem of the next token if it is a late repetition;
+    /// or the transaction of [`end_family`](Self::end_family). Of several exchanges at once one stores
+    /// its next token, and the others repeat it.
     ///
     /// # Errors
     ///
     /// [`StoreError::Call`](crate::StoreError::Call) if a call fails;
-    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the transaction;
+    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the transaction, or if the token was given
+    /// again meanwhile;
     /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if the token is not readable.
     pub async fn rotate(&self, token_hash: &str, next: NextToken, now_ms: i64) -> Result<RotationOutcome> {
         const OLD_TOKEN: usize = 0;
@@ -187,9 +199,19 @@ impl Store {
         }
         let NextToken { salt, token_hash: next_hash, ttl } = next;
         let use_up = self.update(&key::session(token_hash), |update| {
+            // The next token takes over what this one knows of the family.
+            let update = match session.late_ms {
+                None => update.condition_expression(concat!(
+                    "attribute_exists(pk) AND attribute_not_exists(#used)",
+                    " AND attribute_not_exists(#late)"
+                )),
+                Some(late_ms) => update
+                    .condition_expression("attribute_not_exists(#used) AND #late = :late")
+                    .expression_attribute_values(":late", n(late_ms)),
+            };
             update
                 .update_expression("SET #used = :now, #salt = :salt, #next = :next")
-                .condition_expression("attribute_exists(pk) AND attribute_not_exists(#used)")
+                .expression_attribute_names("#late", attr::LATE_MS)
                 .expression_attribute_names("#used", attr::USED_MS)
                 .expression_attribute_names("#salt", attr::SALT)
                 .expression_attribute_names("#next", attr::NEXT)
@@ -204,12 +226,20 @@ impl Store {
                 .expression_attribute_values(":fam", s(&session.family))
         })?;
         let next = NewSession { token_hash: next_hash, family: session.family.clone(), ttl };
-        let put = self.put_new(next.item(session.address()))?;
+        let mut item = next.item(session.address());
+        if let Some(late_ms) = session.late_ms {
+            item.set(attr::LATE_MS, n(late_ms));
+        }
+        let put = self.put_new(item)?;
         match self.transact(vec![use_up, is_alive, put]).await? {
             TransactionOutcome::Done => Ok(RotationOutcome::Rotated(session)),
             TransactionOutcome::Refused { index: OLD_TOKEN } => {
                 match self.session(token_hash, now_ms).await? {
-                    Some(session) => self.use_again(session, now_ms).await,
+                    Some(session) if session.exchange.is_some() => self.use_again(session, now_ms).await,
+                    Some(_) => Err(StoreError::GaveUp {
+                        operation: "TransactWriteItems",
+                        detail: "the token was given again meanwhile".to_owned(),
+                    }),
                     None => Ok(RotationOutcome::Unknown),
                 }
             }
@@ -220,23 +250,45 @@ impl Store {
     /// Decides whether the use of a token that was exchanged before is a repetition. Ends the family
     /// if it is not.
     async fn use_again(&self, session: Session, now_ms: i64) -> Result<RotationOutcome> {
-        let recent = session.exchange.as_ref();
-        let recent = recent.filter(|exchange| now_ms.saturating_sub(exchange.at_ms) < REPEATED_MS);
-        if let Some(TokenExchange { salt, next_hash, .. }) = recent
+        if let Some(TokenExchange { at_ms, salt, next_hash }) = &session.exchange
             && let Some(next) = self.session(next_hash, now_ms).await?
             && next.exchange.is_none()
         {
-            let family = self.device_record(session.address()).await?.and_then(|record| record.family);
-            let salt = *salt;
-            return Ok(match family.as_ref() == Some(&session.family) {
-                true => RotationOutcome::Repeated { session, salt },
-                false => RotationOutcome::Ended,
-            });
+            let passed_ms = now_ms.saturating_sub(*at_ms);
+            let since_late_ms = next.late_ms.map(|late_ms| now_ms.saturating_sub(late_ms));
+            let is_same = passed_ms < REPEATED_MS || since_late_ms.is_some_and(|ms| ms < REPEATED_MS);
+            let is_first = since_late_ms.is_none_or(|ms| ms >= LATE_REPEATED_MS);
+            if is_same || (is_first && self.note_late(next_hash, now_ms).await?) {
+                let family = self.device_record(session.address()).await?.and_then(|record| record.family);
+                let salt = *salt;
+                return Ok(match family.as_ref() == Some(&session.family) {
+                    true => RotationOutcome::Repeated { session, salt },
+                    false => RotationOutcome::Ended,
+                });
+            }
         }
         Ok(match self.end_family(&session).await? {
             true => RotationOutcome::Reused(session),
             false => RotationOutcome::Ended,
         })
+    }
+
+    /// Notes a late repetition at the token that it gives again. Returns false if that one was exchanged
+    /// meanwhile. One UpdateItem. It may be repeated: within a minute, a repetition is the same one.
+    async fn note_late(&self, next_hash: &str, now_ms: i64) -> Result<bool> {
+        let noted = self
+            .dynamodb()
+            .update_item()
+            .table_name(self.table())
+            .set_key(Some(key::session(next_hash).item()))
+            .update_expression("SET #late = :now")
+            .condition_expression("attribute_exists(pk) AND attribute_not_exists(#used)")
+            .expression_attribute_names("#late", attr::LATE_MS)
+            .expression_attribute_names("#used", attr::USED_MS)
+            .expression_attribute_values(":now", n(now_ms))
+            .send()
+            .await;
+        Ok(conditional(noted)?.is_done())
     }
 
     /// Starts a new family for a registered device and ends its former one, with the device's push

@@ -1,8 +1,8 @@
 //! Limits of time.
 
 use eko_client::device::RegistrationProof;
-use eko_client::{Auth, Body, Exchange};
-use eko_testkit::{BARE, post_registration};
+use eko_client::{Auth, Body, Device, Exchange};
+use eko_testkit::{BARE, DirectTransport, World, post_registration};
 use http::Method;
 use serde_json::json;
 
@@ -13,6 +13,7 @@ pub(super) const ROWS: &[&str] = &[
     "seconds of an access token",
     "seconds of a refresh token",
     "seconds in which a refresh may be repeated",
+    "later repetitions of a refresh in 24 hours",
     "seconds since the sign-in of a reset",
     "days of an entry in a mailbox",
 ];
@@ -35,10 +36,16 @@ async fn answer(limit: &'static str, count: u64) -> String {
         }
         "seconds in which a refresh may be repeated" => {
             let TwoUsers { world, alice, .. } = TwoUsers::new().await;
-            let body = json!({ "refreshToken": alice.tokens().unwrap().refresh });
-            alice.refresh().await.unwrap();
-            world.advance(i64::try_from((count - 1) * 1000).unwrap());
-            told(&alice.call(Method::POST, "/auth/refresh", Body::Json(&body), Auth::Nobody).await.unwrap())
+            // The only later repetition of the day is over.
+            repeat_later(&world, &alice, 60).await;
+            told(&repeat_later(&world, &alice, count - 1).await)
+        }
+        "later repetitions of a refresh in 24 hours" => {
+            let TwoUsers { world, alice, .. } = TwoUsers::new().await;
+            for _ in 1..count {
+                repeat_later(&world, &alice, 600).await;
+            }
+            told(&repeat_later(&world, &alice, 600).await)
         }
         "seconds since the sign-in of a reset" => {
             let TwoUsers { world, alice, .. } = TwoUsers::new().await;
@@ -63,6 +70,14 @@ async fn answer(limit: &'static str, count: u64) -> String {
         }
         other => panic!("nothing plays the limit {other:?}"),
     }
+}
+
+/// Refreshes the tokens of a device, and repeats that so long after.
+async fn repeat_later(world: &World, device: &Device<DirectTransport>, seconds: u64) -> Exchange {
+    let body = json!({ "refreshToken": device.tokens().unwrap().refresh });
+    device.refresh().await.unwrap();
+    world.advance(i64::try_from(seconds * 1000).unwrap());
+    device.call(Method::POST, "/auth/refresh", Body::Json(&body), Auth::Nobody).await.unwrap()
 }
 
 /// Fetches a mailbox so long after the access token was made.

@@ -207,6 +207,7 @@ async fn a_refresh_token_that_comes_twice_ends_the_sockets() {
     let (world, _alice, bob) = alice_and_bob().await;
     let stolen = bob.tokens();
     bob.refresh().await.unwrap();
+    bob.refresh().await.unwrap();
     let mut socket = world.connect(&bob).await.unwrap();
     world.advance(60_000);
     bob.set_tokens(stolen);

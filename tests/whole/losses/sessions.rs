@@ -24,6 +24,31 @@ async fn a_refresh() {
     .await;
 }
 
+/// The device repeats a refresh late, and repeats that.
+#[tokio::test]
+async fn a_late_repetition() {
+    lose_each_answer(
+        async || {
+            let world = World::new().await;
+            let alice = world.user_with("alice", BARE).await;
+            let tokens = alice.tokens();
+            alice.refresh().await.unwrap();
+            alice.set_tokens(tokens);
+            world.advance(10 * 60_000);
+            (world, alice)
+        },
+        |(world, _)| &world.calls,
+        async |(_, alice), _| told(alice.refresh().await),
+        async |(world, alice), run| {
+            alice.refresh().await.expect(run);
+            world.advance(10 * 60_000);
+            alice.fetch().await.expect(run);
+            alice.refresh().await.expect(run);
+        },
+    )
+    .await;
+}
+
 /// The device repeats the logout. Its session and its sockets have ended then.
 #[tokio::test]
 async fn a_logout() {

@@ -1,5 +1,5 @@
-//! Refresh tokens: each is exchanged once, which may be repeated for a minute. A later use or a
-//! logout ends all tokens of its family.
+//! Refresh tokens: each is exchanged once, which may be repeated for a minute, and later once in a day.
+//! Any other use or a logout ends all tokens of its family.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -95,6 +95,7 @@ async fn a_refresh_token_used_twice_ends_its_family() {
     let second = world.further(&alice, "two").await;
     let stolen = alice.tokens().unwrap();
     alice.refresh().await.unwrap();
+    alice.refresh().await.unwrap();
     let current = alice.tokens().unwrap();
     world.advance(60 * SECOND_MS);
     assert_eq!(try_tokens(&alice, &stolen).await, pair(SPENT));
@@ -149,16 +150,19 @@ fn refresh_token(answer: &Exchange) -> String {
     answer.json().unwrap()["refreshToken"].as_str().unwrap().to_owned()
 }
 
-/// A refresh is repeated for a minute, and only until the next token is exchanged. Any other second
-/// use ends the family, and an ended family stays so.
+/// Exchanges a refresh token. Returns the next one, or the refusal.
+async fn exchange(device: &Device<DirectTransport>, token: &str) -> String {
+    let answer = post_public(device, "/auth/refresh", &json!({ "refreshToken": token })).await;
+    if answer.status == 200 { refresh_token(&answer) } else { refusal(&answer) }
+}
+
+/// A refresh is repeated for a minute, and only until the next token is exchanged. An ended family stays
+/// so.
 #[tokio::test]
 async fn a_refresh_may_be_repeated_for_a_minute() {
     let world = World::new().await;
     let alice = world.user("alice").await;
-    let refresh = async |token: &str| {
-        let answer = post_public(&alice, "/auth/refresh", &json!({ "refreshToken": token })).await;
-        if answer.status == 200 { refresh_token(&answer) } else { refusal(&answer) }
-    };
+    let refresh = async |token: &str| exchange(&alice, token).await;
     let first = alice.tokens().unwrap().refresh;
     let second = refresh(&first).await;
     assert_ne!(first, second);
@@ -172,13 +176,78 @@ async fn a_refresh_may_be_repeated_for_a_minute() {
     assert_eq!(refresh(&first).await, "401 unauthenticated");
     assert_eq!(refresh(&second).await, "401 unauthenticated", "the family has ended");
     assert_eq!(refresh(&third).await, "401 unauthenticated");
+}
 
-    alice.sign_in_again(&world.id_token(&alice).await).await.unwrap();
-    let first = alice.tokens().unwrap().refresh;
-    let second = refresh(&first).await;
+/// The device dies during a refresh, and comes back days later. That may happen again a day later.
+#[tokio::test]
+async fn a_refresh_is_repeated_late_once_in_a_day() {
+    let world = World::new().await;
+    let alice = world.user("alice").await;
+    let refresh = async |token: &str| exchange(&alice, token).await;
+    let mut token = alice.tokens().unwrap().refresh;
+    for _ in 0..3 {
+        let next = refresh(&token).await;
+        world.advance(3 * DAY_MS);
+        // Its answer may be lost, too.
+        for _ in 0..2 {
+            assert_eq!(refresh(&token).await, next);
+            world.advance(59 * SECOND_MS);
+        }
+        token = refresh(&next).await;
+        assert_eq!(refresh(&next).await, token, "within a minute as always");
+        world.advance(DAY_MS);
+    }
+    // Two on one day end the family. What a token knows of the last one goes on to the next ones.
+    let next = refresh(&token).await;
     world.advance(60 * SECOND_MS);
-    assert_eq!(refresh(&first).await, "401 unauthenticated", "a minute later");
-    assert_eq!(refresh(&second).await, "401 unauthenticated");
+    assert_eq!(refresh(&token).await, next);
+    let after = refresh(&next).await;
+    let last = refresh(&after).await;
+    world.advance(DAY_MS - SECOND_MS);
+    assert_eq!(refresh(&after).await, "401 unauthenticated");
+    assert_eq!(refresh(&last).await, "401 unauthenticated");
+}
+
+/// A thief repeats each exchange of the device a few minutes later, and so has each next token too. The
+/// second one ends the session.
+#[tokio::test]
+async fn a_thief_who_follows_the_device_is_found_out() {
+    let world = World::new().await;
+    let alice = world.user("alice").await;
+    let mut stolen = alice.tokens().unwrap().refresh;
+    let mut exchanges = Vec::new();
+    for _ in 0..2 {
+        alice.refresh().await.unwrap();
+        world.advance(5 * MINUTE_MS);
+        stolen = exchange(&alice, &stolen).await;
+        exchanges.push(stolen == alice.tokens().unwrap().refresh);
+        world.advance(9 * MINUTE_MS);
+    }
+    assert_eq!(exchanges, [true, false]);
+    assert_eq!(refused(alice.refresh().await), "401 unauthenticated");
+}
+
+/// A late repetition comes between the look at the next token and its exchange, whose next token would
+/// not know of it.
+#[tokio::test]
+async fn a_late_repetition_in_the_middle_of_an_exchange() {
+    let world = World::new().await;
+    let alice = world.user("alice").await;
+    let first = alice.tokens().unwrap().refresh;
+    let second = exchange(&alice, &first).await;
+    world.advance(60 * SECOND_MS);
+    let held = world.calls.hold("TransactWriteItems", 0);
+    let meanwhile = async {
+        held.reached().await;
+        assert_eq!(exchange(&alice, &first).await, second);
+        held.release();
+    };
+    let (answer, ()) = tokio::join!(exchange(&alice, &second), meanwhile);
+    assert_eq!(answer, "503 unavailable");
+    let third = exchange(&alice, &second).await;
+    world.advance(60 * SECOND_MS);
+    assert_eq!(exchange(&alice, &second).await, "401 unauthenticated", "it is the second one of the day");
+    assert_eq!(exchange(&alice, &third).await, "401 unauthenticated");
 }
 
 /// The family ends after a refresh has read its token and before the next one is stored.

@@ -13,7 +13,7 @@ use crate::{Auth, Body, ClientError, Exchange, Transport};
 pub struct DeviceTokens {
     /// The access token. It lives for minutes.
     pub access: String,
-    /// The refresh token. It works once, and again for a minute if the answer was lost.
+    /// The refresh token. It works once, and again if the answer was lost.
     pub refresh: String,
     /// The time at which the access token ends by this device's clock, in epoch milliseconds.
     pub expires_ms: i64,
@@ -36,7 +36,8 @@ struct TokenResponse {
 
 impl<T: Transport> Device<T> {
     /// POST `/auth/refresh`: gets a fresh access token and the next refresh token. If there is no
-    /// answer, the call is repeated within a minute: it gets the same refresh token.
+    /// answer, the call is repeated within a minute, or once in a day later: it gets the same refresh
+    /// token.
     ///
     /// # Errors
     /// [`ClientError::Problem`] with status 401 if the refresh token is spent or its family has

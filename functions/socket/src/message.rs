@@ -21,8 +21,15 @@ pub(crate) async fn answer(
 ) {
     let (id, parsed) = read(body, is_binary);
     let id = id.as_deref();
-    let socket = match state.messaging().use_socket(connection).await {
+    let is_fetch = matches!(parsed, Ok(FrameRequest::Fetch));
+    let socket = match state.messaging().use_socket(connection, is_fetch).await {
         Ok(SocketUse::Open(socket)) => socket,
+        Ok(SocketUse::FetchesOften(socket)) => {
+            // The page that it fetches over HTTP is one answer, and a backlog many posts.
+            let announce = frame::announce(state.origin(), &socket.user).to_string();
+            state.messaging().post(&socket, &[announce]).await;
+            return;
+        }
         Ok(SocketUse::Expired(socket)) => {
             return state.messaging().end_sockets(&[socket], TerminationReason::TokenExpired).await;
         }

@@ -41,9 +41,10 @@ impl Messaging {
     /// calls of `notify`: one BatchGetItem on a server with sockets or pushes, and a post for each
     /// entry of a device that has a socket; and those of [`order_pushes`](Self::order_pushes). An
     /// entry whose device could not be told of it comes again, and no other one.
-    /// Erasures, counts and orders about sockets follow the entries, side by side, one step of
-    /// each. All posts together have two seconds. A socket that has not taken an entry by then is
-    /// told to fetch, and an order that is not carried out by then comes back.
+    /// Erasures, counts and orders about sockets are carried out beside that, one step of each. All
+    /// posts together have two seconds. A socket that has not taken an entry by then is told to
+    /// fetch, and an order that is not carried out by then comes back. A post that hangs takes
+    /// nothing of an order's time.
     pub async fn deliver(&self, batch: &[QueueMessage]) -> Vec<String> {
         let mut failed: BTreeSet<&str> = BTreeSet::new();
         let mut entries: Vec<AddressedEntry> = Vec::new();
@@ -83,22 +84,25 @@ impl Messaging {
         let (places, written): (Vec<usize>, Vec<&AddressedEntry>) = indexed.unzip();
         self.order_counts(written.iter().copied()).await;
         let deadline = Instant::now() + POSTS_TIME;
-        let untold = match self.notify(&written, deadline).await {
-            Ok(Notified { live, taken }) => self.order_pushes(&written, &live, &taken).await,
-            Err(error) => {
-                tracing::error!(%error, "devices are not notified");
-                (0..written.len()).collect()
+        let told = async {
+            match self.notify(&written, deadline).await {
+                Ok(Notified { live, taken }) => self.order_pushes(&written, &live, &taken).await,
+                Err(error) => {
+                    tracing::error!(%error, "devices are not notified");
+                    (0..written.len()).collect()
+                }
             }
         };
-        let untold = untold.iter().filter_map(|index| places.get(*index));
-        failed.extend(unwritten.iter().chain(untold).filter_map(|entry| sources.get(*entry)));
         let (messages, orders): (Vec<&QueueMessage>, Vec<_>) = orders.into_iter().unzip();
         let carried_out = orders.into_iter().map(async |order| match order {
             DeliverOrder::Erase(erasure) => self.erase(erasure, deadline).await,
             DeliverOrder::Count(count) => self.count(count).await,
             DeliverOrder::Live(order) => self.carry_out(order, deadline).await,
         });
-        for (message, done) in messages.into_iter().zip(join_all(carried_out).await) {
+        let (untold, carried_out) = tokio::join!(told, join_all(carried_out));
+        let untold = untold.iter().filter_map(|index| places.get(*index));
+        failed.extend(unwritten.iter().chain(untold).filter_map(|entry| sources.get(*entry)));
+        for (message, done) in messages.into_iter().zip(carried_out) {
             if let Err(error) = done {
                 tracing::error!(message = message.id, %error, "an order is not carried out");
                 failed.insert(&message.id);

@@ -17,6 +17,7 @@ mod orders;
 use std::time::Duration;
 
 use eko_protocol::frame::{self, TerminationReason};
+use eko_store::StoreError;
 use eko_store::live::{Behind, ConnectionId, LiveOrder, MarkedItems, Socket};
 use eko_store::sockets::PostOutcome;
 use futures_util::future::join_all;
@@ -47,6 +48,12 @@ const ESTABLISHED_MS: i64 = 15_000;
 /// The longest time for the posts that answer one event of a socket.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 
+/// The longest time for closing a connection that takes no frames.
+const CLOSE_TIME: Duration = Duration::from_millis(1_500);
+
+/// The longest time for telling a connection why it ends.
+const REASON_TIME: Duration = Duration::from_millis(500);
+
 /// Returns what a call to a connection comes to before a deadline. `None` if it does not, or if the
 /// deadline has passed.
 async fn in_time<T>(deadline: Instant, call: impl Future<Output = T>) -> Option<T> {
@@ -54,6 +61,11 @@ async fn in_time<T>(deadline: Instant, call: impl Future<Output = T>) -> Option<
         return None;
     }
     tokio::time::timeout_at(deadline, call).await.ok()
+}
+
+/// Returns the error of an order for which there was no time. Its message comes back.
+fn not_in_time(operation: &'static str) -> StoreError {
+    StoreError::GaveUp { operation, detail: "there was no time for it".to_owned() }
 }
 
 impl Messaging {
@@ -92,7 +104,7 @@ impl Messaging {
                     return taken;
                 }
                 PostOutcome::Busy | PostOutcome::Failed => {
-                    self.fall_behind(socket, marked, deadline).await;
+                    self.fall_behind(socket, marked).await;
                     return taken;
                 }
             }
@@ -145,10 +157,11 @@ impl Messaging {
     }
 
     /// Tells a connection why it ends, and closes it. One that answers as if it were gone is closed
-    /// all the same: it may be there.
+    /// all the same: it may be there. So is one that does not take the reason soon.
     pub async fn hang_up_on(&self, connection: &ConnectionId, reason: TerminationReason) {
         let Some(sockets) = self.store().sockets() else { return };
-        sockets.post(connection, &frame::terminated(reason).to_string()).await;
+        let reason = frame::terminated(reason).to_string();
+        let _ = tokio::time::timeout(REASON_TIME, sockets.post(connection, &reason)).await;
         sockets.close(connection).await;
     }
 
@@ -175,37 +188,46 @@ impl Messaging {
 
     /// Notes that a frame could not be posted. Its device is told to fetch later. Does nothing if
     /// that is ordered already.
-    async fn fall_behind(&self, socket: &Socket, marked: MarkedItems, deadline: Instant) {
+    async fn fall_behind(&self, socket: &Socket, marked: MarkedItems) {
         let now_ms = self.now_ms();
         let failures = match socket.behind {
             Some(Behind { until_ms, .. }) if until_ms > now_ms.saturating_add(CLOCKS_MS) => return,
             Some(Behind { until_ms, failures }) if until_ms.saturating_add(SAME_ROW_MS) > now_ms => failures,
             _ => 0,
         };
-        self.announce_later(socket, failures.saturating_add(1), marked, deadline).await;
+        if let Err(error) = self.announce_later(socket, failures.saturating_add(1), marked).await {
+            tracing::warn!(%error, "a device is not told to fetch");
+        }
     }
 
     /// Orders that a device is told to fetch, after so many failures in a row. After too many, its
     /// connection is closed: the device connects again, and fetches.
     ///
     /// The order is queued before it is noted, so that nobody relies on one that is not there.
-    async fn announce_later(&self, socket: &Socket, failures: u32, marked: MarkedItems, deadline: Instant) {
+    ///
+    /// # Errors
+    /// The queue or the table is out of reach, or the connection was not closed in time.
+    async fn announce_later(
+        &self,
+        socket: &Socket,
+        failures: u32,
+        marked: MarkedItems,
+    ) -> std::result::Result<(), StoreError> {
         if failures > MOST_FAILURES {
             let ended = std::slice::from_ref(socket);
-            self.end_until(ended, TerminationReason::GoingAway, deadline).await;
-            return;
+            // The post that has failed may have used up its time.
+            let deadline = Instant::now() + CLOSE_TIME;
+            return match self.end_until(ended, TerminationReason::GoingAway, deadline).await {
+                true => Ok(()),
+                false => Err(not_in_time("DeleteConnection")),
+            };
         }
         let delay_ms = ANNOUNCE_MS.saturating_mul(4_i64.saturating_pow(failures.saturating_sub(1)));
         let until_ms = self.now_ms().saturating_add(delay_ms);
         let (user, connection) = (socket.user.clone(), socket.connection.clone());
         let order = LiveOrder::Announce { user, connection, due_ms: until_ms, failures };
         let delay_seconds = i32::try_from(delay_ms.div_euclid(1000)).unwrap_or(i32::MAX).min(900);
-        let ordered = async {
-            self.store().queue_live(order, delay_seconds).await?;
-            self.store().mark_behind(socket, Behind { until_ms, failures }, marked).await
-        };
-        if let Err(error) = ordered.await {
-            tracing::warn!(%error, "a device is not told to fetch");
-        }
+        self.store().queue_live(order, delay_seconds).await?;
+        self.store().mark_behind(socket, Behind { until_ms, failures }, marked).await
     }
 }

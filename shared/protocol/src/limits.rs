@@ -83,6 +83,13 @@ pub const MAX_CONNECTS: u64 = 10;
 /// from the opening of the socket on.
 pub const FRAME_BURST: u64 = 60;
 
+/// The number of `Fetch` frames that a socket answers with entries at any time. One for each
+/// [`FETCH_PAUSE_S`] is added to it from the opening of the socket on. Others are announced.
+pub const FETCH_BURST: u64 = 5;
+
+/// The seconds for which a socket may answer one more `Fetch` with entries.
+pub const FETCH_PAUSE_S: u64 = 10;
+
 /// The maximum number of entries that a `Fetch` on a socket is answered with. If there are more,
 /// they are announced.
 pub const MAX_BACKLOG_FRAMES: usize = 25;

@@ -42,6 +42,7 @@
 //! | `u` | S | | the user |
 //! | `d`, `e`, `o`, `g`, `p` | | | as above |
 //! | `n` | N | frames | the frames that the device has sent |
+//! | `q` | N | frames | those of them that were `Fetch` |
 //! | `b`, `f` | | | as above, for an answer that could not be posted |
 //! | `ttl` | N | epoch s | the time after which there is no such connection: [`SOCKET_SECONDS`] after `o` |
 

@@ -38,6 +38,8 @@ struct CallState {
     holds: Vec<CallHold>,
     /// True if refusals do not show the stored item.
     hides_refused: bool,
+    /// The ids of the connections whose posts are not answered.
+    hanging: Vec<String>,
     recorded: Option<Vec<RecordedCall>>,
     used: BTreeSet<Action>,
     denied: BTreeSet<Action>,
@@ -187,6 +189,16 @@ impl Calls {
         let hold = CallHold { operation: operation.to_owned(), before, gate: Arc::clone(&gate) };
         self.lock().holds.push(hold);
         HeldCall { gate }
+    }
+
+    /// Leaves every post to a connection without an answer from now on.
+    pub fn hang_posts_to(&self, connection: &str) {
+        self.lock().hanging.push(connection.trim_end_matches('=').to_owned());
+    }
+
+    /// True if a post to this URI is left without an answer.
+    fn hangs(&self, uri: &str) -> bool {
+        self.lock().hanging.iter().any(|connection| uri.contains(&format!("/@connections/{connection}")))
     }
 
     /// Returns the gate that holds this call, if it is to be held.

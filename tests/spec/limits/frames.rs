@@ -12,6 +12,7 @@ pub(super) const ROWS: &[&str] = &[
     "bytes of a frame's `id`",
     "bytes of a token in a frame",
     "frames of a device on a socket at once",
+    "`Fetch` frames on a socket that are answered with entries at once",
     "entries that a `Fetch` on a socket is answered with",
 ];
 
@@ -57,6 +58,12 @@ async fn answer(limit: &'static str, count: u64) -> String {
                 socket.say(&json!({ "type": "Ping" })).await;
             }
             socket.say(&json!({ "type": "Ping" })).await
+        }
+        "`Fetch` frames on a socket that are answered with entries at once" => {
+            for _ in 1..count {
+                socket.fetch().await;
+            }
+            socket.fetch().await
         }
         "entries that a `Fetch` on a socket is answered with" => {
             for _ in 0..count {

@@ -113,6 +113,7 @@ async fn many_entries_and_long_ones_are_announced() {
     world.empty(&bob).await;
 
     for number in 0..26 {
+        world.advance(10_000);
         world.send(&alice, &[&bob]).await;
         world.deliver().await;
         socket.frames();
@@ -239,8 +240,8 @@ async fn an_announcement_forgets_no_connection_that_is_being_established() {
     assert!(connection.try_receive().is_some());
 }
 
-/// All posts of a batch have one deadline. Sockets whose end is not posted by then stay, and the
-/// order comes back for them.
+/// All posts of a batch have one deadline. Sockets that are not closed by then stay, and the order comes
+/// back for them.
 #[tokio::test]
 async fn an_order_that_has_no_time_left_comes_back() {
     let (world, alice, bob) = alice_and_bob().await;
@@ -250,7 +251,8 @@ async fn an_order_that_has_no_time_left_comes_back() {
     world.send(&alice, &[&bob, &second]).await;
     bob.revoke(second.id()).await.unwrap();
     // Neither the entry nor the end of the socket is answered.
-    let _held = [(); 2].map(|()| world.calls.hold("PostToConnection", 0));
+    let _posts = [(); 2].map(|()| world.calls.hold("PostToConnection", 0));
+    let _close = world.calls.hold("DeleteConnection", 0);
     world.deliver().await;
     assert!(!socket.is_closed());
     world.advance(30_000);
@@ -372,4 +374,44 @@ async fn a_client_whose_answers_fail_is_told_to_fetch() {
     assert_eq!(kinds(&socket.frames()), ["Announce"]);
     world.advance(900_000);
     assert_eq!(world.deliver().await, 0, "no other one is ordered");
+}
+
+/// An announcement that is ordered shares a batch with an entry whose socket does not answer. It is made all
+/// the same.
+#[tokio::test]
+async fn an_announcement_waits_for_no_other_socket() {
+    let (world, alice, bob) = alice_and_bob().await;
+    let carol = world.user("carol").await;
+    let mut behind = world.connect(&bob).await.unwrap();
+    let hangs = world.connect(&carol).await.unwrap();
+    world.send(&alice, &[&bob]).await;
+    world.calls.fail("PostToConnection", CallFault::Down, 2);
+    world.deliver().await;
+    world.advance(5_000);
+    world.calls.hang_posts_to(hangs.id());
+    world.send(&alice, &[&carol]).await;
+    world.deliver().await;
+    assert_eq!(kinds(&behind.frames()), ["Announce"]);
+}
+
+/// A client that takes no frames is cut off, though each try takes all of an order's time. If it is not, the
+/// order comes back.
+#[tokio::test]
+async fn a_client_on_whose_socket_everything_hangs_is_cut_off() {
+    let (world, alice, bob) = alice_and_bob().await;
+    let socket = world.connect(&bob).await.unwrap();
+    world.calls.hang_posts_to(socket.id());
+    world.send(&alice, &[&bob]).await;
+    world.deliver().await;
+    for pause_ms in [5_000, 20_000, 80_000, 320_000] {
+        assert!(!socket.is_closed());
+        world.advance(pause_ms);
+        let _held = (pause_ms == 320_000).then(|| world.calls.hold("DeleteConnection", 0));
+        world.deliver().await;
+    }
+    assert!(!socket.is_closed(), "it could not be closed");
+    world.advance(30_000);
+    world.deliver().await;
+    assert!(socket.is_closed());
+    assert_eq!(world.queued().await, (0, 0));
 }

@@ -1,7 +1,7 @@
 //! The life of a socket: connecting, frames that are counted, another token, disconnecting.
 
 use eko_protocol::frame::TerminationReason;
-use eko_protocol::limits::{FRAME_BURST, MAX_SOCKETS};
+use eko_protocol::limits::{FETCH_BURST, FETCH_PAUSE_S, FRAME_BURST, MAX_SOCKETS};
 use eko_store::device::{DeviceAddress, DeviceRecord, DeviceStatus};
 use eko_store::live::{ConnectionId, Live, Socket, UsedSocket};
 
@@ -12,6 +12,8 @@ use crate::{Messaging, Refusal, Result};
 pub enum SocketUse {
     /// The socket is open.
     Open(Socket),
+    /// The socket is open, and the frame is a `Fetch` too many: it is answered with `Announce`.
+    FetchesOften(Socket),
     /// The access token has expired.
     Expired(Socket),
     /// The device has sent more frames than it may.
@@ -89,20 +91,22 @@ impl Messaging {
         );
     }
 
-    /// Counts a frame that came on a connection, and finds out whose it is. One UpdateItem.
+    /// Counts a frame that came on a connection, which may be `Fetch`, and finds out whose it is. One
+    /// UpdateItem.
     ///
     /// # Errors
     /// The store is broken or out of reach.
-    pub async fn use_socket(&self, connection: &ConnectionId) -> Result<SocketUse> {
+    pub async fn use_socket(&self, connection: &ConnectionId, is_fetch: bool) -> Result<SocketUse> {
         let now_ms = self.now_ms();
-        let Some(UsedSocket { socket, frames }) = self.store().use_socket(connection, now_ms).await? else {
-            return Ok(SocketUse::Unknown);
-        };
+        let used = self.store().use_socket(connection, is_fetch, now_ms).await?;
+        let Some(UsedSocket { socket, frames, fetches }) = used else { return Ok(SocketUse::Unknown) };
         let age_s = now_ms.saturating_sub(socket.opened_ms).max(0).unsigned_abs() / 1000;
         Ok(if socket.is_expired(now_ms) {
             SocketUse::Expired(socket)
         } else if frames > FRAME_BURST.saturating_add(age_s) {
             SocketUse::Flooded(socket)
+        } else if is_fetch && fetches > FETCH_BURST.saturating_add(age_s / FETCH_PAUSE_S) {
+            SocketUse::FetchesOften(socket)
         } else {
             SocketUse::Open(socket)
         })

@@ -10,7 +10,7 @@ use eko_store::sockets::PostOutcome;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::in_time;
+use super::{in_time, not_in_time};
 use crate::{Messaging, Result};
 
 /// The time after which sockets of a former session are ended again, in seconds. It is longer than a
@@ -70,7 +70,7 @@ impl Messaging {
     /// told nothing else. An order that is carried out twice does the same again.
     ///
     /// # Errors
-    /// The sockets cannot be read, or the deadline has passed.
+    /// The sockets cannot be read, or something is not done in time.
     pub(crate) async fn carry_out(
         &self,
         order: LiveOrder,
@@ -102,7 +102,7 @@ impl Messaging {
                 if let Some(socket) = found.filter(|socket| is_last(socket))
                     && !self.end_if_due(socket, deadline).await
                 {
-                    self.announce(socket, failures, deadline).await;
+                    return self.announce(socket, failures, deadline).await;
                 }
                 Ok(())
             }
@@ -133,24 +133,35 @@ impl Messaging {
     ) -> std::result::Result<(), StoreError> {
         match self.end_until(ended, reason, deadline).await {
             true => Ok(()),
-            false => {
-                let detail = "sockets are not ended in time".to_owned();
-                Err(StoreError::GaveUp { operation: "DeleteConnection", detail })
-            }
+            false => Err(not_in_time("DeleteConnection")),
         }
     }
 
     /// Tells a socket to fetch. If that fails, it is told later.
-    async fn announce(&self, socket: &Socket, failures: u32, deadline: Instant) {
-        let Some(sockets) = self.store().sockets() else { return };
+    ///
+    /// # Errors
+    /// The time was over before the post, or the socket could be neither told, nor ended, nor told later.
+    /// Nothing else would tell its device.
+    async fn announce(
+        &self,
+        socket: &Socket,
+        failures: u32,
+        deadline: Instant,
+    ) -> std::result::Result<(), StoreError> {
+        let Some(sockets) = self.store().sockets() else { return Ok(()) };
+        if Instant::now() >= deadline {
+            return Err(not_in_time("PostToConnection"));
+        }
         let announce = frame::announce(self.origin(), &socket.user).to_string();
         let posted = in_time(deadline, sockets.post(&socket.connection, &announce)).await;
         match posted.unwrap_or(PostOutcome::Failed) {
-            PostOutcome::Sent => {}
-            PostOutcome::Gone => self.end_gone(socket, deadline).await,
+            PostOutcome::Sent => Ok(()),
+            PostOutcome::Gone => {
+                self.end_gone(socket, deadline).await;
+                Ok(())
+            }
             PostOutcome::Busy | PostOutcome::Failed => {
-                let failures = failures.saturating_add(1);
-                self.announce_later(socket, failures, MarkedItems::Listed, deadline).await;
+                self.announce_later(socket, failures.saturating_add(1), MarkedItems::Listed).await
             }
         }
     }

@@ -19,6 +19,7 @@ pub(super) mod attr {
     pub(in crate::live) const FAMILY: &str = "g";
     pub(in crate::live) const PENDING: &str = "p";
     pub(in crate::live) const FRAMES: &str = "n";
+    pub(in crate::live) const FETCHES: &str = "q";
     pub(in crate::live) const BEHIND_MS: &str = "b";
     pub(in crate::live) const FAILURES: &str = "f";
 }

@@ -101,6 +101,8 @@ pub struct UsedSocket {
     pub socket: Socket,
     /// The number of frames that the device has sent on it, this one included.
     pub frames: u64,
+    /// The number of these that were `Fetch`.
+    pub fetches: u64,
 }
 
 impl Socket {
@@ -135,31 +137,41 @@ impl Store {
         Ok(found.filter(|socket| !socket.is_over(now_ms)))
     }
 
-    /// Counts a frame that came on a socket, and reads the socket; `None` if there is none, or its
-    /// time is over.
+    /// Counts a frame that came on a socket, which may be `Fetch`, and reads the socket; `None` if there
+    /// is none, or its time is over.
     ///
     /// One UpdateItem: 1 write unit. A frame whose count is repeated, because the answer is lost,
     /// counts twice.
     ///
     /// # Errors
     /// The table is out of reach, or the item is corrupt.
-    pub async fn use_socket(&self, connection: &ConnectionId, now_ms: i64) -> Result<Option<UsedSocket>> {
+    pub async fn use_socket(
+        &self,
+        connection: &ConnectionId,
+        is_fetch: bool,
+        now_ms: i64,
+    ) -> Result<Option<UsedSocket>> {
         let counted = self
             .dynamodb()
             .update_item()
             .table_name(self.table())
             .set_key(Some(key::socket(connection).item()))
-            .update_expression("ADD #n :one")
+            .update_expression("ADD #n :one, #f :fetches")
             .condition_expression(key::EXISTS)
             .expression_attribute_names("#n", attr::FRAMES)
+            .expression_attribute_names("#f", attr::FETCHES)
             .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":fetches", n(i64::from(is_fetch)))
             .return_values(ReturnValue::AllNew)
             .send()
             .await;
         let ConditionalWrite::Done(output) = conditional(counted)? else { return Ok(None) };
         let item = output.attributes.unwrap_or_default();
-        let used =
-            UsedSocket { socket: Socket::from_own(connection, &item)?, frames: item.need_u(attr::FRAMES)? };
+        let used = UsedSocket {
+            socket: Socket::from_own(connection, &item)?,
+            frames: item.need_u(attr::FRAMES)?,
+            fetches: item.need_u(attr::FETCHES)?,
+        };
         Ok(Some(used).filter(|used| !used.socket.is_over(now_ms)))
     }
 

@@ -62,6 +62,9 @@ impl HttpConnector for CountingConnector {
                 if is_recording { metered(&target, request) } else { (request, Value::Null) };
             let allowed = function.is_none_or(|function| calls.allows(function, &target, &request));
             let fault = calls.begin(&operation);
+            if operation == "PostToConnection" && calls.hangs(request.uri()) {
+                std::future::pending::<()>().await;
+            }
             if let Some(gate) = calls.held(&operation) {
                 gate.reached.notify_one();
                 gate.released.notified().await;

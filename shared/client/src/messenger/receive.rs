@@ -42,6 +42,9 @@ pub struct ReceivedBatch {
     pub look_again_ms: Option<i64>,
     /// The addresses of the entries that need not come again: they were acknowledged, or are to be.
     pub(super) settled: Vec<String>,
+    /// True if messages had their positions before what follows from the look was done. Another program
+    /// may have shown them meanwhile.
+    has_messages: bool,
 }
 
 /// The time at which the receipts of a look are sent.
@@ -56,7 +59,7 @@ pub(super) enum ReceiptTime {
 impl ReceivedBatch {
     /// True if nothing came.
     pub fn is_quiet(&self) -> bool {
-        self.messages.is_empty() && self.notices.is_empty()
+        !self.has_messages && self.messages.is_empty() && self.notices.is_empty()
     }
 }
 
@@ -149,6 +152,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let Some(next) = page.next else { break page.keys_left };
             page = self.signed_in(async || self.device.fetch_after(&next).await).await?;
         };
+        self.place_first(received)?;
         self.follow_up(later, received, Some(keys_left), receipts).await
     }
 
@@ -168,10 +172,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             acknowledge(confirmed).await;
         }
         self.settle_entries(taken, received).await?;
+        self.place_first(received)?;
         self.follow_up(later, received, keys_left, ReceiptTime::Later).await
     }
 
-    /// Does what follows a look: it takes the entries that were put aside, and does what is due.
+    /// Does what follows a look: it takes the entries that were put aside, and does what is due. The
+    /// messages have their positions before that: a program that follows the store shows them, though
+    /// what follows may wait long for some server.
     async fn follow_up(
         &self,
         later: LaterEntries,
@@ -204,6 +211,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             received.notices.extend(self.upkeep(keys_left).await?);
         }
         made.and(renewed)
+    }
+
+    /// Gives the messages of a look their positions before what follows from it is done.
+    fn place_first(&self, received: &mut ReceivedBatch) -> Result<(), DeviceStoreError> {
+        self.store.write(|tx| {
+            tx.place_known(self.now_ms(), HOLD_MS)?;
+            received.has_messages = !tx.unshown()?.is_empty();
+            Ok(())
+        })
     }
 
     /// Gives waiting messages their positions, without asking the server.

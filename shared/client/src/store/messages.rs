@@ -169,6 +169,11 @@ impl Transaction<'_> {
     /// next message has waited long enough.
     pub(crate) fn place(&self, now_ms: i64, hold_ms: i64) -> Result<Option<i64>, DeviceStoreError> {
         self.release_requests()?;
+        self.place_known(now_ms, hold_ms)
+    }
+
+    /// Does as [`place`](Self::place), without the messages of strangers who are contacts meanwhile.
+    pub(crate) fn place_known(&self, now_ms: i64, hold_ms: i64) -> Result<Option<i64>, DeviceStoreError> {
         let sql = "SELECT DISTINCT conversation, device, actor FROM messages \
                    WHERE position IS NULL AND request = 0";
         let mut statement = self.inner.prepare_cached(sql)?;

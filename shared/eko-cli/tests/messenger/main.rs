@@ -5,6 +5,7 @@
 mod added;
 mod adding;
 mod astray;
+mod beside;
 mod blind;
 mod blocks;
 mod budget;

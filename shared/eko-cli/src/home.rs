@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! HOME/accounts/NAME@HOST/eko.db        the device of an account, with its keys and messages
-//! HOME/accounts/NAME@HOST/listening     the lock of the process that reads its mailbox
+//! HOME/accounts/NAME@HOST/listening     the lock of the process that reads its mailbox, and its last sign of
+//!                                       life
 //! HOME/former/NAME@HOST-STAMP/          an account that was set aside by `eko login --anew` or
 //!                                       `eko recover`, with the file `carried` once another device
 //!                                       has taken it over

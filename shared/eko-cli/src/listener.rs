@@ -84,7 +84,16 @@ impl<'a> MailboxListener<'a> {
     /// Shows what is in the mailbox, and ends when no message waits for another one any more. If another
     /// process reads the mailbox, it shows what that one has put into the store.
     pub(crate) async fn once(&self) -> Result<(), CommandFailure> {
-        let Some(_lock) = MailboxLock::take(&self.lock)? else { return self.show_new().map(drop) };
+        match self.take_lock()? {
+            Some(lock) => lock.alive(&self.context.environment, self.look_once()).await,
+            None => {
+                self.show_new()?;
+                self.require_reader()
+            }
+        }
+    }
+
+    async fn look_once(&self) -> Result<(), CommandFailure> {
         let mut received = self.receive().await?;
         self.show_new()?;
         self.show_notices(&received.notices)?;
@@ -132,6 +141,15 @@ impl<'a> MailboxListener<'a> {
         ended.and(kept)
     }
 
+    fn take_lock(&self) -> Result<Option<MailboxLock>, CommandFailure> {
+        MailboxLock::take(&self.lock, self.context.environment.now_ms())
+    }
+
+    /// Fails if another process has the mailbox and seems to be suspended.
+    fn require_reader(&self) -> Result<(), CommandFailure> {
+        mailbox_lock::require_reader(&self.lock, self.context.environment.now_ms())
+    }
+
     async fn receive(&self) -> Result<ReceivedBatch, MessengerError> {
         let received = self.note_end(self.client.receive().await).await;
         self.tell_clock();
@@ -167,10 +185,7 @@ impl<'a> MailboxListener<'a> {
         let received = match self.receive().await {
             Ok(received) => received,
             Err(error) => {
-                let failure = CommandFailure::from(error);
-                self.context
-                    .out
-                    .prompt(&format!("The mailbox was not read, so something may be missing: {failure}"));
+                self.say_unread(&error.into());
                 return Ok(());
             }
         };
@@ -190,6 +205,11 @@ impl<'a> MailboxListener<'a> {
         Ok(())
     }
 
+    fn say_unread(&self, failure: &CommandFailure) {
+        let out = self.context.out;
+        out.prompt(&format!("The mailbox was not read, so something may be missing: {failure}"));
+    }
+
     /// Shows the messages that are new in the store, and returns them. Those of other conversations are
     /// left for another process.
     fn show_new(&self) -> Result<Vec<StoredMessage>, CommandFailure> {
@@ -198,11 +218,7 @@ impl<'a> MailboxListener<'a> {
             self.context.out.result(&show::message(self.client, message), &show::message_object(message))?;
             self.client.note_message_shown(message)?;
         }
-        for message in &new.elsewhere {
-            self.client.leave_message(message)?;
-        }
-        let now_ms = self.context.environment.now_ms();
-        self.elsewhere.borrow_mut().note(&new.elsewhere, now_ms);
+        self.leave_elsewhere(&new.elsewhere)?;
         Ok(new.shown)
     }
 
@@ -251,9 +267,14 @@ pub(crate) async fn look(
     client: &HttpMessenger,
 ) -> Result<(), CommandFailure> {
     let listener = MailboxListener::new(context, account, client, Duration::ZERO, None);
-    match MailboxLock::take(&listener.lock)? {
-        Some(_lock) => listener.look().await,
-        None => Ok(()),
+    match listener.take_lock()? {
+        Some(lock) => lock.alive(&context.environment, listener.look()).await,
+        None => {
+            if let Err(failure) = listener.require_reader() {
+                listener.say_unread(&failure);
+            }
+            Ok(())
+        }
     }
 }
 
@@ -262,8 +283,11 @@ pub(crate) async fn look(
 ///
 /// # Errors
 /// The lock file cannot be opened.
-pub(crate) fn lock(account: &AccountFolder) -> Result<Option<MailboxLock>, CommandFailure> {
-    MailboxLock::take(&MailboxLock::path(account))
+pub(crate) fn lock(
+    context: &Context,
+    account: &AccountFolder,
+) -> Result<Option<MailboxLock>, CommandFailure> {
+    MailboxLock::take(&MailboxLock::path(account), context.environment.now_ms())
 }
 
 /// Shows a notice on standard error, and records that it was shown.

@@ -33,7 +33,7 @@ pub(crate) struct RecoverArgs {}
 impl RecoverArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let account = context.choose_account()?;
-        let Some(_lock) = listener::lock(&account)? else {
+        let Some(_lock) = listener::lock(context, &account)? else {
             let what = format!("another eko on this machine reads the mailbox of {}", account.handle);
             return Err(CommandFailure::new(what).next("end that one first").exit(Exit::TryLater));
         };

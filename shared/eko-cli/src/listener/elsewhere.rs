@@ -16,6 +16,7 @@ const PATIENCE_MS: i64 = 2_000;
 pub(super) struct ElsewhereHints {
     /// The conversations, each with the time at which the person is told.
     due: BTreeMap<String, i64>,
+    /// The conversations that the person was told of, and of which something is left since.
     told: BTreeSet<String>,
 }
 
@@ -24,8 +25,9 @@ impl ElsewhereHints {
     pub(super) fn note(&mut self, messages: &[StoredMessage], now_ms: i64) {
         for message in messages {
             let conversation = &message.content.conversation;
-            if !message.content.outgoing && self.told.insert(conversation.clone()) {
-                self.due.insert(conversation.clone(), now_ms.saturating_add(PATIENCE_MS));
+            if !message.content.outgoing && !self.told.contains(conversation) {
+                let due_ms = now_ms.saturating_add(PATIENCE_MS);
+                self.due.entry(conversation.clone()).or_insert(due_ms);
             }
         }
     }
@@ -43,8 +45,25 @@ impl ElsewhereHints {
 }
 
 impl MailboxListener<'_> {
-    /// Tells the person, once for each conversation, that something was written there that no process
-    /// has shown.
+    /// Leaves messages of other conversations to other processes. The person is told of them, and was
+    /// told already if the conversation has older ones that no process has shown.
+    pub(super) fn leave_elsewhere(&self, messages: &[StoredMessage]) -> Result<(), DeviceStoreError> {
+        for message in messages {
+            let conversation = &message.content.conversation;
+            if self.elsewhere.borrow().told.contains(conversation)
+                && !self.client.has_left_messages(conversation)?
+            {
+                self.elsewhere.borrow_mut().told.remove(conversation);
+            }
+            self.client.leave_message(message)?;
+        }
+        let now_ms = self.context.environment.now_ms();
+        self.elsewhere.borrow_mut().note(messages, now_ms);
+        Ok(())
+    }
+
+    /// Tells the person that something was written in other conversations that no process has shown,
+    /// once until it is shown.
     pub(super) fn hint_elsewhere(&self) -> Result<(), DeviceStoreError> {
         let due = self.elsewhere.borrow_mut().take_due(self.context.environment.now_ms());
         for id in due {
@@ -55,6 +74,7 @@ impl MailboxListener<'_> {
                     false => format!("{called} wrote to you"),
                 };
                 self.context.out.remark(&format!("  {what}: eko listen"));
+                self.elsewhere.borrow_mut().told.insert(id);
             }
         }
         Ok(())

@@ -1,15 +1,36 @@
-//! The lock of the one process that reads an account's mailbox.
+//! The lock of the one process that reads an account's mailbox, and the signs of life of that process.
 
+use std::convert::Infallible;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::failure::CommandFailure;
+use eko_client::Environment;
+use tokio::time::sleep;
+
+use crate::failure::{CommandFailure, Exit};
 use crate::home::AccountFolder;
 
-/// The lock, which lasts as long as this value and ends with the process.
+/// The pause between two signs of life.
+const LIFE_PAUSE: Duration = Duration::from_secs(10);
+/// The age of the last sign of life from which on a process is taken to be suspended.
+const SUSPENDED_MS: i64 = 3 * 60_000;
+/// The time for which a follower must have waited for another sign of life. A machine that has slept is
+/// not a process that is suspended.
+const WATCHED: Duration = Duration::from_secs(15);
+
+/// The lock, which lasts as long as this value and ends with the process. Its file has the last sign of
+/// life: the id of the process, and the time in epoch milliseconds.
 pub(crate) struct MailboxLock {
-    _file: File,
+    file: File,
+}
+
+/// The last sign of life of the process that has the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct LifeSign {
+    process: u32,
+    at_ms: i64,
 }
 
 impl MailboxLock {
@@ -22,7 +43,7 @@ impl MailboxLock {
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub(super) fn take(path: &Path) -> Result<Option<Self>, CommandFailure> {
+    pub(super) fn take(path: &Path, now_ms: i64) -> Result<Option<Self>, CommandFailure> {
         let cannot =
             |error: std::io::Error| CommandFailure::new(format!("cannot open {}: {error}", path.display()));
         let file = OpenOptions::new()
@@ -33,9 +54,118 @@ impl MailboxLock {
             .open(path)
             .map_err(cannot)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => {
+                let lock = Self { file };
+                lock.show_life(now_ms);
+                Ok(Some(lock))
+            }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(cannot(error)),
         }
+    }
+
+    fn show_life(&self, now_ms: i64) {
+        // Each sign has the length of the one before it.
+        let sign = format!("{:>10} {now_ms:>20}\n", std::process::id());
+        // Without a sign, others say that this process seems suspended, and do nothing else.
+        let _ = self.file.write_all_at(sign.as_bytes(), 0);
+    }
+
+    /// Does something that takes long, and shows meanwhile that this process lives.
+    pub(super) async fn alive<R>(&self, environment: &Environment, work: impl Future<Output = R>) -> R {
+        tokio::select! {
+            done = work => done,
+            never = self.show_life_again(environment) => match never {},
+        }
+    }
+
+    async fn show_life_again(&self, environment: &Environment) -> Infallible {
+        loop {
+            self.show_life(environment.now_ms());
+            sleep(LIFE_PAUSE).await;
+        }
+    }
+}
+
+impl LifeSign {
+    /// Reads the sign of whoever has the lock. `None` if there is none that can be read.
+    fn read(path: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(path).ok()?;
+        let (process, at_ms) = text.trim().split_once(' ')?;
+        Some(Self { process: process.parse().ok()?, at_ms: at_ms.trim().parse().ok()? })
+    }
+
+    fn is_old(&self, now_ms: i64) -> bool {
+        now_ms.saturating_sub(self.at_ms) >= SUSPENDED_MS
+    }
+
+    /// Returns the failure of whoever needs the mailbox to be read.
+    fn failure(&self, now_ms: i64) -> CommandFailure {
+        let Self { process, at_ms } = self;
+        let minutes = now_ms.saturating_sub(*at_ms).div_euclid(60_000);
+        CommandFailure::new(format!(
+            "nobody reads your mailbox: another eko, the process {process}, has it and shows no life for \
+             {minutes} minutes; it seems to be suspended"
+        ))
+        .next(format!("kill -CONT {process}, which wakes it, or kill -9 {process}, which ends it"))
+        .exit(Exit::TryLater)
+    }
+}
+
+/// Fails if the process that has the lock seems to be suspended.
+pub(super) fn require_reader(path: &Path, now_ms: i64) -> Result<(), CommandFailure> {
+    match LifeSign::read(path).filter(|sign| sign.is_old(now_ms)) {
+        Some(sign) => Err(sign.failure(now_ms)),
+        None => Ok(()),
+    }
+}
+
+/// The watch that a follower keeps over the process that reads the mailbox.
+#[derive(Default)]
+pub(super) struct ReaderWatch {
+    seen: Option<LifeSign>,
+    /// The time that has passed since that sign was seen first.
+    passed: Duration,
+    is_told: bool,
+}
+
+impl ReaderWatch {
+    /// Looks for a sign of life, a pause after the last look. Returns a failure once if there is none for
+    /// long.
+    pub(super) fn look(&mut self, path: &Path, now_ms: i64, pause: Duration) -> Option<CommandFailure> {
+        let sign = LifeSign::read(path);
+        if sign != self.seen {
+            *self = Self { seen: sign, ..Self::default() };
+        }
+        self.passed = self.passed.saturating_add(pause);
+        let sign = sign.filter(|sign| sign.is_old(now_ms) && self.passed >= WATCHED && !self.is_told)?;
+        self.is_told = true;
+        Some(sign.failure(now_ms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_shows_no_life_is_named_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("listening");
+        assert!(require_reader(&path, 0).is_ok());
+        let lock = MailboxLock::take(&path, 1_000).unwrap().unwrap();
+        assert!(MailboxLock::take(&path, 2_000).unwrap().is_none());
+        let later_ms = 1_000 + SUSPENDED_MS;
+        assert!(require_reader(&path, later_ms - 1).is_ok());
+        assert!(require_reader(&path, later_ms).unwrap_err().to_string().contains("for 3 minutes"));
+        let mut watch = ReaderWatch::default();
+        let mut look = |now_ms| watch.look(&path, now_ms, WATCHED / 3).is_some();
+        // The machine has slept.
+        assert_eq!([look(0), look(later_ms)], [false, false]);
+        lock.show_life(later_ms);
+        let later_ms = later_ms + SUSPENDED_MS;
+        assert_eq!([later_ms; 5].map(&mut look), [false, false, true, false, false]);
+        lock.show_life(later_ms);
+        assert_eq!([later_ms + SUSPENDED_MS; 4].map(look), [false, false, true, false]);
     }
 }

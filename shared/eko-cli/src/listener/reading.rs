@@ -6,11 +6,12 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use eko_client::messenger::{MessengerError, ReceivedBatch};
+use eko_client::store::StoredMessage;
 use eko_client::{ClientError, TransportError};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::MailboxListener;
-use super::mailbox_lock::MailboxLock;
+use super::mailbox_lock::{MailboxLock, ReaderWatch};
 use crate::context::HttpFeed;
 use crate::failure::CommandFailure;
 use crate::joining;
@@ -20,11 +21,14 @@ use crate::writers::CurrentWriters;
 /// The pause between two looks into the store while another process reads the mailbox.
 const FOLLOWING_PAUSE: Duration = Duration::from_millis(300);
 
+/// The pause between two looks for messages of other processes that are to be sent.
+const UNSENT_PAUSE: Duration = Duration::from_secs(1);
+
 /// The reading of the mailbox.
 pub(super) struct MailboxReader<'m> {
     feed: HttpFeed<'m>,
     /// The lock, which is held until the feed has ended.
-    _lock: MailboxLock,
+    lock: MailboxLock,
 }
 
 impl MailboxReader<'_> {
@@ -48,26 +52,29 @@ impl<'a> MailboxListener<'a> {
         }
         // What a program reads was read by nobody yet.
         let is_read = is_typed || (!self.context.out.json && std::io::stdout().is_terminal());
-        let mut is_follower = false;
+        let (mut is_follower, mut watch) = (false, ReaderWatch::default());
         let lock = loop {
-            if let Some(lock) = MailboxLock::take(&self.lock)? {
+            if let Some(lock) = self.take_lock()? {
                 break lock;
             }
             if !std::mem::replace(&mut is_follower, true) {
                 self.context.out.detail("following: another eko on this machine reads the mailbox");
             }
-            let shown = self.show_new()?;
-            if is_read {
-                self.client.put_reading(&shown)?;
-            }
+            self.show_and_read(is_read)?;
             self.show_states()?;
+            let now_ms = self.context.environment.now_ms();
+            if let Some(failure) = watch.look(&self.lock, now_ms, FOLLOWING_PAUSE) {
+                self.context.out.failure(&failure);
+            }
             sleep(FOLLOWING_PAUSE).await;
         };
+        // The other process may have left something since the last look, and hears of it no more.
+        self.show_states()?;
         self.follow_none();
         let longest_pause_ms = i64::try_from(self.longest_pause.as_millis()).unwrap_or(i64::MAX);
         let feed = self.client.live_feed(longest_pause_ms);
-        let reader = reader.insert(MailboxReader { feed, _lock: lock });
-        self.read_mailbox(&mut reader.feed, is_read, screen).await
+        let MailboxReader { feed, lock } = reader.insert(MailboxReader { feed, lock });
+        lock.alive(&self.context.environment, self.read_mailbox(feed, is_read, screen)).await
     }
 
     async fn read_mailbox(
@@ -80,16 +87,14 @@ impl<'a> MailboxListener<'a> {
         let (mut writers, mut waits) = (CurrentWriters::default(), false);
         loop {
             let (mut again, mut batch) = (None, ReceivedBatch::default());
-            let looked = self.note_end(feed.advance().await).await;
+            let (looked, mut shown) = self.show_during(feed.advance(), is_read).await?;
+            let looked = self.note_end(looked).await;
             self.tell_clock();
             if mode.as_ref() != Some(feed.mode()) {
                 self.context.out.detail(&feed.mode().to_string());
                 mode = Some(feed.mode().clone());
             }
-            let shown = self.show_new()?;
-            if is_read {
-                self.client.put_reading(&shown)?;
-            }
+            shown.extend(self.show_and_read(is_read)?);
             match looked {
                 Ok(received) => {
                     if std::mem::take(&mut waits) {
@@ -120,13 +125,51 @@ impl<'a> MailboxListener<'a> {
                 screen.show_status(&writers.text());
             }
             let hint_ms = self.elsewhere.borrow().due_ms();
-            let due = [Some(feed.due_ms()), again, self.client.next_due_ms()?, writers.due_ms(), hint_ms];
+            let due = [Some(feed.due_ms()), again, writers.due_ms(), hint_ms];
             let due_ms = due.into_iter().flatten().min().unwrap_or(i64::MIN);
             tokio::select! {
                 () = feed.arrival() => {}
-                () = sleep(self.time_until(due_ms)) => {}
+                due = self.until_due(due_ms) => due?,
                 () = self.sent.notified() => feed.expect_answer(),
             }
+        }
+    }
+
+    /// Shows the messages that are new in the store, and notes that they are read if a person reads them.
+    fn show_and_read(&self, is_read: bool) -> Result<Vec<StoredMessage>, CommandFailure> {
+        let shown = self.show_new()?;
+        if is_read {
+            self.client.put_reading(&shown)?;
+        }
+        Ok(shown)
+    }
+
+    /// Looks into the mailbox, and shows messages as soon as they are in the store: what follows from
+    /// them may wait long for some server. Returns the messages too.
+    async fn show_during<R>(
+        &self,
+        look: impl Future<Output = R>,
+        is_read: bool,
+    ) -> Result<(R, Vec<StoredMessage>), CommandFailure> {
+        let (mut look, mut shown) = (std::pin::pin!(look), Vec::new());
+        loop {
+            if let Ok(looked) = timeout(FOLLOWING_PAUSE, &mut look).await {
+                return Ok((looked, shown));
+            }
+            shown.extend(self.show_and_read(is_read)?);
+        }
+    }
+
+    /// Waits until this time, or until a message is to be sent. Another process may put one off meanwhile,
+    /// and leaves it to this one.
+    async fn until_due(&self, due_ms: i64) -> Result<(), CommandFailure> {
+        loop {
+            let send_ms = self.client.next_due_ms()?.unwrap_or(i64::MAX);
+            let left = self.time_until(due_ms.min(send_ms));
+            if left.is_zero() {
+                return Ok(());
+            }
+            sleep(left.min(UNSENT_PAUSE)).await;
         }
     }
 

@@ -47,7 +47,7 @@ pub(super) struct LineSender<'l, 'a> {
     kept: RefCell<Vec<String>>,
     /// The kind of the last failure of a line that is not sent later.
     failed: Cell<Option<Exit>>,
-    /// The lines that are lost, since they could not even be kept.
+    /// The beginnings of the lines that are lost, since they could not even be kept.
     lost: RefCell<Vec<String>>,
 }
 
@@ -149,13 +149,7 @@ impl<'l, 'a> LineSender<'l, 'a> {
                 rest.push_back(text);
             }
         }
-        *self.lost.borrow_mut() = rest.iter().map(|text| show::excerpt_of(text)).collect();
-        for text in rest {
-            if let Ok(id) = self.put(text).await {
-                self.lost.borrow_mut().remove(0);
-                self.kept.borrow_mut().extend(id);
-            }
-        }
+        keep_each(rest, async |text| self.put(text).await, &self.kept, &self.lost).await;
         let untried = std::mem::take(&mut *self.untried.borrow_mut());
         self.kept.borrow_mut().extend(untried.into_iter().map(|line| line.id));
     }
@@ -333,5 +327,47 @@ impl<'l, 'a> LineSender<'l, 'a> {
             count => Err(CommandFailure::new(format!("{count} messages wait to be sent"))),
         }
         .map_err(|failure| failure.next(kept(client)).exit(Exit::TryLater))
+    }
+}
+
+/// Keeps lines as messages, one after the other. `kept` gets the ids. `lost` has the beginnings of those
+/// that could not be kept and of those that are not tried yet, at any time.
+async fn keep_each<E>(
+    lines: VecDeque<String>,
+    put: impl AsyncFn(String) -> Result<Option<String>, E>,
+    kept: &RefCell<Vec<String>>,
+    lost: &RefCell<Vec<String>>,
+) {
+    *lost.borrow_mut() = lines.iter().map(|text| show::excerpt_of(text)).collect();
+    let mut failures = 0;
+    for text in lines {
+        match put(text).await {
+            Ok(id) => {
+                lost.borrow_mut().remove(failures);
+                kept.borrow_mut().extend(id);
+            }
+            Err(_) => failures += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_lines_that_are_lost_are_those_that_were_not_kept() {
+        let (kept, lost) = (RefCell::default(), RefCell::default());
+        let put = async |text: String| match text.as_str() {
+            "refused" => Err(()),
+            "late" => std::future::pending().await,
+            _ => Ok(Some(format!("id of {text}"))),
+        };
+        let lines = ["one", "refused", "two", "late", "three"].map(str::to_owned).into();
+        let done = keep_each(lines, put, &kept, &lost).now_or_never();
+        assert_eq!((done, kept.into_inner()), (None, vec!["id of one".to_owned(), "id of two".to_owned()]));
+        assert_eq!(lost.into_inner(), ["refused", "late", "three"].map(show::excerpt_of));
     }
 }

@@ -1,9 +1,20 @@
 //! Tests of several processes for one account: one of them reads the mailbox, and all show what comes.
 
+use std::time::Duration;
+
+use eko_cli::LibSignal;
+use eko_client::messenger::{MessageDraft, Person};
+use eko_client::store::EnvelopeState;
+use eko_client::transport::{Bytes, Transport, TransportError};
+use eko_client::{DeviceStore, Environment, Messenger};
 use eko_local::server::{BoundServer, ServerOptions};
+use eko_protocol::address::UserName;
+use http::{Request, Response};
 use rustix::process::{Signal, kill_process};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
 use super::people::signed_in;
 use super::talking::{RunningCommand, two, two_on};
@@ -95,6 +106,122 @@ async fn a_chat_leaves_what_others_write_to_listen_and_says_so() {
     quit(chat).await;
     let left = bob.hears().await;
     assert_eq!(left, ["do you know me?", "are you there?", "now you do"]);
+}
+
+/// What `listen` shows is no news, and what comes after that is.
+#[tokio::test]
+async fn a_chat_says_what_others_write_again_once_it_was_shown() {
+    let server = server().await;
+    let [_alice, bob] = two_on(&server).await;
+    let carol = signed_in(&server, "carol").await;
+    bob.eko(&["verify", "@carol", "--accept"]).await.done();
+    let chat = TestTerminal::start(&bob, &["chat", "@alice"]);
+    chat.shows_last("> ").await;
+    let mut listen = RunningCommand::start(bob.command(&["listen", "--json"]));
+    carol.eko(&["send", "@bob", "one"]).await.done();
+    while !listen.line().await.contains(r#""text":"one""#) {}
+    // The chat waits for two seconds before it says something.
+    sleep(Duration::from_millis(2_500)).await;
+    listen.kill().await;
+    let hint = "  @carol wrote to you: eko listen";
+    for round in 1..=2 {
+        carol.eko(&["send", "@bob", "and now?"]).await.done();
+        let rows = chat.shows(move |rows| count(rows, hint) >= round).await;
+        assert_eq!(count(&rows, hint), round, "{rows:#?}");
+        carol.eko(&["send", "@bob", "this one was told of"]).await.done();
+        while !bob.eko(&["history"]).await.done().ends_with("this one was told of\n") {}
+        sleep(Duration::from_millis(500)).await;
+        let mut shown = Vec::new();
+        while shown.len() < 2 {
+            shown.extend(bob.hears().await);
+        }
+        assert_eq!(shown, ["and now?", "this one was told of"]);
+    }
+    quit(chat).await;
+}
+
+/// The process that reads the mailbox hears what becomes of a chat's message, and dies before the chat
+/// has looked.
+#[tokio::test]
+async fn a_chat_that_takes_over_says_what_became_of_its_messages() {
+    let [alice, bob] = two().await;
+    let mut listen = RunningCommand::start(bob.command(&["listen", "--json"]));
+    alice.eko(&["send", "@bob", "hello"]).await.done();
+    while !listen.line().await.contains(r#""text":"hello""#) {}
+    let mut chat = TestTerminal::start(&bob, &["chat", "@alice"]);
+    chat.shows_last("> ").await;
+    chat.press("one\r");
+    let is_sent = |message: &Value| message["text"] == "one" && message.to_string().contains("accepted");
+    while !bob.objects(&["history"]).await.iter().any(is_sent) {}
+    sleep(Duration::from_millis(500)).await;
+    kill_process(chat.id(), Signal::STOP).unwrap();
+    assert_eq!(alice.hears().await, ["one"]);
+    while !listen.line().await.contains(r#""state":"delivered""#) {}
+    listen.kill().await;
+    kill_process(chat.id(), Signal::CONT).unwrap();
+    shows_row(&chat, "  @alice has \u{201c}one\u{201d}").await;
+    quit(chat).await;
+}
+
+/// The process that reads the mailbox was stopped by Ctrl-Z more than three minutes ago.
+#[tokio::test]
+async fn a_suspended_reader_is_named() {
+    let [alice, bob] = two().await;
+    let listen = TestTerminal::start(&bob, &["listen"]);
+    alice.eko(&["send", "@bob", "one"]).await.done();
+    shows_row(&listen, "@alice: one").await;
+    let chat = TestTerminal::start(&bob, &["chat", "@alice"]);
+    chat.shows_last("> ").await;
+    kill_process(listen.id(), Signal::STOP).unwrap();
+    let lock = bob.account().join("listening");
+    let process = listen.id().as_raw_nonzero().get();
+    let signs = std::fs::read_to_string(&lock).unwrap();
+    let (named, at_ms) = signs.trim().split_once(' ').unwrap();
+    assert_eq!(named, process.to_string());
+    let at_ms: i64 = at_ms.trim().parse().unwrap();
+    std::fs::write(&lock, format!("{process:>10} {:>20}\n", at_ms - 200_000)).unwrap();
+    let failure = bob.fails(&["listen", "--once"]).await;
+    let wakes = format!("kill -CONT {process}, which wakes it, or kill -9 {process}, which ends it");
+    assert_eq!((failure.code, failure.next), (4, wakes));
+    let requests = bob.eko(&["requests"]).await;
+    assert!(requests.err.contains("something may be missing: nobody reads your mailbox"), "{requests:?}");
+    chat.shows(|rows| rows.iter().any(|row| row.contains("nobody reads your mailbox"))).await;
+    alice.eko(&["send", "@bob", "two"]).await.done();
+    kill_process(listen.id(), Signal::CONT).unwrap();
+    shows_row(&chat, "@alice: two").await;
+    while bob.eko(&["listen", "--once"]).await.code != 0 {}
+    quit(chat).await;
+    quit(listen).await;
+}
+
+/// A network that is down for one process.
+struct NoNetwork;
+
+impl Transport for NoNetwork {
+    async fn send(&self, _: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        Err(TransportError::Connect("the network is down".to_owned()))
+    }
+}
+
+/// A process that does not reach the server puts a message off for a second. The one that reads the mailbox
+/// looks at everything else once a minute.
+#[tokio::test]
+async fn a_message_that_another_process_put_off_is_sent_when_it_is_due() {
+    let [alice, bob] = two().await;
+    let listen = TestTerminal::start(&bob, &["listen"]);
+    alice.eko(&["send", "@bob", "hello"]).await.done();
+    shows_row(&listen, "@alice: hello").await;
+    let mut hers = RunningCommand::start(alice.command(&["listen", "--json"]));
+    let store = DeviceStore::open(&bob.account().join("eko.db")).unwrap();
+    let other = Messenger::open(NoNetwork, LibSignal, store, Environment::system()).unwrap().unwrap();
+    let to = Person { user: UserName::parse("alice").unwrap(), origin: other.me().origin };
+    let draft = MessageDraft { text: "one".to_owned(), attachments: Vec::new() };
+    let unsent = other.send(&to, draft).await.unwrap();
+    assert_eq!(unsent.state(&other.me()), EnvelopeState::ToSend);
+    let comes = async { while !hers.line().await.contains(r#""text":"one""#) {} };
+    timeout(Duration::from_secs(40), comes).await.unwrap();
+    hers.kill().await;
+    quit(listen).await;
 }
 
 /// The server accepts connections, and answers nothing.

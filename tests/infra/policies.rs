@@ -11,6 +11,7 @@ use eko_protocol::address::{Origin, UserName};
 use eko_protocol::block::BlockedParty;
 use eko_protocol::group_state::SealedGroupState;
 use eko_protocol::id::{DeviceId, GroupStateId};
+use eko_protocol::settings::{AccountSettings, WhoMayWrite};
 use eko_store::live::PushState;
 use eko_store::parcels::{Parcel, ParcelBody};
 use eko_store::pushes::PushOrder;
@@ -174,6 +175,11 @@ async fn on_one_server(world: &World) {
         bob.change_block(&blocked, is_undone).await.unwrap();
     }
     bob.blocks().await.unwrap();
+    bob.accept_actor("https://b.example/user/eve").await.unwrap();
+    for who_may_write in [WhoMayWrite::Known, WhoMayWrite::Everyone] {
+        bob.change_settings(AccountSettings { who_may_write }).await.unwrap();
+    }
+    bob.settings().await.unwrap();
     bob.check_keys().await.unwrap();
     alice.key_packages(bob.user()).await.unwrap();
 

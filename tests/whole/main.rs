@@ -18,6 +18,7 @@ mod group_states;
 mod inbox;
 mod keys;
 mod knocks;
+mod known;
 mod live;
 mod losses;
 mod mailboxes;

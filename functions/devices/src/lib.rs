@@ -1,5 +1,5 @@
 //! Devices: the mailbox and the push subscription of a device, the device chain of a user, approval
-//! and revocation, and the list of what the user blocks.
+//! and revocation, the list of what the user blocks, and the settings of the account.
 
 mod append;
 mod blocked;
@@ -8,6 +8,7 @@ mod delete_entry;
 mod fetch;
 mod pending;
 mod push;
+mod settings;
 mod turn_away;
 
 use axum::Router;
@@ -27,6 +28,8 @@ pub const ROUTES: &[Route<AppState>] = &[
     Route::get("/user/{name}/inbox", |method| on(method, fetch::fetch_page)),
     Route::delete("/user/{name}/inbox/{entry}", |method| on(method, delete_entry::delete_entry)),
     Route::get("/user/{name}/blocked", |method| on(method, blocked::list_blocks)),
+    Route::get("/user/{name}/settings", |method| on(method, settings::read_settings)),
+    Route::put("/user/{name}/settings", |method| on(method, settings::change_settings)),
     Route::post("/user/{name}/push", |method| on(method, push::subscribe)),
     Route::delete("/user/{name}/push", |method| on(method, push::unsubscribe)),
 ];

@@ -1,6 +1,7 @@
 //! The outbox of a user: the user's devices post activities there, and read chains at the proxy
 //! beside it.
 
+mod accept;
 mod block;
 mod create;
 mod delivered;
@@ -41,7 +42,7 @@ pub fn router() -> Router<FederatedState> {
 }
 
 /// POST `/user/{name}/outbox` (`docs/protocol.md`, sections 4, 5 and 6): accepts `Create`,
-/// `Delivered`, `Take`, `Block` and `Undo`, and calls the handler of the activity's type.
+/// `Delivered`, `Take`, `Accept`, `Block` and `Undo`, and calls the handler of the activity's type.
 async fn outbox(
     State(state): State<FederatedState>,
     Owner(caller): Owner,
@@ -53,9 +54,11 @@ async fn outbox(
         delivered::acknowledge_entries(&state, &caller, &activity).await
     } else if has_type(&activity, "Take") {
         take::take_packages(&state, &caller, &activity).await
+    } else if has_type(&activity, "Accept") {
+        accept::accept_actor(&state, &caller, &activity).await
     } else if has_type(&activity, "Block") || has_type(&activity, "Undo") {
         block::change_block(&state, &caller, &activity).await
     } else {
-        Err(Invalid::at("/type", "must be Create, Delivered, Take, Block or Undo").into())
+        Err(Invalid::at("/type", "must be Create, Delivered, Take, Accept, Block or Undo").into())
     }
 }

@@ -33,6 +33,7 @@ mod incoming;
 mod invitations;
 mod joining;
 mod keeping;
+mod known;
 mod lanes;
 mod leaving;
 mod live;

@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     attachments, block, chat, completions, devices, export, groups, history, keys, listen, login, man,
-    privacy, recover, requests, resend, send, verify,
+    privacy, recover, requests, resend, send, settings, verify,
 };
 use crate::global::GlobalOptions;
 
@@ -97,6 +97,8 @@ pub(crate) enum Command {
     Keys(keys::KeysArgs),
     /// Show or change what this device tells others of you
     Privacy(privacy::PrivacyArgs),
+    /// Show or change who may write to you
+    Settings(settings::SettingsArgs),
     /// Write all messages as JSON lines, for use in other programs
     Export(export::ExportArgs),
     /// Set a damaged store aside, and keep what can be read of it

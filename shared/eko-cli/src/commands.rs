@@ -19,5 +19,6 @@ pub(crate) mod recover;
 pub(crate) mod requests;
 pub(crate) mod resend;
 pub(crate) mod send;
+pub(crate) mod settings;
 pub(crate) mod verify;
 pub(crate) mod whoami;

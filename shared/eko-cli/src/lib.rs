@@ -106,6 +106,7 @@ fn run_command(cli: Cli) -> Result<(), CommandFailure> {
             Command::Verify(verify) => verify.run(&context).await,
             Command::Keys(keys) => keys.run(&context).await,
             Command::Privacy(privacy) => privacy.run(&context),
+            Command::Settings(settings) => settings.run(&context).await,
             Command::Export(export) => export.run(&context),
             Command::Recover(recover) => recover.run(&context),
             Command::Completions(completions) => completions.run(Cli::command()),

@@ -8,13 +8,14 @@ use eko_protocol::Invalid;
 use eko_protocol::activity::Report;
 use eko_protocol::address::UserName;
 use eko_protocol::coverage::{self, Coverage};
-use eko_protocol::envelope::Create;
+use eko_protocol::envelope::{Create, EnvelopeHeader};
 use eko_protocol::id::{self, DeviceId};
 use eko_protocol::letter::Letter;
 use eko_store::deliveries::{DeviceCiphertext, LetterDelivery};
 use eko_store::devices::UserDevices;
 use eko_store::fill::MailboxSender;
 
+use crate::known::LetterFate;
 use crate::{Messaging, Refusal, Result};
 
 /// The outcome of an envelope for a user of this server.
@@ -62,10 +63,11 @@ impl Messaging {
     }
 
     /// Compares an envelope with the recipient's device set, records what is accepted, and queues
-    /// it: one UpdateItem, one SendMessageBatch.
+    /// it: one UpdateItem beside the calls of [`fate`](Self::fate), which are none by default; one
+    /// SendMessageBatch.
     ///
-    /// The letter of a sender whom the user blocks is queued too, and dropped there. So the sender
-    /// gets the same answer after the same calls, also when the envelope comes again.
+    /// A letter that the user does not want is queued too, and dropped there. So its sender gets the
+    /// same answer after the same calls, also when the envelope comes again.
     ///
     /// `sender` is the sending device if it is one of the recipient's own (a sync). If the process
     /// dies between the two calls, the sender has no answer and sends the same envelope again.
@@ -112,7 +114,12 @@ impl Messaging {
         let named: BTreeSet<DeviceId> = messages.iter().map(|(device, _)| device.clone()).collect();
         expected.retain(|device| !full.contains(device));
         let keep_until = self.keep_until(now_ms);
-        let record = self.store().accept_envelope(user, header, &named, now_ms, keep_until).await?;
+        // What becomes of a letter takes no round of its own.
+        let (record, fate) = tokio::join!(
+            self.store().accept_envelope(user, header, &named, now_ms, keep_until),
+            self.fate(user, devices, header, sender.is_some(), now_ms)
+        );
+        let (record, fate) = (record?, fate?);
         let uuid = id::activity_uuid(record.accepted_ms.unsigned_abs(), &header.author, &header.id.key());
         let activity = self.origin().activity(&uuid);
         // A device that has acknowledged the envelope does not get it again, whoever sends it
@@ -121,18 +128,19 @@ impl Messaging {
         let delivery = LetterDelivery {
             to: user.clone(),
             letter: Letter {
-                header: header.clone(),
+                header: EnvelopeHeader { notify: header.notify && fate.wakes(), ..header.clone() },
                 activity: match self.origin().owns(&header.author) {
                     true => Some(activity.clone()),
                     false => create.activity.clone(),
                 },
                 accepted_ms: record.accepted_ms,
+                is_request: fate.is_request(),
             },
             ttl: header.expires_ms.map_or(keep_until, |ms| keep_until.min(ms.div_euclid(1000))),
             ciphertexts: unacknowledged
                 .map(|(device, content)| DeviceCiphertext { device, content })
                 .collect(),
-            is_dropped: devices.blocks.cover(&header.author),
+            is_dropped: fate == LetterFate::Dropped,
         };
         self.store().queue_letter(delivery).await?;
         let missing = match coverage::check(&expected, &named, &record.devices) {

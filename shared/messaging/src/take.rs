@@ -57,7 +57,8 @@ impl RemoteTake {
 impl Messaging {
     /// Takes packages of a user here for the device `caller`. Returns the collection.
     ///
-    /// BatchGetItem of both device sets, an UpdateItem per device that claims places in the pools,
+    /// BatchGetItem of both device sets, GetItem of the acquaintance if the owner lets only known
+    /// actors write, an UpdateItem per device that claims places in the pools,
     /// BatchGetItem of the keys.
     ///
     /// # Errors
@@ -73,14 +74,15 @@ impl Messaging {
         let budget = TakeBudget {
             each: vec![TakerLimit { taker: &taker, most: limits.take_budget }],
             total: limits.take_total_budget,
-            withholds: owner.blocks.cover(&taker),
+            withholds: self.withholds_from(&packages.user, &owner, &taker).await?,
         };
         self.take(&budget, packages, &owner).await
     }
 
     /// Takes packages of a user here for an actor of another server. Returns the collection.
     ///
-    /// GetItem of the device set, an UpdateItem per device, BatchGetItem of the keys. The site of
+    /// GetItem of the device set, GetItem of the acquaintance if the owner lets only known actors
+    /// write, an UpdateItem per device, BatchGetItem of the keys. The site of
     /// the actor's server has a budget beside the actor's own, since a server may have as many
     /// actors as it likes, and a domain as many servers. All other servers together have three
     /// quarters of the total.
@@ -100,7 +102,7 @@ impl Messaging {
                 TakerLimit { taker: OTHER_SERVERS, most: share_of_others(limits.take_total_budget) },
             ],
             total: limits.take_total_budget,
-            withholds: owner.blocks.cover(&actor.id),
+            withholds: self.withholds_from(&packages.user, &owner, &actor.id).await?,
         };
         self.take(&budget, packages, &owner).await
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::activity::queued;
 use crate::envelope::{Create, EnvelopeHeader};
 use crate::id::EntryKey;
-use crate::json::text;
+use crate::json::{optional, text};
 use crate::{Invalid, timestamp};
 
 /// An envelope that this server has accepted, without its ciphertexts.
@@ -27,6 +27,9 @@ pub struct Letter {
     pub activity: Option<String>,
     /// The time of the first acceptance of any part of the envelope, in epoch milliseconds.
     pub accepted_ms: i64,
+    /// True if its author is a stranger to a user who lets only known actors write.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_request: bool,
 }
 
 impl Letter {
@@ -41,6 +44,7 @@ impl Letter {
 /// ```text
 /// {"type": "Create", "id": <activity>, optional, "actor": <author>, "to": <recipient>,
 ///  "object": {…, "messages": [<the ciphertext for this device>]},    see `envelope::Create`
+///  "eko:request": true, optional,
 ///  "eko:received": <time of acceptance>, "eko:entry": <URL of the entry>}
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +75,9 @@ impl FetchedLetter {
         if let (Some(members), Some(id)) = (body.as_object_mut(), &self.letter.activity) {
             members.insert("id".to_owned(), json!(id));
         }
+        if let (Some(members), true) = (body.as_object_mut(), self.letter.is_request) {
+            members.insert("eko:request".to_owned(), json!(true));
+        }
         queued(body, self.letter.accepted_ms, entry)
     }
 
@@ -85,11 +92,12 @@ impl FetchedLetter {
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
         let accepted_ms = timestamp::parse(text(value, "eko:received")?);
         let accepted_ms = accepted_ms.map_err(|fault| fault.under("/eko:received"))?;
+        let is_request = optional(value, "eko:request")?.is_some_and(|member| *member == json!(true));
         let create = Create::parse(value, i64::MIN)?;
         let [message] = <[_; 1]>::try_from(create.messages)
             .map_err(|_| Invalid::at("/object/messages", "must hold one message"))?;
         Ok(Self {
-            letter: Letter { header: create.header, activity: create.activity, accepted_ms },
+            letter: Letter { header: create.header, activity: create.activity, accepted_ms, is_request },
             to: create.to,
             device: message.to,
             ciphertext: message.content,
@@ -119,6 +127,7 @@ mod tests {
                 },
                 activity: ms.map(|ms| format!("https://a.example/activities?id={ms}#create")),
                 accepted_ms: 1000,
+                is_request: notify,
             },
             to: "https://b.example/user/bob".into(),
             device: "https://b.example/user/bob/device/d".into(),

@@ -54,6 +54,7 @@
 //! | the frames of a device's socket | 8 | [`frame`] |
 //! | collections: mailbox page, key packages, device chain | 3, 4, 6 | [`collection`] |
 //! | actors on other servers | 7 | [`actor`] |
+//! | the settings of an account | 6 | [`settings`] |
 //! | subscriptions for Web Push | 8 | [`push`] |
 //! | the nonce of an ID token | 10 | [`sign_in`] |
 //! | RFC 9421 and draft-cavage signatures | 7 | [`http_signature`] |
@@ -86,6 +87,7 @@ pub mod letter;
 pub mod limits;
 pub mod multibase;
 pub mod push;
+pub mod settings;
 pub mod sign_in;
 #[cfg(test)]
 mod signer;

@@ -48,6 +48,17 @@ pub const MAX_TAKEN_PACKAGES: usize = MAX_ACTIVE_DEVICES;
 /// The maximum number of actors and servers that one user blocks.
 pub const MAX_BLOCKS: u64 = 500;
 
+/// The maximum number of actors whom one user knows.
+pub const MAX_KNOWN: u64 = 10_000;
+
+/// The maximum number of envelopes of one stranger that come as requests, until the user knows the
+/// stranger or they are forgotten.
+pub const MAX_REQUESTS_OF_SENDER: u64 = 3;
+
+/// The maximum number of envelopes of all strangers of one site that come as requests to one user in
+/// a day.
+pub const MAX_REQUESTS_OF_SITE: u64 = 20;
+
 /// The maximum number of entries that one `Delivered` acknowledges.
 pub const MAX_DELIVERED: usize = 100;
 

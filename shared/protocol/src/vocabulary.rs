@@ -96,6 +96,7 @@ fn terms() -> Value {
         "eko:preKeyCount": {},
         "eko:received": {},
         "eko:replacesAll": {},
+        "eko:request": {},
         "eko:signature": {},
         "from": link(),
         "keyPackage": link(),

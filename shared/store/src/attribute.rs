@@ -56,6 +56,14 @@ pub(crate) fn bs(values: impl IntoIterator<Item = Vec<u8>>) -> AttributeValue {
     AttributeValue::Bs(values.into_iter().map(Blob::new).collect())
 }
 
+/// Reads a binary set of short digests. A missing attribute is the empty set, which DynamoDB cannot
+/// store.
+pub(crate) fn digests(item: &Item, name: &str) -> Result<BTreeSet<[u8; 16]>> {
+    let Some(stored) = item.get(name) else { return Ok(BTreeSet::new()) };
+    let stored = stored.as_bs().map_err(|_| missing(name))?;
+    stored.iter().map(|digest| <[u8; 16]>::try_from(digest.as_ref()).map_err(corrupt)).collect()
+}
+
 /// Typed reads of an item's attributes.
 ///
 /// `get_` returns `None` for an attribute that is missing or of another type; `need_` returns

@@ -17,13 +17,12 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use eko_protocol::address::UserName;
 use eko_protocol::block::{BlockedParty, ListedBlock, names_of};
 use eko_protocol::limits::MAX_BLOCKS;
 
-use crate::attribute::{Item, ReadItem, b, bs, corrupt, missing, n, s, short_digest, short_hash};
+use crate::attribute::{Item, ReadItem, b, bs, corrupt, digests, n, s, short_digest, short_hash};
 use crate::device::DeviceAddress;
 use crate::items::Projection;
 use crate::transaction::TransactionOutcome;
@@ -55,11 +54,7 @@ impl Blocks {
 
     /// Reads the attribute of a device set.
     pub(crate) fn from_item(item: &Item) -> Result<Self> {
-        let name = devices::attr::BLOCKS;
-        let Some(stored) = item.get(name) else { return Ok(Self::default()) };
-        let stored = stored.as_bs().map_err(|_| missing(name))?;
-        let digest = |stored: &Blob| <[u8; 16]>::try_from(stored.as_ref()).map_err(corrupt);
-        Ok(Self { digests: stored.iter().map(digest).collect::<Result<_>>()? })
+        Ok(Self { digests: digests(item, devices::attr::BLOCKS)? })
     }
 }
 
@@ -155,16 +150,21 @@ impl Store {
 }
 
 /// The condition, in an update of the device set, that the calling device is active. Its names come
-/// from [`name_block`].
-const CALLER_IS_ACTIVE: &str = "attribute_exists(#a.#device)";
+/// from [`name_caller`].
+pub(crate) const CALLER_IS_ACTIVE: &str = "attribute_exists(#a.#device)";
 
 /// Adds the names and values of both updates of the device set.
 fn name_block(update: UpdateBuilder, caller: DeviceAddress<'_>, name: &str) -> UpdateBuilder {
+    name_caller(update, caller)
+        .expression_attribute_names("#b", devices::attr::BLOCKS)
+        .expression_attribute_values(":digests", bs([short_digest(name).to_vec()]))
+}
+
+/// Adds the names for [`CALLER_IS_ACTIVE`].
+pub(crate) fn name_caller(update: UpdateBuilder, caller: DeviceAddress<'_>) -> UpdateBuilder {
     update
         .expression_attribute_names("#a", devices::attr::ACTIVE)
         .expression_attribute_names("#device", caller.device.as_str())
-        .expression_attribute_names("#b", devices::attr::BLOCKS)
-        .expression_attribute_values(":digests", bs([short_digest(name).to_vec()]))
 }
 
 fn outcome(transaction: &TransactionOutcome) -> BlockOutcome {

@@ -233,6 +233,7 @@ mod tests {
                 },
                 activity: Some("https://b.example/activity/1".to_owned()),
                 accepted_ms: 7,
+                is_request: false,
             },
             ttl: 9,
             ciphertexts: (1..)

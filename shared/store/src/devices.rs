@@ -14,6 +14,8 @@
 //! | `p` | SS | | the ids of the pending devices; missing if there are none |
 //! | `f` | M | | the marks of full mailboxes, by device id ([`crate::fill`]) |
 //! | `b` | BS | 16 bytes | the digests of what the user blocks ([`crate::blocks`]); missing if there is nothing |
+//! | `w` | S | | who may write ([`crate::known`]); missing for everyone |
+//! | `kn` | N | actors | the number of actors whom the user knows |
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,12 +25,13 @@ use eko_protocol::chain::{ChainNode, ChainPosition};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::RegistrationId;
+use eko_protocol::settings::WhoMayWrite;
 
 use crate::attribute::{Item, ReadItem, WriteItem, corrupt, missing, n, s};
 use crate::blocks::Blocks;
 use crate::device::{DeviceAddress, DeviceStatus, number_or_zero};
 use crate::fill::{self, FullMark, MailboxSender};
-use crate::{Result, Store, key};
+use crate::{Result, Store, key, known};
 
 /// The most devices of one user that are added in a day (UTC), besides the first one and those of
 /// resets. Revocations are not counted: each needs an addition before it.
@@ -49,6 +52,8 @@ pub(crate) mod attr {
     pub(crate) const PENDING: &str = "p";
     pub(crate) const FULL: &str = "f";
     pub(crate) const BLOCKS: &str = "b";
+    pub(crate) const WHO_MAY_WRITE: &str = "w";
+    pub(crate) const KNOWN: &str = "kn";
 }
 
 /// A user's devices: the device set and the pending devices.
@@ -70,6 +75,8 @@ pub struct UserDevices {
     pub full: BTreeMap<DeviceId, FullMark>,
     /// The parties that the user blocks.
     pub blocks: Blocks,
+    /// Who may write to the user.
+    pub who_may_write: WhoMayWrite,
 }
 
 /// The number of devices that were added on one day.
@@ -160,6 +167,7 @@ impl UserDevices {
             pending: item.device_ids(attr::PENDING)?,
             full: fill::marks(item)?,
             blocks: Blocks::from_item(item)?,
+            who_may_write: known::who_may_write(item)?,
         })
     }
 

@@ -5,6 +5,7 @@
 //! | `U#{user}` | `PROFILE` | the account: issuer, subject, time of creation | [`crate::accounts`] |
 //! | `U#{user}` | `DEVICES` | the device set, the pending devices, the marks of full mailboxes, the digests of blocks | [`crate::devices`] |
 //! | `U#{user}` | `CHAIN#{seq}` | one node of the device chain | [`crate::chain`] |
+//! | `U#{user}` | `A#{hash}` | an actor whom the user knows, or a stranger's requests | [`crate::known`] |
 //! | `U#{user}` | `B#{hash}` | a block: whom it is about, and since when | [`crate::blocks`] |
 //! | `U#{user}` | `E#{hash}` | an accepted envelope: its devices and its receipt | [`crate::envelopes`] |
 //! | `U#{user}` | `X#{hash}` | an envelope that was sent to another server | [`crate::sent`] |
@@ -32,13 +33,14 @@
 //! | `L#{user}` | `REPORTS#{window}` | the rate budget of reports to a user in one minute | [`crate::budget`] |
 //! | `L#{user}` | `ACCOUNT#{window}` | the rate budget of an account in one minute | [`crate::budget`] |
 //! | `L#{user}` | `WAITING#{device}#{window}` | the sockets that a device opens in one minute while it waits for approval | [`crate::budget`] |
+//! | `L#{user}` | `REQUESTS#{day}` | the requests of strangers in one day, by site | [`crate::known`] |
 //! | `L#{user}` | `PARCELS` | the parcels of an account that wait for other servers | [`crate::outstanding`] |
 //! | `L#{user}` | `GROUPS` | the number of a user's group states | [`crate::group_states`] |
 //! | `L#{authority}` | `RECEIPTS` | the receipts that wait for another server | [`crate::outstanding`] |
 //!
 //! `{seq}` has ten decimal digits, `{block}` eight and `{part}` two, so that the text sorts by
-//! number. `{hash}` is [`eko_protocol::id::envelope_key`], and of a block the short hash of its
-//! party; `{entry}` is an [`EntryKey`]; `{window}`
+//! number. `{hash}` is [`eko_protocol::id::envelope_key`], and of a block or an actor the
+//! short hash of its name; `{entry}` is an [`EntryKey`]; `{window}`
 //! is the number of minutes, or of other windows, since the epoch.
 //!
 //! No item of a device may sort between `DEVICE` and `M#`: [`Store::fetch`](crate::Store::fetch)
@@ -136,6 +138,16 @@ pub(crate) fn socket(connection: &ConnectionId) -> ItemKey {
 /// Returns the key of one node of a user's device chain.
 pub(crate) fn chain_node(user: &UserName, seq: u64) -> ItemKey {
     ItemKey::new(user_partition(user), format!("{CHAIN_PREFIX}{seq:010}"))
+}
+
+/// Returns the key of what `user` has to do with an actor.
+pub(crate) fn acquaintance(user: &UserName, hash: &str) -> ItemKey {
+    ItemKey::new(user_partition(user), format!("A#{hash}"))
+}
+
+/// Returns the key of the requests to `user` in one day, counted from the epoch.
+pub(crate) fn requests(user: &UserName, day: i64) -> ItemKey {
+    ItemKey::new(format!("L#{user}"), format!("REQUESTS#{day}"))
 }
 
 /// Returns the key of a block of `user`.

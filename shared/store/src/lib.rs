@@ -34,6 +34,7 @@ pub mod hosts;
 pub mod inbound;
 mod items;
 pub mod key;
+pub mod known;
 pub mod live;
 pub mod mailbox;
 pub mod one_time_keys;

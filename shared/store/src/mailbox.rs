@@ -16,6 +16,7 @@
 //! | `p` | number | the time of writing by the sender's clock; absent if not given |
 //! | `x` | number | the time at which the sender lets it expire; absent if not given |
 //! | `q` | number | 1 if no push is wanted ("quiet"); absent otherwise |
+//! | `r` | number | 1 if its author is a stranger who asks; absent otherwise |
 //! | `l`, `h` | number, string | length and head of the device set as the author saw it; absent if not given |
 //!
 //! `e`, `f` and `t` are stored without the author's origin if they begin with it

@@ -295,6 +295,7 @@ impl BenchScene {
                 },
                 activity: Some(format!("{origin}/activity/{}", messaging.random_uuid())),
                 accepted_ms: now_ms,
+                is_request: false,
             },
             ttl: messaging.keep_until(now_ms),
             ciphertexts: self.messages().into_iter().map(ciphertext).collect(),

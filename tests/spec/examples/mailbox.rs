@@ -1,7 +1,8 @@
-//! Section 6: the mailbox, acknowledgement, receipts, blocks.
+//! Section 6: the mailbox, acknowledgement, receipts, blocks, settings.
 
 use eko_client::device::JoinKind;
 use eko_protocol::block::BlockedParty;
+use eko_protocol::settings::{AccountSettings, WhoMayWrite};
 use eko_testkit::World;
 
 use super::sending::{envelope, two_devices};
@@ -40,4 +41,9 @@ pub(super) async fn play(examples: &mut Examples) {
     examples.exchange("blocked", &fetch(&alice, "/user/alice/blocked").await);
     alice.change_block(&party("https://spam.example"), true).await.unwrap();
     examples.put("unblock request".to_owned(), "http", render::request(&alice.last().request));
+    examples.exchange("settings", &fetch(&alice, "/user/alice/settings").await);
+    alice.change_settings(AccountSettings { who_may_write: WhoMayWrite::Known }).await.unwrap();
+    examples.exchange("change-settings", &alice.last());
+    alice.accept_actor("https://b.example/user/bob").await.unwrap();
+    examples.exchange("accept", &alice.last());
 }

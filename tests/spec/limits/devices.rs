@@ -5,6 +5,7 @@ use eko_client::device::RegistrationProof;
 use eko_client::{Auth, Body, Exchange};
 use eko_protocol::chain::{ChainPosition, NextNode, UnsignedNode};
 use eko_protocol::key::JoiningMac;
+use eko_protocol::settings::{AccountSettings, WhoMayWrite};
 use eko_testkit::{BARE, ChainChanges as _, World, post_registration};
 use http::Method;
 use serde_json::{Value, json};
@@ -24,6 +25,9 @@ pub(super) const ROWS: &[&str] = &[
     "characters of a device name",
     "registration id",
     "blocks of a user",
+    "actors whom a user knows",
+    "requests of one stranger until the user knows the stranger, in 30 days",
+    "requests of the strangers of one site to one user, in a day",
 ];
 
 #[tokio::test]
@@ -145,11 +149,62 @@ async fn answer(limit: &'static str, count: u64) -> String {
             }
             last
         }
+        "actors whom a user knows" => {
+            let pair = TwoUsers::new().await;
+            pair.set("SET #kn = :kn", "kn", count - 1).await;
+            let accept = json!({ "type": "Accept", "object": "https://b.example/user/eve" });
+            told(&pair.post("/user/alice/outbox", &accept).await)
+        }
+        "requests of one stranger until the user knows the stranger, in 30 days" => {
+            let pair = TwoUsers::new().await;
+            pair.let_known_write().await;
+            for _ in 0..count {
+                assert_eq!(told(&pair.send().await), "201");
+            }
+            pair.requests(count).await
+        }
+        "requests of the strangers of one site to one user, in a day" => {
+            let pair = TwoUsers::new().await;
+            pair.let_known_write().await;
+            for number in 0..count {
+                let stranger = pair.world.user_with(&format!("s{number}"), BARE).await;
+                pair.world.send(&stranger, &[&pair.bob]).await;
+            }
+            pair.requests(count).await
+        }
         other => panic!("nothing plays the limit {other:?}"),
     }
 }
 
 impl TwoUsers {
+    /// Has Bob let only known actors write.
+    async fn let_known_write(&self) {
+        let settings = AccountSettings { who_may_write: WhoMayWrite::Known };
+        self.bob.change_settings(settings).await.unwrap();
+    }
+
+    /// Says whether `count` messages have come to Bob, or the last one was dropped.
+    async fn requests(&self, count: u64) -> String {
+        self.world.deliver().await;
+        let came = self.world.messages(&self.bob).await.len();
+        let is_whole = u64::try_from(came).unwrap() == count;
+        if is_whole { "delivered".to_owned() } else { "dropped".to_owned() }
+    }
+
+    /// Changes a number in the item of Alice's devices.
+    async fn set(&self, expression: &str, name: &str, number: u64) {
+        let cloud = &self.world.cloud;
+        let set = cloud.clients.dynamodb.update_item().table_name(cloud.names().table);
+        set.key("pk", AttributeValue::S("U#alice".to_owned()))
+            .key("sk", AttributeValue::S("DEVICES".to_owned()))
+            .update_expression(expression)
+            .expression_attribute_names(format!("#{name}"), name)
+            .expression_attribute_values(format!(":{name}"), AttributeValue::N(number.to_string()))
+            .send()
+            .await
+            .unwrap();
+    }
+
     /// Appends a node to Alice's chain, after the server was made to believe that with it the chain
     /// has `count` nodes, and that the last reset is at the place `root`.
     async fn append(&self, count: u64, root: u64, node: impl FnOnce(NextNode<'_>) -> UnsignedNode) -> String {

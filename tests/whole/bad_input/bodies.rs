@@ -29,6 +29,7 @@ async fn endpoints(scene: &BadInputScene) -> Vec<BodyEndpoint> {
         BodyEndpoint { method: Method::POST, path: "/user/alice/devices", token: None, limit: MIB },
         BodyEndpoint { method: Method::POST, path: "/user/alice/keyPackages", token: None, limit: MIB },
         BodyEndpoint { method: Method::POST, path: "/user/alice/push", token: None, limit: MIB },
+        BodyEndpoint { method: Method::PUT, path: "/user/alice/settings", token: None, limit: MIB },
         BodyEndpoint { method: Method::PUT, path: GROUP_STATE, token: None, limit: MIB },
         BodyEndpoint { method: Method::POST, path: "/user/alice/outbox", token: None, limit: 5 * MIB / 2 },
     ]

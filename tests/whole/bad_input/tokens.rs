@@ -15,6 +15,8 @@ async fn nobody_without_a_token_of_their_own() {
         (Method::POST, "/user/alice/devices"),
         (Method::GET, "/user/alice/devices/pending"),
         (Method::GET, "/user/alice/blocked"),
+        (Method::GET, "/user/alice/settings"),
+        (Method::PUT, "/user/alice/settings"),
         (Method::POST, "/user/alice/outbox"),
         (Method::GET, "/user/alice/inbox"),
         (Method::DELETE, entry.strip_prefix("https://eko.example").unwrap()),

@@ -1,12 +1,14 @@
-//! What the user blocks, at the server (section 6).
+//! What the user blocks, and who may write to the user, at the server (section 6).
 
 use eko_protocol::block::{BlockActivity, BlockedParty, ListedBlock};
 use eko_protocol::json::required_list;
+use eko_protocol::settings::AccountSettings;
 use eko_protocol::vocabulary::in_context;
-use http::StatusCode;
+use http::{Method, StatusCode};
+use serde_json::json;
 
 use super::Device;
-use crate::{Auth, ClientError, Transport};
+use crate::{Auth, Body, ClientError, Transport};
 
 impl<T: Transport> Device<T> {
     /// POST `/user/{name}/outbox` with `Block`, or with `Undo` of one: has the server drop what a
@@ -19,6 +21,33 @@ impl<T: Transport> Device<T> {
         let activity = BlockActivity { actor: Some(self.actor()), party: party.clone(), is_undone };
         let body = in_context(activity.to_value());
         self.post(&self.origin.outbox(&self.user), &body, StatusCode::NO_CONTENT).await.map(drop)
+    }
+
+    /// POST `/user/{name}/outbox` with `Accept`: the actor may write to this user, whatever the setting
+    /// is. May be repeated.
+    ///
+    /// # Errors
+    /// The problem `invalid` for this user, and for more actors than a user may know.
+    pub async fn accept_actor(&self, actor: &str) -> Result<(), ClientError> {
+        let body = in_context(json!({ "type": "Accept", "actor": self.actor(), "object": actor }));
+        self.post(&self.origin.outbox(&self.user), &body, StatusCode::NO_CONTENT).await.map(drop)
+    }
+
+    /// GET `/user/{name}/settings`: reads the settings of the account.
+    ///
+    /// # Errors
+    /// The answer is no settings.
+    pub async fn settings(&self) -> Result<AccountSettings, ClientError> {
+        let answer = self.get(&self.origin.settings(&self.user), Auth::Device).await?;
+        AccountSettings::parse(&answer.json()?).map_err(|fault| answer.unexpected(fault.to_string()))
+    }
+
+    /// PUT `/user/{name}/settings`: changes the settings of the account.
+    pub async fn change_settings(&self, settings: AccountSettings) -> Result<(), ClientError> {
+        let url = self.origin.settings(&self.user);
+        let body = settings.to_value();
+        let answer = self.call(Method::PUT, &url, Body::Json(&body), Auth::Device).await?;
+        answer.expect(StatusCode::NO_CONTENT).map(drop)
     }
 
     /// GET `/user/{name}/blocked`: reads what the user blocks, the latest first.

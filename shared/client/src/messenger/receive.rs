@@ -187,10 +187,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         receipts: ReceiptTime,
     ) -> Result<(), MessengerError> {
         // What the server cannot be told now it is told by a later look.
-        if let Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) =
-            self.settle_blocks().await
-        {
-            return Err(error);
+        for settled in [self.settle_blocks().await, self.settle_known().await] {
+            if let Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) = settled {
+                return Err(error);
+            }
         }
         // What the user has written waits for no chain that is read for something else.
         self.say_carried().await?;

@@ -160,6 +160,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     async fn try_envelopes(&self, id: &str) -> Result<(), MessengerError> {
+        // Whoever answers must not be taken for a stranger.
+        if let Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) =
+            self.tell_known_if_due().await
+        {
+            return Err(error);
+        }
         let now_ms = self.now_ms();
         self.store.release_ended_claims()?;
         let before = self.store.write(|tx| {

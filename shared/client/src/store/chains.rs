@@ -199,6 +199,14 @@ impl Transaction<'_> {
         Ok(self.inner.prepare_cached(sql)?.exists([actor])?)
     }
 
+    /// Returns the actor ids of all contacts.
+    pub(crate) fn contacts(&self) -> Result<Vec<String>, DeviceStoreError> {
+        let sql = "SELECT actor FROM chains WHERE contact = 1";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let contacts = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>();
+        Ok(contacts?)
+    }
+
     /// Records a contradiction that a server showed in place of the pinned chain. Without a pinned
     /// chain nothing is recorded. The chain counts as read no later than that, whatever the clock said
     /// then.

@@ -44,3 +44,17 @@ async fn a_domain_is_blocked_and_what_is_no_party_is_named() {
         assert_eq!(refused.code, code, "{whom}: {}", refused.what);
     }
 }
+
+#[tokio::test]
+async fn who_may_write_is_shown_and_changed() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    assert_eq!(alice.eko(&["settings"]).await.done(), "Everyone may write to you.\n");
+    let shown = alice.eko(&["settings", "--who-may-write", "nobody"]).await.done();
+    assert_eq!(shown, "Those whom you know may write to you, and nobody else.\n");
+    bob.eko(&["send", "@alice", "do you know me?"]).await.done();
+    assert_eq!(alice.objects(&["listen", "--once"]).await, [json!(null); 0]);
+    let shown = alice.object(&["settings", "--who-may-write", "everyone"]).await;
+    assert_eq!(shown, json!({ "type": "settings", "who_may_write": "everyone" }));
+    assert_eq!(alice.fails(&["settings", "--who-may-write", "friends"]).await.code, 2);
+}

@@ -32,6 +32,7 @@ mod gossip;
 mod groups;
 mod joining;
 mod keeping;
+mod known;
 mod late;
 mod leaving;
 mod led;

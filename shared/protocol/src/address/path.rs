@@ -14,6 +14,7 @@
 //! ORIGIN/user/{name}/inbox/{entry}              mailbox entry
 //! ORIGIN/user/{name}/outbox                     outbox
 //! ORIGIN/user/{name}/blocked                    what the user blocks
+//! ORIGIN/user/{name}/settings                   the settings of the account
 //! ORIGIN/user/{name}/proxy                      where the user's devices read chains of others
 //! ORIGIN/inbox  /actor  /problems/{slug}        shared inbox, server actor, problem type
 //! ORIGIN/activity/{uuid}  /message/{uuid}       activity, envelope
@@ -91,6 +92,11 @@ impl Origin {
     /// Returns the address of the list of what a user blocks.
     pub fn blocked(&self, user: &UserName) -> String {
         self.under_user(user, "blocked")
+    }
+
+    /// Returns the address of the settings of a user's account.
+    pub fn settings(&self, user: &UserName) -> String {
+        self.under_user(user, "settings")
     }
 
     /// Returns the address at which a user's devices read the chains of other servers' users.

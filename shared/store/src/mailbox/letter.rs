@@ -28,12 +28,13 @@ const PUBLISHED: &str = "p";
 const EXPIRES: &str = "x";
 /// The attribute of a letter for which no push is wanted.
 pub(crate) const QUIET: &str = "q";
+const REQUEST: &str = "r";
 const SET_LENGTH: &str = "l";
 const SET_HEAD: &str = "h";
 
 /// Writes the letter's attributes. The time of acceptance is in the entry's key.
 pub(super) fn write(letter: &Letter, item: &mut Item) {
-    let Letter { header, activity, accepted_ms: _ } = letter;
+    let Letter { header, activity, accepted_ms: _, is_request } = letter;
     let EnvelopeHeader { author, id, from, published_ms, expires_ms, notify, device_set } = header;
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
     set(AUTHOR, s(author));
@@ -50,6 +51,9 @@ pub(super) fn write(letter: &Letter, item: &mut Item) {
     }
     if !notify {
         set(QUIET, n(1));
+    }
+    if *is_request {
+        set(REQUEST, n(1));
     }
     if let Some(seen) = device_set {
         set(SET_LENGTH, n(seen.length));
@@ -78,6 +82,7 @@ pub(super) fn read(key: &EntryKey, item: &Item) -> Result<Letter> {
         },
         activity: item.get_s(ACTIVITY).map(|id| whole(author, id)),
         accepted_ms: i64::try_from(key.accepted_ms()).unwrap_or(i64::MAX),
+        is_request: item.get_n(REQUEST).is_some(),
     })
 }
 

@@ -1,0 +1,140 @@
+//! Who may write to a user (`docs/protocol.md`, section 6): the setting, the actors whom the user
+//! knows, and what becomes of the letters of others.
+//!
+//! By default everyone may, and none of this makes a call.
+
+use eko_protocol::Invalid;
+use eko_protocol::address::{Origin, UserName};
+use eko_protocol::envelope::EnvelopeHeader;
+use eko_protocol::limits::MAX_KNOWN;
+use eko_protocol::settings::{AccountSettings, WhoMayWrite};
+use eko_store::device::DeviceAddress;
+use eko_store::devices::UserDevices;
+use eko_store::inbound::site;
+use eko_store::known::{Acquaintance, KnownOutcome, RequestOf};
+
+use crate::active_device::require_active;
+use crate::{Messaging, Refusal, Result};
+
+/// What becomes of an accepted letter. Its sender does not learn it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LetterFate {
+    /// It comes into the mailboxes.
+    Delivered,
+    /// It comes into the mailboxes as a request.
+    Request {
+        /// True for the first one of its author.
+        is_first: bool,
+    },
+    /// It comes nowhere.
+    Dropped,
+}
+
+impl LetterFate {
+    /// True if the letter may wake a device: of an author's requests the first one may.
+    pub(crate) fn wakes(self) -> bool {
+        !matches!(self, Self::Request { is_first: false })
+    }
+
+    /// True for a request.
+    pub(crate) fn is_request(self) -> bool {
+        matches!(self, Self::Request { .. })
+    }
+}
+
+impl Messaging {
+    /// Decides what becomes of a letter for `user`. `is_own` is true for a sync.
+    ///
+    /// No call if the user lets everyone write, or blocks the sender. Otherwise one GetItem of what
+    /// the user has to do with the sender, and for a stranger one transaction, which counts the
+    /// request, or is refused. It is made for every letter of a stranger, so that the time tells the
+    /// stranger nothing.
+    pub(crate) async fn fate(
+        &self,
+        user: &UserName,
+        devices: &UserDevices,
+        header: &EnvelopeHeader,
+        is_own: bool,
+        now_ms: i64,
+    ) -> Result<LetterFate> {
+        let author = &header.author;
+        if is_own || devices.who_may_write == WhoMayWrite::Everyone || devices.blocks.cover(author) {
+            let is_blocked = !is_own && devices.blocks.cover(author);
+            return Ok(if is_blocked { LetterFate::Dropped } else { LetterFate::Delivered });
+        }
+        let seen = match self.store().acquaintance(user, author, now_ms).await? {
+            Acquaintance::Known => return Ok(LetterFate::Delivered),
+            Acquaintance::Stranger(seen) => seen,
+        };
+        let admitted = devices.who_may_write == WhoMayWrite::Known;
+        let (key, origin) = (header.id.key(), Origin::of(author));
+        let site = origin.as_ref().map(|origin| site(origin.authority())).unwrap_or_default();
+        let request = RequestOf { actor: author, site, envelope: &key };
+        let keep_until = self.keep_until(now_ms);
+        let is_new = self.store().add_request(user, request, &seen, admitted, now_ms, keep_until).await?;
+        let was_counted = admitted && seen.has(&key);
+        Ok(match is_new || was_counted {
+            true => LetterFate::Request { is_first: seen.count() == usize::from(was_counted) },
+            false => LetterFate::Dropped,
+        })
+    }
+
+    /// True if a taker gets no one-time keys of a user: the user blocks the taker, or lets only known
+    /// actors write and does not know the taker. One GetItem in the second case, none by default.
+    pub(crate) async fn withholds_from(
+        &self,
+        user: &UserName,
+        devices: &UserDevices,
+        taker: &str,
+    ) -> Result<bool> {
+        if devices.blocks.cover(taker) {
+            return Ok(true);
+        }
+        if devices.who_may_write == WhoMayWrite::Everyone || taker == self.origin().actor(user) {
+            return Ok(false);
+        }
+        Ok(self.store().acquaintance(user, taker, self.now_ms()).await? != Acquaintance::Known)
+    }
+
+    /// Records that the user of the device `caller` knows an actor. May be repeated.
+    ///
+    /// One transaction, which also checks that the device is active. If it is refused, one GetItem of
+    /// the device set says why.
+    ///
+    /// # Errors
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`]; [`Refusal::Invalid`] if the user knows
+    /// [`MAX_KNOWN`] others; the store is broken or out of reach.
+    pub async fn accept_actor(&self, caller: DeviceAddress<'_>, actor: &str) -> Result<()> {
+        match self.store().add_known(caller, actor, self.now_ms()).await? {
+            KnownOutcome::Done => Ok(()),
+            KnownOutcome::Refused => {
+                require_active(self.store().device_set(caller.user).await?, caller.device)?;
+                Err(Invalid::at("/object", format!("would be more than {MAX_KNOWN} known actors")).into())
+            }
+        }
+    }
+
+    /// Returns the settings of the account of the device `caller`: one GetItem.
+    ///
+    /// # Errors
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`]; the store is broken or out of reach.
+    pub async fn settings(&self, caller: DeviceAddress<'_>) -> Result<AccountSettings> {
+        let devices = require_active(self.store().device_set(caller.user).await?, caller.device)?;
+        Ok(AccountSettings { who_may_write: devices.who_may_write })
+    }
+
+    /// Changes the settings of the account of the device `caller`: one UpdateItem, which also checks
+    /// that the device is active. If it is refused, one GetItem of the device set says why.
+    ///
+    /// # Errors
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`]; the store is broken or out of reach.
+    pub async fn change_settings(&self, caller: DeviceAddress<'_>, settings: AccountSettings) -> Result<()> {
+        match self.store().set_who_may_write(caller, settings.who_may_write).await? {
+            KnownOutcome::Done => Ok(()),
+            KnownOutcome::Refused => {
+                require_active(self.store().device_set(caller.user).await?, caller.device)?;
+                Err(Refusal::DeviceRevoked.into())
+            }
+        }
+    }
+}

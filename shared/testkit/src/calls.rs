@@ -193,7 +193,8 @@ impl Calls {
 
     /// Leaves every post to a connection without an answer from now on.
     pub fn hang_posts_to(&self, connection: &str) {
-        self.lock().hanging.push(connection.trim_end_matches('=').to_owned());
+        let encoded = connection.replace('=', "%3D").replace('+', "%2B").replace('/', "%2F");
+        self.lock().hanging.push(encoded);
     }
 
     /// True if a post to this URI is left without an answer.

@@ -63,6 +63,13 @@ pub enum Error {
         /// The first fault that SQLite found.
         reason: String,
     },
+    /// The table is gone from a folder that had one.
+    #[error(
+        "the database {} is gone, and the other files of its server are there: accounts and messages were in it\n  put it \
+         back from a copy, or begin anew with another folder",
+        .0.display()
+    )]
+    Missing(PathBuf),
     /// The path of the data folder is not UTF-8, which dynoxide requires.
     #[error("the path {} is not UTF-8", .0.display())]
     Path(PathBuf),

@@ -40,8 +40,14 @@ impl Folder {
     /// Returns the path of the DynamoDB engine's file, which can be opened.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if it is damaged, [`Error::Folder`] if it cannot be used.
+    /// [`Error::Missing`] if there is none beside the file of the queues, [`Error::Damaged`] if it is damaged,
+    /// [`Error::Folder`] if it cannot be used.
     pub(crate) fn table(&self) -> Result<PathBuf, Error> {
+        // The table is made first. Where only the queues are, somebody has taken it away.
+        let (table, queues) = (self.dir.join("table.sqlite"), self.dir.join("queues.sqlite"));
+        if queues.exists() && !table.exists() {
+            return Err(Error::Missing(table));
+        }
         self.database("table.sqlite", DamagedDatabase::Table)
     }
 

@@ -34,6 +34,13 @@ pub(crate) fn claim(dir: Option<&Path>, origin: &Origin) -> anyhow::Result<()> {
     if owner == origin.as_str() {
         return Ok(());
     }
+    if Origin::parse(&owner).is_err() {
+        bail!(
+            "the file {} holds no origin: put it back from a copy, or write the origin into it with which this \
+             server was started before",
+            path.display()
+        );
+    }
     let folder = dir.display();
     match owner.strip_prefix("http://localhost:") {
         Some(port) => bail!(

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use eko_federation::keys::SigningKey;
@@ -30,7 +30,13 @@ const VAPID_KEY: &str = "vapid-key.pem";
 /// The file cannot be read or written, or its content is invalid.
 pub fn token_keys(dir: Option<&Path>, random: &Random) -> anyhow::Result<String> {
     let text = read_or_make(dir, TOKEN_KEYS, || Ok(new_token_keys(random)))?.trim().to_owned();
-    TokenKey::list(&text).with_context(|| format!("{TOKEN_KEYS} is damaged"))?;
+    TokenKey::list(&text).with_context(|| {
+        damaged(
+            dir,
+            TOKEN_KEYS,
+            "put it back from a copy, or delete it, and every device gets a new token by itself",
+        )
+    })?;
     Ok(text)
 }
 
@@ -38,18 +44,38 @@ pub fn token_keys(dir: Option<&Path>, random: &Random) -> anyhow::Result<String>
 /// a folder, it is new each time.
 ///
 /// # Errors
-/// The key cannot be made, or its file cannot be read or written.
+/// The key cannot be made, its file cannot be read or written, or it holds no key. The key is gone from a
+/// folder that had one: other servers know it, and refuse what another one signs.
 pub fn signing_key(dir: Option<&Path>) -> anyhow::Result<String> {
-    read_or_make(dir, SIGNING_KEY, || Ok(SigningKey::generate()?))
+    const REMEDY: &str = "put it back from a copy, or begin anew with another folder: other servers know this key, and refuse \
+                          what another one signs";
+    if let Some(dir) = dir {
+        // The VAPID key is made after it.
+        let path = dir.join(SIGNING_KEY);
+        if dir.join(VAPID_KEY).exists() && !path.exists() {
+            bail!("the file {} is gone: {REMEDY}", path.display());
+        }
+    }
+    let text = read_or_make(dir, SIGNING_KEY, || Ok(SigningKey::generate()?))?;
+    SigningKey::from_pem(&text).with_context(|| damaged(dir, SIGNING_KEY, REMEDY))?;
+    Ok(text)
 }
 
 /// Returns the VAPID key of the folder `dir`: PKCS #8 in PEM. Makes it if there is none. Without a
 /// folder, it is new each time.
 ///
 /// # Errors
-/// The key cannot be made, or its file cannot be read or written.
+/// The key cannot be made, its file cannot be read or written, or it holds no key.
 pub fn vapid_key(dir: Option<&Path>) -> anyhow::Result<String> {
-    read_or_make(dir, VAPID_KEY, || Ok(VapidKey::generate()?))
+    const REMEDY: &str = "put it back from a copy, or delete it, and every client subscribes to pushes anew";
+    let text = read_or_make(dir, VAPID_KEY, || Ok(VapidKey::generate()?))?;
+    VapidKey::from_pem(&text).with_context(|| damaged(dir, VAPID_KEY, REMEDY))?;
+    Ok(text)
+}
+
+/// Returns that a file of the folder is damaged, and what can be done.
+fn damaged(dir: Option<&Path>, name: &str, remedy: &str) -> String {
+    format!("the file {} is damaged: {remedy}", dir.unwrap_or(Path::new("")).join(name).display())
 }
 
 /// Returns the content of a file in `dir`. Makes and writes it if there is none.

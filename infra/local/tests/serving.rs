@@ -279,6 +279,41 @@ async fn a_damaged_database_is_named_with_a_remedy() {
     }
 }
 
+/// Whoever starts with an empty table or another key in the place of what is gone has lost all accounts, or
+/// is refused by other servers, and learns neither.
+#[tokio::test]
+async fn a_file_of_the_folder_that_is_gone_or_holds_junk_is_named_with_a_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = fill(&folder).await;
+    let words = ["--port", "0", "--origin", &url, "--data", path(&folder)];
+    for (name, remedy) in [
+        ("signing-key.pem", "other servers know this key"),
+        ("token-keys", "every device gets a new token"),
+        ("vapid-key.pem", "every client subscribes to pushes anew"),
+        ("issuer-key.p8", "nobody can use an ID token"),
+        ("origin", "write the origin into it"),
+    ] {
+        let file = folder.path().join(name);
+        let content = std::fs::read(&file).unwrap();
+        std::fs::write(&file, "junk").unwrap();
+        let told = refusal(&words).await;
+        assert!(told.contains(&format!("the file {} ", file.display())) && told.contains(remedy), "{told}");
+        std::fs::write(&file, content).unwrap();
+    }
+    for name in ["table.sqlite", "signing-key.pem"] {
+        let (file, away) = (folder.path().join(name), folder.path().join("away"));
+        std::fs::rename(&file, &away).unwrap();
+        let told = refusal(&words).await;
+        assert!(told.contains(&format!("{} is gone", file.display())), "{told}");
+        assert!(
+            told.contains("back from a copy, or begin anew with another folder") && !file.exists(),
+            "{told}"
+        );
+        std::fs::rename(&away, &file).unwrap();
+    }
+    Running::start(command(&words)).await.end().await;
+}
+
 /// Returns a database of SQLite whose second page is overwritten.
 fn damaged(beside: &Path) -> Vec<u8> {
     let path = beside.with_extension("damaged");

@@ -67,7 +67,7 @@ pub enum AttachmentError {
     #[error("a file of more than {INLINE_MAX} bytes, sealed, does not fit into a message")]
     NotInline,
     /// The name, media type or address of the file cannot be sent.
-    #[error("{0}")]
+    #[error("{}", .0.in_words())]
     Invalid(#[from] Invalid),
     /// The sealed bytes are not those that the message names.
     #[error("the file is not the one that was sent")]

@@ -28,7 +28,8 @@ pub(crate) fn yes(context: &Context, question: &str, instead: &str) -> Result<()
     stdin.lock().read_line(&mut answer)?;
     match answer.trim() {
         "yes" => Ok(()),
-        _ => Err(CommandFailure::new("the answer was not yes: nothing was changed")),
+        _ => Err(CommandFailure::new("the answer was not yes: nothing was changed")
+            .next("answer yes, or add --yes")),
     }
 }
 

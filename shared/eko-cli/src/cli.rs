@@ -107,7 +107,7 @@ pub(crate) enum Command {
     Completions(completions::CompletionsArgs),
     /// Write a manual page for each command
     Man(man::ManArgs),
-    /// Explain the exit codes: eko help exit-codes
+    /// Explain the codes with which eko ends
     #[command(after_help = EXIT_CODES)]
     ExitCodes,
 }

@@ -171,7 +171,11 @@ impl DeliverySummary {
                     None => failure,
                 })
             }
-            EnvelopeState::Failed => Some(failure("not sent to").exit(exit(Exit::Failed))),
+            EnvelopeState::Failed => Some(
+                failure("not sent to")
+                    .next("eko history, which says how to send it again")
+                    .exit(exit(Exit::Failed)),
+            ),
             EnvelopeState::Queued | EnvelopeState::Accepted | EnvelopeState::Delivered => None,
         }
     }

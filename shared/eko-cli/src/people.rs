@@ -23,7 +23,7 @@ pub(crate) async fn person(client: &HttpMessenger, who: &PartialHandle) -> Resul
         None => Handle::new(who.user.clone(), &me.origin),
         Some(host) => {
             let handle = Handle::parse(&format!("{}@{host}", who.user));
-            handle.map_err(|fault| CommandFailure::new(fault).exit(Exit::Usage))?
+            handle.map_err(|fault| CommandFailure::new(fault.in_words()).exit(Exit::Usage))?
         }
     };
     Ok(client.find(&handle).await?)

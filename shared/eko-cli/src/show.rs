@@ -134,7 +134,13 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
             waiting.name.as_ref().map(|name| format!(" that calls itself {name:?}")).unwrap_or_default(),
             waiting.device.id
         ),
-        Notice::Read { actor, id } => format!("{} has read {}", name(actor), excerpt(client, id)?),
+        Notice::Read { actor, id, before } => {
+            let before = match before {
+                0 => String::new(),
+                count => format!(", and {count} before"),
+            };
+            format!("{} has read {}{before}", name(actor), excerpt(client, id)?)
+        }
         Notice::Typing { actor, conversation } if actor == conversation => {
             format!("{} is writing to you", name(actor))
         }
@@ -314,8 +320,8 @@ fn settled(client: &HttpMessenger, envelope: &OutboxEnvelope) -> Option<String> 
 /// Returns the addition to a sentence about an envelope that names the devices which do not get it,
 /// because their mailboxes are full. It is empty if there are none.
 pub(crate) fn full_note(who: &str, envelope: &OutboxEnvelope) -> String {
-    let ids = envelope.full_devices.iter().map(|device| device.rsplit('/').next().unwrap_or_default());
-    match Vec::from_iter(ids).join(", ").as_str() {
+    let devices: Vec<String> = envelope.full_devices.iter().cloned().collect();
+    match short_ids(&devices).as_str() {
         "" => String::new(),
         ids => format!("; {who} does not get it on {ids}: not fetched for long, the mailbox is full"),
     }

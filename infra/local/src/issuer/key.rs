@@ -46,7 +46,13 @@ impl IssuerKey {
             }
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
-        Self::from_pkcs8(&pkcs8).with_context(|| format!("{} holds no P-256 key", path.display()))
+        Self::from_pkcs8(&pkcs8).with_context(|| {
+            format!(
+                "the file {} holds no P-256 key: put it back from a copy, or delete it, and nobody can use an ID token \
+                 that was issued before",
+                path.display()
+            )
+        })
     }
 
     /// Makes a new key.

@@ -313,15 +313,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             tx.note_received_by(id.as_str(), whence.actor, whence.device)?;
             notices.extend(tx.note_received(id.as_str(), whence.actor)?.map(Notice::Settled));
             self.confirm_by_receipt(tx, id.as_str(), whence.actor)?;
-            let is_news = tx.note_seen(id.as_str(), whence.actor)?;
+            let seen = tx.note_seen(id.as_str(), whence.actor)?;
             // Another device of this user may have sent it. Each device of the reader may say so.
             let is_of_other_device = tx.envelopes_of(id.as_str())?.is_empty();
             let mark = format!(
                 "{SEEN_UP_TO} {} {} {}",
                 whence.actor, read.content.device, read.content.conversation
             );
-            if is_news || (is_of_other_device && tx.pass_mark(&mark, read.position)?) {
-                notices.push(Notice::Read { actor: whence.actor.to_owned(), id: id.to_string() });
+            if seen > 0 || (is_of_other_device && tx.pass_mark(&mark, read.position)?) {
+                let (actor, id) = (whence.actor.to_owned(), id.to_string());
+                notices.push(Notice::Read { actor, id, before: seen.saturating_sub(1) });
             }
         }
         Ok(())

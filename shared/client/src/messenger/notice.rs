@@ -24,6 +24,9 @@ pub enum Notice {
         actor: String,
         /// The id of the activity that was read.
         id: String,
+        /// The number of messages before it of which it was not known that they were read. Those that another
+        /// device of this user has sent are not counted.
+        before: usize,
     },
     /// A contact is writing at this moment.
     Typing {

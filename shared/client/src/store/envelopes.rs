@@ -236,13 +236,14 @@ impl Transaction<'_> {
 
     /// Records that a recipient has read a note of this device or another activity, and with a note those
     /// that the device numbered before it in the conversation, as far as they were delivered. Returns
-    /// false if that is known, for example because another device of the recipient has said so.
-    pub(crate) fn note_seen(&self, message: &str, recipient: &str) -> Result<bool, DeviceStoreError> {
+    /// the number of those of which it was not known. It is 0 for example if another device of the recipient
+    /// has said so.
+    pub(crate) fn note_seen(&self, message: &str, recipient: &str) -> Result<usize, DeviceStoreError> {
         let sql = "UPDATE envelopes SET seen = 1 WHERE recipient = ?2 AND seen = 0 AND (message = ?1 OR (state = 4 AND message IN \
                    (SELECT earlier.id FROM messages AS earlier JOIN messages AS read ON read.id = ?1 \
                    AND read.outgoing = 1 AND earlier.outgoing = 1 AND earlier.device = read.device \
                    AND earlier.conversation = read.conversation AND earlier.sequence < read.sequence)))";
-        Ok(self.inner.prepare_cached(sql)?.execute([message, recipient])? > 0)
+        Ok(self.inner.prepare_cached(sql)?.execute([message, recipient])?)
     }
 
     /// Records that a recipient says that an activity has not come.

@@ -141,7 +141,9 @@ fn seal(context: &Context, file: &Path, url: &str) -> Result<(), CommandFailure>
     let failed = |error: attachment::AttachmentError| CommandFailure::new(error).exit(Exit::Usage);
     let sealed = attachment::seal(&bytes, &name, media_type(file), &context.environment).map_err(failed)?;
     let content = sealed.bytes().to_vec();
-    let attached = sealed.at(url).map_err(failed)?;
+    let attached = sealed.at(url).map_err(|error| {
+        failed(error).next("eko attachments seal FILE HTTPS-URL, where anybody can fetch the result")
+    })?;
     let folder = file.parent().unwrap_or(Path::new("."));
     let sealed = write_new(folder, &format!("{name}.sealed"), &content)?;
     let described = write_new(folder, &format!("{name}.json"), attached.to_value().to_string().as_bytes())?;
@@ -157,10 +159,10 @@ fn seal(context: &Context, file: &Path, url: &str) -> Result<(), CommandFailure>
 /// Reads a description that [`seal`] has written.
 pub(super) fn read_sealed(path: &Path) -> Result<Attachment, CommandFailure> {
     let value = serde_json::from_slice(&read(path)?).map_err(|error| error.to_string());
-    let read = value.and_then(|value| Attachment::parse(&value).map_err(|fault| fault.to_string()));
+    let read = value.and_then(|value| Attachment::parse(&value).map_err(|fault| fault.in_words()));
     read.map_err(|why| {
         let what = format!("{} is not what `eko attachments seal` writes: {why}", path.display());
-        CommandFailure::new(what).exit(Exit::Usage)
+        CommandFailure::new(what).next("eko attachments seal FILE HTTPS-URL").exit(Exit::Usage)
     })
 }
 

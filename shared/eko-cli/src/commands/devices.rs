@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use eko_client::JoiningCode;
 use eko_client::device::PendingDevice;
 use eko_client::messenger::{MessengerError, OwnDevice};
+use eko_protocol::id::DeviceId;
 use serde_json::json;
 
 use crate::ask;
@@ -74,7 +75,7 @@ async fn list(context: &Context, client: &HttpMessenger) -> Result<(), CommandFa
     for device in &devices.active {
         let OwnDevice { id, since, this } = device;
         let mine = if *this { ", this one" } else { "" };
-        let text = format!("{id}  active since {}{mine}", moment(since));
+        let text = format!("{}  active since {}{mine}", short(id), moment(since));
         let object = json!({
             "type": "device", "id": id.to_string(), "state": "active", "since": since, "this": this,
         });
@@ -86,11 +87,12 @@ async fn list(context: &Context, client: &HttpMessenger) -> Result<(), CommandFa
         let since = waiting.published.as_deref();
         let since = since.map(|since| format!(" since {}", moment(since))).unwrap_or_default();
         let text = match this {
-            true => format!("{id}  waits for approval{since}, this one"),
+            true => format!("{}  waits for approval{since}, this one", short(id)),
             false => format!(
                 "{id}  waits for approval{since}{}\n    if it is yours: eko devices approve, and enter the code that it \
                  shows\n    if it is not: eko devices turn-away {id}",
-                called(waiting)
+                called(waiting),
+                id = short(id)
             ),
         };
         let object = json!({
@@ -121,7 +123,8 @@ async fn approve(context: &Context, client: &HttpMessenger) -> Result<(), Comman
     let approved = client.approve(&code).await?;
     let id = &approved.device.id;
     let text = format!(
-        "{id}{} is one of your devices now. What is sent to you from now on, it reads too.",
+        "{}{} is one of your devices now. What is sent to you from now on, it reads too.",
+        short(id),
         called(&approved)
     );
     let object = json!({ "type": "device", "id": id.to_string(), "state": "active", "name": approved.name });
@@ -149,7 +152,7 @@ async fn revoke(
                           nobody is left then who could approve another, but eko login NAME --reset begins anew."
                 .to_owned(),
             (true, _) => "This is the device that you are using.".to_owned(),
-            (false, _) => format!("The device {id} is active since {}.", moment(&device.since)),
+            (false, _) => format!("The device {} is active since {}.", short(id), moment(&device.since)),
         };
         let question = format!(
             "{which}\nRevoked, it neither reads nor sends any more, for good; what it has read stays on it. Revoke it?"
@@ -162,7 +165,7 @@ async fn revoke(
             "This device is revoked: it neither reads nor sends any more. What it has kept stays: eko history"
                 .to_owned()
         }
-        false => format!("{id} is revoked: it neither reads nor sends any more."),
+        false => format!("{} is revoked: it neither reads nor sends any more.", short(id)),
     };
     let object = json!({ "type": "device", "id": id.to_string(), "state": "revoked", "this": device.this });
     context.out.result(&text, &object)
@@ -174,7 +177,7 @@ async fn turn_away(context: &Context, client: &HttpMessenger, id: &str) -> Resul
     let id = &waiting.device.id;
     client.turn_away(id).await?;
     let object = json!({ "type": "device", "id": id.to_string(), "state": "turned-away" });
-    context.out.result(&format!("{id} is turned away."), &object)
+    context.out.result(&format!("{} is turned away.", short(id)), &object)
 }
 
 /// Returns the one device whose id begins with `text`. `state` is the verb of the error message.
@@ -195,6 +198,11 @@ fn device_by_id<'a, D>(
             Err(CommandFailure::new(what).next("eko devices").exit(Exit::Usage))
         }
     }
+}
+
+/// Returns the first letters of a device's id, which stand for it wherever a person reads it.
+fn short(id: &DeviceId) -> &str {
+    id.as_str().split('-').next().unwrap_or_default()
 }
 
 fn called(waiting: &PendingDevice) -> String {

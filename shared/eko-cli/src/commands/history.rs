@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::delivery;
 use crate::failure::{CommandFailure, Exit};
-use crate::people::Correspondent;
+use crate::people::{Correspondent, bare_id};
 use crate::show;
 
 const MORE: &str = "\
@@ -16,9 +16,14 @@ their devices has said so. It is read when their program says so; `eko` does not
 
 `eko listen` reads the mailbox. This command shows what is on this device.
 
+With --json each message that you have sent has `envelopes`, one for each recipient, with its `state`: to-send \
+(it waits on this device), queued (it waits at your server), accepted (sent), delivered, failed, or refused (held back, since \
+the recipient's devices are not trusted). `read` is true once they have read it.
+
 Examples:
   eko history
   eko history @bob -n 10
+  eko history @bob --ids
   eko history --group Friday";
 
 /// The state of a message that a former device has left, before this one has looked into its mailbox.
@@ -42,6 +47,9 @@ pub(crate) struct HistoryArgs {
     /// The number of messages, counted from the last
     #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 50)]
     last: u32,
+    /// Show the id of each message, which eko resend, eko discard and eko attachments save take
+    #[arg(long)]
+    ids: bool,
 }
 
 impl HistoryArgs {
@@ -102,6 +110,9 @@ impl HistoryArgs {
                 let due = taken_over.get(&message.content.id).into_iter().flatten();
                 let due = due.map(|to| show::due_object(&message.content.id, to));
                 object["envelopes"] = due.chain(sent.envelopes.iter().map(show::envelope_object)).collect();
+            }
+            if self.ids {
+                text.push_str(&format!("\n    id {}", bare_id(&message.content.id)));
             }
             context.out.result(&text, &object)?;
         }

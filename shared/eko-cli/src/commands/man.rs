@@ -11,7 +11,7 @@ use crate::failure::{CommandFailure, Exit};
 const MORE: &str = "\
 Examples:
   eko man ~/.local/share/man/man1
-  man eko-send";
+  MANPATH=~/.local/share/man: man eko-send";
 
 /// The options of `eko man`.
 #[derive(Debug, Args)]
@@ -30,7 +30,16 @@ impl ManArgs {
         };
         std::fs::create_dir_all(&self.folder).map_err(cannot)?;
         clap_mangen::generate_to(eko, &self.folder).map_err(cannot)?;
-        let text = format!("The manual pages are in {}: man eko", self.folder.display());
+        let folder = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
+        // man reads the pages of section 1 from folders called man1.
+        let text = match folder.parent().filter(|_| folder.ends_with("man1")) {
+            Some(above) => format!(
+                "The manual pages are in {}. To read them: MANPATH={}: man eko",
+                folder.display(),
+                above.display()
+            ),
+            None => format!("The manual pages are in {0}. To read one: man {0}/eko.1", folder.display()),
+        };
         context.out.result(&text, &json!({ "folder": self.folder }))
     }
 }

@@ -77,7 +77,9 @@ impl SendArgs {
             let text = self.text.join(" ");
             let has_files = !self.attach.is_empty() || !self.attached.is_empty();
             return match text.trim().is_empty() && !has_files {
-                true => Err(CommandFailure::new("there is nothing to say").exit(Exit::Usage)),
+                true => Err(CommandFailure::new("there is nothing to say")
+                    .next("eko send TO TEXT")
+                    .exit(Exit::Usage)),
                 false => Ok(text),
             };
         }
@@ -85,10 +87,13 @@ impl SendArgs {
         std::io::stdin().lock().take(MAX_TEXT_BYTES + 1).read_to_string(&mut text)?;
         match text.trim_end_matches('\n') {
             text if text.trim().is_empty() => {
-                Err(CommandFailure::new("there is nothing to say on standard input").exit(Exit::Usage))
+                Err(CommandFailure::new("there is nothing to say on standard input")
+                    .next("eko send TO TEXT")
+                    .exit(Exit::Usage))
             }
             text if text.len() as u64 > MAX_TEXT_BYTES => {
                 Err(CommandFailure::new(format!("a text has {MAX_TEXT_BYTES} bytes at most"))
+                    .next("put it into a file, and send that with --attach or --attached")
                     .exit(Exit::Usage))
             }
             text => Ok(text.to_owned()),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use eko_client::messenger::MessengerError;
+use eko_client::store::StoreFault;
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -15,7 +16,7 @@ use crate::show::{clock, instant};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
-    let (account, client) = context.client()?;
+    let (account, client) = context.reading_client()?;
     let problem = problem(&client).await?;
     let device = client.device();
     let (handle, signed_in) = (account.handle.to_string(), device.tokens().is_some());
@@ -59,7 +60,12 @@ async fn problem(client: &HttpMessenger) -> Result<Option<String>, CommandFailur
     match timeout(PATIENCE, client.check_this_device()).await {
         // Without a sign-in there is nothing to ask with, which is shown.
         Ok(Ok(()) | Err(MessengerError::SignedOut)) => Ok(None),
-        Ok(Err(error @ MessengerError::Store(_))) => Err(error.into()),
+        // What is known is shown, although nothing new can be kept.
+        Ok(Err(MessengerError::Store(error)))
+            if !matches!(error.fault(), StoreFault::Full | StoreFault::ReadOnly) =>
+        {
+            Err(error.into())
+        }
         Ok(Err(error)) => Ok(Some(error.to_string())),
         Err(_) => Ok(Some(format!("{} does not answer", client.me().origin))),
     }

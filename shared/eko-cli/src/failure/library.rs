@@ -22,7 +22,9 @@ impl From<DeviceStoreError> for CommandFailure {
                  new device",
             ),
             StoreFault::Unopenable => {
-                failure.next(format!("look who may read and write {STORE} and its folder"))
+                failure.next(format!(
+                    "look who may read and write {STORE} and its folder, and whether their disk is mounted to be written"
+                ))
             }
             StoreFault::ReadOnly => failure
                 .next(format!("make {STORE}, its folder and its disk writable; eko history works meanwhile")),

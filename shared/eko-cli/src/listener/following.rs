@@ -28,7 +28,11 @@ impl MailboxListener<'_> {
             let now = self.client.sent(&before.id)?;
             for (was, is) in before.envelopes.iter().zip(&now.envelopes) {
                 if is.seen && !was.seen {
-                    notices.push(Notice::Read { actor: is.recipient.clone(), id: is.message.clone() });
+                    notices.push(Notice::Read {
+                        actor: is.recipient.clone(),
+                        id: is.message.clone(),
+                        before: 0,
+                    });
                 } else if is.state != was.state && is.state != EnvelopeState::ToSend {
                     notices.push(Notice::Settled(is.clone()));
                 }

@@ -313,7 +313,8 @@ impl<'l, 'a> LineSender<'l, 'a> {
             return Err(CommandFailure::new(what).next("eko chat again, and type it once more"));
         }
         if let Some(exit) = self.failed.get() {
-            return Err(CommandFailure::new("not everything that you wrote was sent").exit(exit));
+            let failure = CommandFailure::new("not everything that you wrote was sent");
+            return Err(failure.next("eko history, which says how to send it again").exit(exit));
         }
         let client = self.listener.client;
         let mut waiting: usize = 0;

@@ -49,7 +49,9 @@ pub(crate) fn notice_object(notice: &Notice) -> Value {
         Notice::DeviceWaits(waiting) => {
             json!({ "type": "deviceWaits", "device": waiting.device.id, "name": waiting.name })
         }
-        Notice::Read { actor, id } => json!({ "type": "read", "by": actor, "id": id }),
+        Notice::Read { actor, id, before } => {
+            json!({ "type": "read", "by": actor, "id": id, "before": before })
+        }
         Notice::Typing { actor, conversation } => {
             json!({ "type": "typing", "by": actor, "conversation": conversation })
         }

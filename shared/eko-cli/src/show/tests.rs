@@ -146,7 +146,8 @@ fn of_people(client: &HttpMessenger) -> Vec<Notice> {
         settled(EnvelopeState::Refused, Some("their devices were all replaced")),
         waiting(None),
         waiting(Some("tablet")),
-        Notice::Read { actor: actor(), id: id() },
+        Notice::Read { actor: actor(), id: id(), before: 0 },
+        Notice::Read { actor: actor(), id: id(), before: 2 },
         Notice::Typing { actor: actor(), conversation: actor() },
         Notice::Request { actor: actor() },
         Notice::Missed { actor: actor(), ids: vec![id()] },
@@ -204,7 +205,7 @@ fn news_that_a_person_needs_not_is_not_told() {
     }
     let copy = envelope(ALICE, EnvelopeState::Accepted, None);
     assert_eq!(notice(&client, &Notice::Settled(copy)), None);
-    let unknown = Notice::Read { actor: BOB.to_owned(), id: "urn:uuid:of-another".to_owned() };
+    let unknown = Notice::Read { actor: BOB.to_owned(), id: "urn:uuid:of-another".to_owned(), before: 0 };
     assert_eq!(notice(&client, &unknown), None);
 }
 

@@ -29,6 +29,8 @@ async fn a_message_that_waits_is_discarded_and_sent_again() {
     );
     let [resend, id] = command_in_history(&bob, "eko resend ").await.try_into().unwrap();
     assert_eq!((&*resend, id.len()), ("resend", 8));
+    let listed = bob.eko(&["history", "--ids"]).await.done();
+    assert!(listed.lines().last().unwrap().trim().starts_with(&format!("id {id}-")), "{listed}");
     let listed = bob.object(&["history"]).await;
     let envelope = &listed["envelopes"][0];
     assert!(envelope["due"].is_string() && text(envelope, "remedy").starts_with("eko resend "), "{envelope}");
@@ -130,6 +132,15 @@ async fn nobody_is_shown_where_in_a_document_a_fault_is() {
     let long = "\"".repeat(79 << 10);
     let failure = alice.eko_reading(&["send", "@bob", "-"], &long).await.failed();
     assert!(!failure.what.contains('/'), "{}", failure.what);
+    let file = alice.path().join("photo.jpg");
+    std::fs::write(&file, "a photo").unwrap();
+    let failure = alice.fails(&["attachments", "seal", file.to_str().unwrap(), "http://a.example/x"]).await;
+    assert!(!failure.what.contains("/url") && failure.what.starts_with("url "), "{}", failure.what);
+    assert!(failure.next.starts_with("eko attachments seal FILE HTTPS-URL"), "{}", failure.next);
+    std::fs::write(&file, "{\"type\":\"Document\"}").unwrap();
+    let failure = alice.fails(&["send", "@bob", "--attached", file.to_str().unwrap()]).await;
+    let (_, why) = failure.what.split_once(" writes: ").unwrap();
+    assert!(!why.contains('/'), "{why}");
     let failure = alice.fails(&["groups", "create", &"x".repeat(5000), "@bob"]).await;
     assert!(!failure.what.contains('/') && !failure.what.is_empty(), "{}", failure.what);
     assert_eq!(bob.hears().await, [""; 0]);

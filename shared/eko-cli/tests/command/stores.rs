@@ -29,6 +29,8 @@ async fn history_is_shown_on_a_full_disk() {
     assert_eq!(bob.hears().await, ["one"]);
     let history = ended_of(on_full_disk(&bob, &["history"]), String::new()).await.done();
     assert!(history.ends_with("@alice: one\n"), "{history}");
+    let me = ended_of(on_full_disk(&bob, &["whoami"]), String::new()).await.done();
+    assert!(me.starts_with("@bob@") && me.contains("  device  "), "{me}");
     let failure = ended_of(on_full_disk(&bob, &["send", "@alice", "two"]), String::new()).await.failed();
     let store = bob.account().join("eko.db").display().to_string();
     assert!(failure.what.starts_with(&store), "{}", failure.what);

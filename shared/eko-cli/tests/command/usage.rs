@@ -74,6 +74,7 @@ async fn every_help_wraps_at_the_width_of_the_terminal() {
 async fn exit_codes_are_explained_to_people_and_to_scripts() {
     let home = TestHome::new();
     let help = home.eko(&["help", "exit-codes"]).await.done();
+    assert_eq!(help.matches("exit-codes").count(), 1, "{help}");
     for code in 0..=6 {
         assert!(help.contains(&format!("\n  {code}  ")), "{help}");
     }
@@ -110,7 +111,10 @@ async fn every_command_has_a_manual_page() {
     let home = TestHome::new();
     let folder = home.path().join("man").join("man1");
     let said = home.eko(&["man", folder.to_str().unwrap()]).await.done();
-    assert!(said.starts_with("The manual pages are in "), "{said}");
+    let path = home.path().join("man").canonicalize().unwrap();
+    let due =
+        format!("The manual pages are in {0}/man1. To read them: MANPATH={0}: man eko\n", path.display());
+    assert_eq!(said.split_whitespace().collect::<Vec<_>>(), due.split_whitespace().collect::<Vec<_>>());
     for page in ["eko.1", "eko-send.1", "eko-devices-approve.1", "eko-exit-codes.1"] {
         let text = std::fs::read_to_string(folder.join(page)).unwrap();
         assert!(text.contains(".TH ") && text.contains(".SH SYNOPSIS"), "{page}: {text}");

@@ -45,8 +45,10 @@ async fn thirty_lines_at_once_are_confirmed_and_read_by_four_envelopes() {
     bob.wait(RECEIPTS_PAUSE_MS).await;
     // Three receipts of at most 12 ids each, and that the last one was read.
     assert_eq!(scene.sent_by_bob(), 4);
-    let last = Notice::Read { actor: scene.bob.me().actor(), id: ids[29].clone() };
-    assert_eq!(scene.alice_is_told().await, [last]);
+    // The receipts may come before it or after it.
+    let told = scene.alice_is_told().await;
+    let [Notice::Read { id, .. }] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(*id, ids[29]);
     for id in &ids {
         assert_eq!(state(&scene.alice, id), EnvelopeState::Delivered);
         assert!(scene.alice.sent(id).unwrap().envelopes[0].seen);

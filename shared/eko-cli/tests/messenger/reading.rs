@@ -75,7 +75,7 @@ async fn one_receipt_tells_that_everything_up_to_it_was_read() {
     ids.push(say(&alice, &bob.me(), "not shown yet").await.id);
     let notices = alice.receive().await.unwrap().notices;
     let reads: Vec<_> = notices.iter().filter(|notice| matches!(notice, Notice::Read { .. })).collect();
-    assert_eq!(reads, [&Notice::Read { actor: bob.me().actor(), id: ids[2].clone() }]);
+    assert_eq!(reads, [&Notice::Read { actor: bob.me().actor(), id: ids[2].clone(), before: 2 }]);
     let seen = |id: &String| alice.sent(id).unwrap().envelopes[0].seen;
     assert_eq!(ids.iter().map(seen).collect::<Vec<_>>(), [true, true, true, false]);
     world.deliver().await;
@@ -206,7 +206,7 @@ async fn only_who_takes_part_in_a_conversation_can_have_read_it() {
         });
         mallory.send(&alice.me(), text("I have read it")).await.unwrap();
         world.deliver().await;
-        let notice = Notice::Read { actor: mallory.me().actor(), id: id.clone() };
+        let notice = Notice::Read { actor: mallory.me().actor(), id: id.clone(), before: 0 };
         assert_eq!(alice.receive().await.unwrap().notices.contains(&notice), told);
     }
     for (id, seen) in [(&for_bob.id, false), (&for_mallory.id, true)] {

@@ -145,7 +145,7 @@ async fn theirs_may_say_less_and_more() {
     assert_eq!(notices(&alice, &mut bob, &activity, 0).await, []);
     let mut activity = fresh(sent.activity());
     (activity["type"], activity["object"]) = (json!("Read"), json!(said.id()));
-    let read = Notice::Read { actor: bob.actor.clone(), id: said.id().to_owned() };
+    let read = Notice::Read { actor: bob.actor.clone(), id: said.id().to_owned(), before: 0 };
     // Who has read a note has it.
     let told = notices(&alice, &mut bob, &activity, 0).await;
     let [Notice::Settled(envelope), last] = &told[..] else { panic!("{told:?}") };

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::root;
 
 /// The folders with such readers.
-const FOLDERS: [&str; 8] = [
+const FOLDERS: [&str; 9] = [
     "shared/protocol/src",
     "shared/federation/src",
     "shared/client/src/attachment",
@@ -14,6 +14,7 @@ const FOLDERS: [&str; 8] = [
     "shared/client/src/device",
     "shared/client/src/group",
     "shared/client/src/messenger",
+    "shared/client/src/sealed",
     "functions/inbox/src",
 ];
 

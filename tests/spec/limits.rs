@@ -11,7 +11,7 @@ mod times;
 
 use bytes::Bytes;
 use eko_client::attachment::{self, AttachmentLocation};
-use eko_client::{Auth, Body, Device, Exchange, content, group, messenger, store};
+use eko_client::{Auth, Body, Device, Exchange, content, group, messenger, sealed, store};
 use eko_protocol::key_package::PublicationKind;
 use eko_service::config::Config;
 use eko_testkit::{BARE, DirectTransport, World, envelope, refusal};
@@ -136,6 +136,11 @@ fn every_limit_of_a_client() {
             "members of a group, device sets of an activity" => {
                 assert_eq!(content::MAX_DEVICE_SETS, group::MAX_MEMBERS);
                 group::MAX_MEMBERS
+            }
+            "keys of group records that a device keeps" => sealed::MOST_STATE_KEYS,
+            "bytes of a padded group record" => sealed::MAX_RECORD,
+            "minutes until a device completes what another one could not send" => {
+                minutes(messenger::COMPLETED_AFTER_MS)
             }
             "attachments of a note" => content::MAX_ATTACHMENTS,
             "bytes of a file" => usize::try_from(attachment::MAX_BYTES).unwrap(),

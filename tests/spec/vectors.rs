@@ -8,6 +8,7 @@ mod chain;
 mod coverage;
 mod fingerprint;
 mod group;
+mod group_state;
 mod http_signatures;
 mod joining;
 mod key_package;
@@ -63,12 +64,13 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn the_files_are_what_the_code_makes() {
-    let made: [(&str, Value); 15] = [
+    let made: [(&str, Value); 16] = [
         ("attachment", attachment::vectors()),
         ("chain", chain::vectors()),
         ("coverage", coverage::vectors()),
         ("fingerprint", fingerprint::vectors()),
         ("group", group::vectors()),
+        ("group-state", group_state::vectors()),
         ("head", signatures::head()),
         ("http-signatures", http_signatures::vectors()),
         ("joining", joining::vectors(&chain::nodes())),

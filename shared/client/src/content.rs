@@ -24,6 +24,7 @@ use serde_json::Value;
 
 use crate::attachment::Attachment;
 use crate::group::{GroupControl, GroupId};
+use crate::sealed::StateKeys;
 
 pub use head::{HeadStatement, SignedHead};
 pub use id::{ActivityId, NoteId};
@@ -106,6 +107,8 @@ pub enum ActivityContent {
     Block(BlockedParty),
     /// The author blocks the party no longer.
     Unblock(BlockedParty),
+    /// The keys of the user's group records, for the user's other devices.
+    StateKeys(StateKeys),
     /// An activity of an unknown type, whole.
     Other(Value),
 }

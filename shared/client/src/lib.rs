@@ -170,6 +170,7 @@ pub mod keys;
 pub mod messenger;
 mod problem;
 mod reach;
+pub mod sealed;
 mod secret;
 pub mod sessions;
 mod shares;

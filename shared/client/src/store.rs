@@ -26,6 +26,7 @@ mod refused;
 mod requests;
 mod sender_mark;
 mod sessions;
+mod states;
 mod upgrade;
 mod views;
 
@@ -58,6 +59,7 @@ pub use recovery::RecoveredStore;
 pub(crate) use requests::RequestOutcome;
 pub use requests::{MOST_OF_STRANGER, MOST_OF_STRANGERS};
 pub use sessions::SESSION_RENEWAL_MS;
+pub(crate) use states::SavedRecord;
 pub(crate) use views::ViewHolder;
 
 /// The version of the schema, kept in SQLite's `user_version`.

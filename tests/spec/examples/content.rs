@@ -9,6 +9,7 @@ use eko_client::content::{
 };
 use eko_client::group::{GroupChange, GroupControl, GroupState, Proposal, propose};
 use eko_client::keys::IdentityPair;
+use eko_client::sealed::{StateKey, StateKeys};
 use eko_protocol::block::BlockedParty;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_testkit::START_MS;
@@ -111,4 +112,9 @@ pub(super) fn play(examples: &mut Examples) {
     examples.document("group join", &plain(&join));
     let announce = said(6, BOB, ActivityContent::Announce(Box::new(created)));
     examples.document("group announce", &plain(&announce));
+    let mut keys = StateKeys::default();
+    keys.add(StateKey::generate(1, &environment)).unwrap();
+    let mut keys = said(7, ALICE, ActivityContent::StateKeys(keys));
+    keys.device_sets_hash = None;
+    examples.document("state keys", &plain(&keys));
 }

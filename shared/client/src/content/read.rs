@@ -16,6 +16,7 @@ use super::{
 };
 use crate::attachment::Attachment;
 use crate::group::{GroupControl, GroupId, MAX_EPOCH};
+use crate::sealed::StateKeys;
 
 /// Reads an activity.
 pub(super) fn activity(value: &Value) -> Result<Activity, Invalid> {
@@ -140,6 +141,9 @@ fn content(value: &Value, head: &ActivityHeader) -> Result<ActivityContent, Inva
     }
     if has_type(value, "Block") {
         return parsed(value, "object", BlockedParty::parse).map(ActivityContent::Block);
+    }
+    if has_type(value, "StateKeys") {
+        return StateKeys::parse(value).map(ActivityContent::StateKeys);
     }
     match only(value, "object") {
         Ok(object) if has_type(value, "Undo") && has_type(object, "Block") => {

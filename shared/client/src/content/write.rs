@@ -23,6 +23,7 @@ pub(super) fn value(activity: &Activity) -> Value {
         ActivityContent::Unblock(party) => {
             ("Undo", vec![("object", json!({ "type": "Block", "object": party.as_str() }))])
         }
+        ActivityContent::StateKeys(keys) => ("StateKeys", vec![("object", keys.to_value())]),
     };
     let mut value = Map::new();
     let mut put = |name: &str, member: Value| drop(value.insert(name.to_owned(), member));

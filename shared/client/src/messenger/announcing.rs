@@ -104,13 +104,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         notices: &mut Vec<Notice>,
     ) -> Result<(), MessengerError> {
         let (me, id) = (self.device.actor(), control.state().id());
-        let known = tx.group(id.as_str())?.filter(|known| known.current.members().contains(&me));
-        let Some(known) = known.filter(|known| known.current.members().contains(whence.actor)) else {
-            return Ok(());
-        };
         if whence.standing.is_in_doubt() {
             return Ok(());
         }
+        let known = tx.group(id.as_str())?.filter(|known| known.current.members().contains(&me));
+        let known = known.filter(|known| known.current.members().contains(whence.actor));
+        let Some(known) = known else {
+            return self.keep_control_of_other_device(tx, activity, control, whence, notices);
+        };
         let author = self.kept_contact(tx, control.author())?;
         let Some(author) = author.filter(|author| author.listed(control.device()).is_some()) else {
             return self.hold(tx, id, activity, whence, HeldReason::UnknownAuthor, notices);
@@ -139,6 +140,33 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         // Whoever forwards an old control is behind.
         let is_behind = control.state().epoch() < known.current.epoch();
         if is_behind { self.announce(tx, &known, whence.actor) } else { Ok(()) }
+    }
+
+    /// Judges a control that another device of its author passes on, because the one that made it could
+    /// not reach this user. It counts as if that device had sent it, and may be an invitation.
+    fn keep_control_of_other_device(
+        &self,
+        tx: &Transaction<'_>,
+        activity: &Activity,
+        control: &GroupControl,
+        whence: &ActivitySource<'_>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        let author = self.kept_contact(tx, control.author())?.filter(|_| control.author() == whence.actor);
+        let Some(author) = author.filter(|author| author.listed(control.device()).is_some()) else {
+            return Ok(());
+        };
+        let by_author = ActivitySource {
+            actor: whence.actor,
+            device: control.device(),
+            envelope: None,
+            received_ms: whence.received_ms,
+            standing: Standing::of(&author, control.device(), &self.device.actor()),
+            warning: whence.warning.clone(),
+            was_held: whence.was_held,
+            forwarder: None,
+        };
+        self.keep_control(tx, activity, control, &by_author, notices)
     }
 
     /// Reads the chains of those who made or granted what controls need, whose devices this device does

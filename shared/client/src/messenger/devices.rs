@@ -95,7 +95,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Adds the pending device that has this joining code to the chain, and returns it. The code
     /// proves to this device which key the new device has, and to the new device which chain its
-    /// user has.
+    /// user has. The new device gets the keys of the groups' records.
     ///
     /// # Errors
     /// [`MessengerError::UnknownJoiningCode`] if no device that waits has the code;
@@ -118,6 +118,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         };
         let node = self.device.approval(&own.pinned.nodes, &new, code)?;
         self.append(&node, "it has added the device").await?;
+        self.give_state_keys().await?;
         Ok(new)
     }
 

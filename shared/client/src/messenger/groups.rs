@@ -145,8 +145,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         next: GroupState,
         told: &BTreeSet<String>,
     ) -> Result<ChangedGroup, MessengerError> {
-        let (id, notices) = self.put_control(change, known, next, told).await?;
-        Ok(ChangedGroup { sent: self.send_envelopes(&id).await?, notices })
+        let (id, mut notices) = self.put_control(change, known, next, told).await?;
+        self.send_envelopes(&id).await?;
+        self.keep_own_records(&mut notices).await?;
+        Ok(ChangedGroup { sent: self.sent(&id)?, notices })
     }
 
     /// Makes a control, keeps what it makes, and puts it into envelopes, which are then due. Returns

@@ -242,6 +242,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             (ActivityContent::Block(party) | ActivityContent::Unblock(party), _) => {
                 self.keep_block(tx, activity, party, whence)?;
             }
+            (ActivityContent::StateKeys(keys), _) => self.keep_state_keys(tx, activity, keys, whence)?,
             (ActivityContent::Join(_) | ActivityContent::Other(_), _) => {}
         }
         Ok(EntryDisposition::Drop)

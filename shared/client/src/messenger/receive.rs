@@ -201,6 +201,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         // look. It holds up nothing else. Leaving is first, because whoever leaves makes no key.
         let made = self.make_changes_again(&mut received.notices).await;
         let renewed = self.renew_group_keys(&mut received.notices).await;
+        let kept = self.keep_records(&mut received.notices).await;
         self.forget_sessions()?;
         self.flush().await?;
         self.settle_views().await?;
@@ -210,7 +211,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if let Some(keys_left) = keys_left {
             received.notices.extend(self.upkeep(keys_left).await?);
         }
-        made.and(renewed)
+        made.and(renewed).and(kept)
     }
 
     /// Gives the messages of a look their positions before what follows from it is done.

@@ -250,6 +250,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 | ActivityContent::Announce(_)
                 | ActivityContent::Block(_)
                 | ActivityContent::Unblock(_)
+                | ActivityContent::StateKeys(_)
         );
         let is_typing = matches!(activity.content, ActivityContent::Typing | ActivityContent::TypingEnded);
         let expires_ms = is_typing.then(|| now_ms.saturating_add(TYPING_LIVES_MS));

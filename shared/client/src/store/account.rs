@@ -219,7 +219,15 @@ impl Transaction<'_> {
         Ok(statement.query_row([name], |row| row.get(0)).optional()?)
     }
 
-    fn delete(&self, name: &str) -> Result<(), DeviceStoreError> {
+    /// Returns the ends of the names that begin with `prefix`, in order.
+    pub(super) fn names(&self, prefix: &str) -> Result<Vec<String>, DeviceStoreError> {
+        let sql = "SELECT substr(name, length(?1) + 1) FROM account WHERE name >= ?1 AND name < ?1 || char(1114111) \
+                   ORDER BY name";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        Ok(statement.query_map([prefix], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn delete(&self, name: &str) -> Result<(), DeviceStoreError> {
         self.inner.execute("DELETE FROM account WHERE name = ?1", [name])?;
         Ok(())
     }

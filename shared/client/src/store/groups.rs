@@ -25,7 +25,7 @@ impl Transaction<'_> {
     }
 
     /// Keeps the record of a group. `latest` is the control that made its state, if that is new.
-    /// Conflicts that were recorded before are settled. The views of former members are forgotten.
+    /// Conflicts that were recorded before are settled, and the record at the server is to be stored. The views of former members are forgotten.
     pub(crate) fn keep_group(
         &self,
         known: &KnownGroup,
@@ -36,6 +36,7 @@ impl Transaction<'_> {
         let id = known.current.id().as_str();
         if latest.is_some() {
             self.inner.execute("DELETE FROM conflicts WHERE grp = ?1", [id])?;
+            self.mark_unstored(id, 0)?;
         }
         self.inner.execute(sql, params![id, known_json(known), latest.map(control_json)])?;
         if known.departure == OwnDeparture::NotMade {

@@ -17,8 +17,9 @@ use crate::people::{group, group_argument, named, named_or_you, short};
 use change::ChangeCommand;
 
 const MORE: &str = "\
-A group exists on its members' devices only: no server knows of it. Each change is sent to every \
-member like a message. Only admins can change more than their own membership. A member who is removed \
+A group exists on its members' devices only: no server knows of it. Your devices keep your groups at \
+your server, sealed so that only they can read them: a new device of yours has them as soon as it \
+was approved. Each change is sent to every member like a message. Only admins can change more than their own membership. A member who is removed \
 is not told, and cannot read later messages. Whoever is added is invited, and joins or declines. Until \
 somebody has joined, nothing says that your messages reach them.
 

@@ -55,7 +55,7 @@ async fn the_server_sees_no_word_no_group_and_no_member_list() {
     assert!(wire.len() > 60 && within.len() > 60, "{} {}", wire.len(), within.len());
     let state = &alice.groups().unwrap()[0].state;
     let mut secrets: Vec<Vec<u8>> =
-        [WORDS, GROUP, FILE, id.as_str(), "GroupState", "GroupControl", "Note", "brown fox"]
+        [WORDS, GROUP, FILE, id.as_str(), "\"GroupState", "GroupControl", "GroupRecord", "Note", "brown fox"]
             .map(|text| text.into())
             .to_vec();
     secrets.extend([state.master_key().as_bytes().to_vec(), file.key.as_bytes().to_vec()]);

@@ -199,6 +199,8 @@ async fn whoever_was_there_before_is_not_said_to_join() {
         friends.look(client).await;
     }
     erin.join_group(&id, None).await.unwrap();
+    // What comes in one millisecond is in no order.
+    world.advance(1);
     erin.send_to_group(&id, text("I am here")).await.unwrap();
     world.deliver().await;
     let told = |notices: Vec<Notice>| {

@@ -158,10 +158,6 @@ async fn a_second_device_measures_by_the_state_that_was_left() {
     for client in everybody {
         scene.look(client).await;
     }
-    tablet.join_group(id, None).await.unwrap();
-    for client in everybody {
-        scene.look(client).await;
-    }
     mallory.receive().await.unwrap();
     let base = group(bob, id).state;
     assert_eq!(group(&tablet, id).state, base);

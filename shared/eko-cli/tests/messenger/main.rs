@@ -49,6 +49,7 @@ mod races;
 mod reach;
 mod reading;
 mod receipts;
+mod records;
 mod refreshing;
 mod rekeying;
 mod removing;

@@ -139,6 +139,8 @@ async fn a_removal_that_an_admin_undoes_who_was_led_away_is_made_again() {
     });
     let left = control(&pat, GroupChange::Left, Some(&far), &gone);
     send_control(sessions, &pat, &dave.me(), &left).await;
+    // What comes in one millisecond is in no order.
+    world.advance(1);
     alice.change_group(id, Proposal::Remove([mallory.me().actor()].into())).await.unwrap();
     scene.look(bob).await;
     scene.look(dave).await;

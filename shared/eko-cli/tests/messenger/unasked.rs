@@ -38,6 +38,7 @@ async fn what_an_own_device_made_enters_no_forged_invitation() {
     let two = further(&world, &late, &alice, "two").await;
     let mallory = sessions.first(&world, &wire, "mallory").await;
     hide(&late, &two, &[&alice]);
+    hide_records(&late);
     let (id, _) = alice.create_group("Friday", &[mallory.me()]).await.unwrap();
     let created = group(&alice, &id).state;
     let forged = usurpation(&mallory, &alice, &created);
@@ -56,6 +57,13 @@ async fn what_an_own_device_made_enters_no_forged_invitation() {
     world.deliver().await;
 }
 
+/// Withholds the records of groups, from now on.
+fn hide_records(wire: &TestNetwork) {
+    wire.drop_requests(|request| {
+        request.uri().path().contains("/groupState").then(|| FalseAnswer { status: 503, body: Vec::new() })
+    });
+}
+
 /// Bob joins Alice's group on one device. The other one has only Mallory's invitation, which names
 /// the state that Bob has joined as the one before.
 #[tokio::test]
@@ -66,6 +74,7 @@ async fn the_join_of_an_own_device_enters_no_forged_invitation() {
     let (two, sessions) = (further(&world, &late, &bob, "two").await, ForgingSessions::default());
     let mallory = sessions.first(&world, &wire, "mallory").await;
     hide(&late, &two, &[&alice]);
+    hide_records(&late);
     let (id, _) = alice.create_group("Friday", &[bob.me(), mallory.me()]).await.unwrap();
     let created = group(&alice, &id).state;
     let forged = usurpation(&mallory, &alice, &created);
@@ -174,6 +183,13 @@ async fn the_join_of_an_own_device_counts_in_whatever_order_it_comes() {
     say(&alice, &bob.me(), "before").await;
     world.deliver().await;
     for client in [&bob, &two, &alice] {
+        hear(&world, client).await;
+    }
+    // Both of Bob's devices have the key of records.
+    bob.create_group("First", &[]).await.unwrap();
+    for client in [&bob, &two] {
+        hear(&world, client).await;
+        world.deliver().await;
         hear(&world, client).await;
     }
     let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];

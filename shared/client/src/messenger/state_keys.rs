@@ -1,0 +1,127 @@
+//! The keys under which this user's devices seal the records of their groups: making and passing on.
+
+use eko_protocol::chain::{ChainNode, NodeKind};
+
+use super::incoming::ActivitySource;
+use super::standing::Standing;
+use super::{Messenger, MessengerError};
+use crate::content::{Activity, ActivityContent};
+use crate::sealed::{StateKey, StateKeys};
+use crate::store::Transaction;
+use crate::{SignalSessions, Transport};
+
+/// The name under which the store keeps the length of the own chain whose devices have the keys.
+const TOLD: &str = "state_keys_told";
+/// The time after which a device passes on the keys for the one that has approved another.
+const PASSED_ON_MS: i64 = 3_600_000;
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Returns the key for what is sealed now. A key is new if a device was revoked since the last one
+    /// was made, and then the other devices get it: by the activity whose id is returned too.
+    pub(super) fn sealing_key(
+        &self,
+        tx: &Transaction<'_>,
+    ) -> Result<(StateKey, Option<String>), MessengerError> {
+        let own = self.kept_contact(tx, &self.device.actor())?.ok_or(MessengerError::Pending)?;
+        let nodes = &own.pinned.nodes;
+        let ended = nodes.iter().rposition(|node| !matches!(node.kind(), NodeKind::Add(_)));
+        let since = ended.map_or(0, |index| length(index).saturating_add(1));
+        let mut keys = tx.state_keys()?;
+        if let Some(key) = keys.newest(since) {
+            return Ok((key.clone(), None));
+        }
+        let key = StateKey::generate(length(nodes.len()), &self.environment);
+        keys.add(key.clone())?;
+        tx.keep_state_keys(&keys)?;
+        let told = match own.active().len() {
+            0 | 1 => {
+                tx.put_moment(TOLD, moment(length(nodes.len())))?;
+                None
+            }
+            _ => Some(self.enclose_state_keys(tx, keys, length(nodes.len()))?),
+        };
+        Ok((key, told))
+    }
+
+    /// Passes the keys on to devices that were approved since that was last done: those that this device
+    /// has approved, and after an hour any. Returns the id of the activity, if there is one.
+    pub(super) fn pass_on_state_keys(&self, tx: &Transaction<'_>) -> Result<Option<String>, MessengerError> {
+        let keys = tx.state_keys()?;
+        let told = tx.moment(TOLD)?.unwrap_or_default();
+        let Some(own) = self.kept_contact(tx, &self.device.actor())?.filter(|_| !keys.is_empty()) else {
+            return Ok(None);
+        };
+        let (nodes, active, this) = (&own.pinned.nodes, own.active(), self.device.address());
+        let new: Vec<&ChainNode> = nodes
+            .iter()
+            .skip(usize::try_from(told).unwrap_or_default())
+            .filter(|node| {
+                node.addition().is_some() && node.device() != this && active.contains(node.device())
+            })
+            .collect();
+        if new.is_empty() {
+            if told < moment(length(nodes.len())) {
+                tx.put_moment(TOLD, moment(length(nodes.len())))?;
+            }
+            return Ok(None);
+        }
+        let (mine, now_ms) = (tx.own_nodes()?, self.now_ms());
+        let is_due = |node: &&ChainNode| {
+            mine.contains(&node.hash()) || node.published_ms().saturating_add(PASSED_ON_MS) <= now_ms
+        };
+        match new.iter().any(is_due) {
+            true => self.enclose_state_keys(tx, keys, length(nodes.len())).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Puts the keys into an envelope for this user's other devices.
+    fn enclose_state_keys(
+        &self,
+        tx: &Transaction<'_>,
+        keys: StateKeys,
+        length: u64,
+    ) -> Result<String, MessengerError> {
+        let me = self.me();
+        let mut activity = self.evidence(tx, &me.actor(), None, ActivityContent::StateKeys(keys))?;
+        // There is nobody in this conversation whose chain could differ.
+        activity.device_sets_hash = None;
+        activity.device_sets.clear();
+        self.enclose(tx, &activity, &[me], false)?;
+        tx.put_moment(TOLD, moment(length))?;
+        Ok(activity.id.to_string())
+    }
+
+    /// Keeps the keys that another device of this user passes on. If one is new, the records at the
+    /// server are read again.
+    pub(super) fn keep_state_keys(
+        &self,
+        tx: &Transaction<'_>,
+        activity: &Activity,
+        passed_on: &StateKeys,
+        whence: &ActivitySource<'_>,
+    ) -> Result<(), MessengerError> {
+        let set = activity.device_set.as_ref().map(|head| &head.set);
+        let Some(set) = set.filter(|_| whence.standing == Standing::Own) else { return Ok(()) };
+        let mut keys = tx.state_keys()?;
+        if keys.merge(passed_on, set.length)? {
+            tx.keep_state_keys(&keys)?;
+            self.read_records_again(tx)?;
+        }
+        // It went to every device that its sender knew.
+        let chain = self.kept_contact(tx, whence.actor)?;
+        let is_known = chain.is_some_and(|own| own.descends_from(&set.head));
+        if is_known && tx.moment(TOLD)?.unwrap_or_default() < moment(set.length) {
+            tx.put_moment(TOLD, moment(set.length))?;
+        }
+        Ok(())
+    }
+}
+
+fn length(nodes: usize) -> u64 {
+    u64::try_from(nodes).unwrap_or(u64::MAX)
+}
+
+fn moment(length: u64) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,471 @@
+//! The records of this user's groups at the server: a new device takes its groups from them, and any
+//! device completes what another one could not send.
+//!
+//! A record is stored after each change, by the device that has made it; after a change of somebody
+//! else, by the first of the user's devices. Once a day each device reads all records, and stores what
+//! is missing. So neither a device that was lost nor one that was away leaves anything undone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use eko_protocol::group_state::SealedGroupState;
+use eko_protocol::id::GroupStateId;
+use futures_util::stream::{self, StreamExt as _};
+
+use super::{Messenger, MessengerError, Notice, Person};
+use crate::content::ActivityContent;
+use crate::device::GroupStateAnswer;
+use crate::group::{GroupControl, KnownGroup, OwnDeparture};
+use crate::sealed::{self, GroupRecord, SealedPlace, StateKey, StateKeys};
+use crate::store::{DeviceStoreError, EnvelopeState, SavedRecord, Transaction};
+use crate::stored_time::is_over;
+use crate::{SignalSessions, Transport};
+
+/// The name under which the store keeps the time of the last reading of all records.
+const READ: &str = "states_read";
+/// The time after which all records are read again.
+const READ_AGAIN_MS: i64 = 24 * 3_600_000;
+/// The time after which a record is tried again that could not be stored.
+const PAUSE_MS: i64 = 600_000;
+/// The same time, if the server refused it: it has no room, or does not keep any.
+const REFUSED_PAUSE_MS: i64 = 24 * 3_600_000;
+/// The time after which another device tells the members whom the one that made a change has not
+/// reached.
+pub const COMPLETED_AFTER_MS: i64 = 3_600_000;
+/// The number of records that are stored at the same time.
+const AT_ONCE: usize = 8;
+/// The most times that a record meets a newer one of another device.
+const ROUNDS: usize = 4;
+
+/// The groups whose records are stored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope<'a> {
+    /// Those that this device has changed, or all if it is the user's first.
+    Own,
+    /// Those, and this one.
+    And(&'a str),
+    /// All.
+    All,
+}
+
+/// The result of comparing a record of the server with what this device knows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meeting {
+    /// Nothing is to be stored.
+    Settled,
+    /// What this device knows takes the place of the record.
+    OursIsNewer,
+}
+
+/// A record that is about to be sealed.
+struct RecordDraft {
+    record: GroupRecord,
+    saved: SavedRecord,
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Passes on the keys of records, reads the records if that is due, and stores what the server
+    /// lacks. What fails is tried again later: it holds up nothing else.
+    ///
+    /// # Errors
+    /// The store cannot be used, or this device may not take part.
+    pub(super) async fn keep_records(&self, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
+        self.give_state_keys().await?;
+        let scope = match self.read_records(notices).await {
+            Ok(true) => Scope::All,
+            Ok(false) => Scope::Own,
+            Err(error) => return passing(error),
+        };
+        if scope == Scope::All {
+            // A record says who is still not told.
+            self.flush().await?;
+        }
+        self.store_records(scope, notices).await.or_else(passing)
+    }
+
+    /// Gives the keys of records to devices that lack them.
+    ///
+    /// # Errors
+    /// The store cannot be used, or this device may not take part.
+    pub(super) async fn give_state_keys(&self) -> Result<(), MessengerError> {
+        match self.store.write(|tx| self.pass_on_state_keys(tx))? {
+            Some(id) => self.send_envelopes(&id).await.map(drop).or_else(passing),
+            None => Ok(()),
+        }
+    }
+
+    /// Stores the records of the groups that this device has just changed.
+    ///
+    /// # Errors
+    /// The store cannot be used, or this device may not take part.
+    pub(super) async fn keep_own_records(&self, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
+        self.store_records(Scope::Own, notices).await.or_else(passing)
+    }
+
+    /// Stores the record of a group that this user has just joined.
+    ///
+    /// # Errors
+    /// The store cannot be used, or this device may not take part.
+    pub(super) async fn keep_joined_record(
+        &self,
+        group: &str,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        self.store_records(Scope::And(group), notices).await.or_else(passing)
+    }
+
+    /// Has all records read at the next look.
+    pub(super) fn read_records_again(&self, tx: &Transaction<'_>) -> Result<(), DeviceStoreError> {
+        tx.put_moment(READ, i64::MIN)
+    }
+
+    /// Reads all records, if that is due, and takes what this device does not know. Returns true if it
+    /// has read them.
+    async fn read_records(&self, notices: &mut Vec<Notice>) -> Result<bool, MessengerError> {
+        let due = self.store.read(|tx| {
+            let has_some = !tx.state_keys()?.is_empty() || !tx.groups()?.is_empty();
+            let is_due = tx.moment(READ)?.is_none_or(|at| is_over(self.now_ms(), at, READ_AGAIN_MS));
+            Ok::<_, DeviceStoreError>(has_some && is_due)
+        })?;
+        if !due {
+            return Ok(false);
+        }
+        let mut found: BTreeMap<GroupStateId, u64> = BTreeMap::new();
+        let mut open: BTreeSet<GroupStateId> = BTreeSet::new();
+        let mut page = self.signed_in(async || self.device.group_states().await).await?;
+        loop {
+            let keys = self.store.read(|tx| tx.state_keys())?;
+            self.store.write(|tx| {
+                for (id, sealed) in &page.states {
+                    found.insert(id.clone(), sealed.epoch);
+                    if let Some(record) = self.open_record(&keys, id, sealed) {
+                        open.insert(id.clone());
+                        let group = record.known.current.id().to_string();
+                        if self.meet(tx, record, sealed.epoch, notices)? == Meeting::OursIsNewer {
+                            tx.mark_unstored(&group, 0)?;
+                        }
+                    }
+                }
+                Ok::<_, MessengerError>(())
+            })?;
+            let Some(next) = page.next else { break };
+            page = self.signed_in(async || self.device.group_states_after(&next).await).await?;
+        }
+        let me = self.device.actor();
+        self.store.write(|tx| {
+            for known in tx.groups()?.iter().filter(|known| is_in(known, &me)) {
+                let (group, id) = (known.current.id().as_str(), sealed::key_of(&known.current, &me));
+                if !open.contains(&id) {
+                    let epoch = found.get(&id).copied().unwrap_or_default();
+                    tx.keep_saved_record(group, &SavedRecord { epoch, ..SavedRecord::default() })?;
+                    tx.mark_unstored(group, 0)?;
+                }
+            }
+            tx.put_moment(READ, self.now_ms())
+        })?;
+        Ok(true)
+    }
+
+    /// Opens a state of the server. Returns `None` if this device cannot read it, or if it is of another
+    /// group than its address says.
+    fn open_record(
+        &self,
+        keys: &StateKeys,
+        id: &GroupStateId,
+        state: &SealedGroupState,
+    ) -> Option<GroupRecord> {
+        let address = self.device.origin().group_state(self.device.user(), id);
+        let place = SealedPlace { address: &address, epoch: state.epoch };
+        let record = sealed::open(&state.content, place, keys).ok()?;
+        (sealed::key_of(&record.known.current, &self.device.actor()) == *id).then_some(record)
+    }
+
+    /// Compares a record with what this device knows, and takes it if it is newer.
+    fn meet(
+        &self,
+        tx: &Transaction<'_>,
+        record: GroupRecord,
+        epoch: u64,
+        notices: &mut Vec<Notice>,
+    ) -> Result<Meeting, MessengerError> {
+        let (me, theirs) = (self.device.actor(), record.known.current.hash());
+        let id = record.known.current.id().clone();
+        let group = id.as_str();
+        let saved =
+            SavedRecord { epoch, hash: theirs.clone(), untold: record.untold.clone(), telling: Vec::new() };
+        let known = tx.group(group)?;
+        let taken = match &known {
+            None => record.known.clone(),
+            Some(ours) if ours.current.hash() == theirs => {
+                let telling = tx.saved_record(group)?.telling;
+                tx.keep_saved_record(group, &SavedRecord { telling, ..saved })?;
+                // Another device of this user was faster, and does not know who was told.
+                let draft = self.draft(tx, group)?;
+                if draft.is_some_and(|draft| tells(&draft, self) && draft.record.untold != record.untold) {
+                    return Ok(Meeting::OursIsNewer);
+                }
+                tx.mark_stored(group)?;
+                self.tell_untold(tx, &record)?;
+                return Ok(Meeting::Settled);
+            }
+            // It follows what this device knows. What this device's user wants done again stays.
+            Some(ours) if is_in(ours, &me) && follows(&record.known, ours) => KnownGroup {
+                removals: ours.removals.clone(),
+                additions: ours.additions.clone(),
+                ..record.known.clone()
+            },
+            Some(ours) => {
+                tx.keep_saved_record(group, &saved)?;
+                let is_older = ours.has_followed(&theirs) || precedes(&record.known, ours);
+                if is_older || !is_in(ours, &me) {
+                    return Ok(Meeting::OursIsNewer);
+                }
+                tx.mark_stored(group)?;
+                return Ok(Meeting::Settled);
+            }
+        };
+        tx.keep_saved_record(group, &saved)?;
+        if is_in(&taken, &me) {
+            tx.keep_group(&taken, Some(&record.control))?;
+            tx.drop_invitations(group, None)?;
+            tx.mark_stored(group)?;
+            self.retry_held(tx, &id, notices)?;
+        }
+        Ok(Meeting::Settled)
+    }
+
+    /// Forwards the control of a record to the members whom the device that made it has not reached for
+    /// an hour.
+    fn tell_untold(&self, tx: &Transaction<'_>, record: &GroupRecord) -> Result<(), MessengerError> {
+        let group = record.known.current.id().as_str();
+        let is_due = is_over(self.now_ms(), record.published_ms, COMPLETED_AFTER_MS);
+        if record.untold.is_empty() || record.by == self.device.address() || !is_due {
+            return Ok(());
+        }
+        let mut saved = tx.saved_record(group)?;
+        for person in record.untold.iter().filter_map(|member| Person::of(member)) {
+            let content = ActivityContent::Announce(Box::new(record.control.clone()));
+            let activity = self.evidence(tx, &person.actor(), None, content)?;
+            self.enclose(tx, &activity, &[person], false)?;
+            saved.telling.push(activity.id.to_string());
+        }
+        tx.keep_saved_record(group, &saved)?;
+        Ok(tx.mark_unstored(group, 0)?)
+    }
+
+    /// Stores the records of groups that have changed.
+    async fn store_records(&self, scope: Scope<'_>, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
+        let groups = self.store.write(|tx| {
+            for (group, saved) in tx.groups_with_untold()? {
+                let draft = self.draft(tx, &group)?;
+                if draft.is_some_and(|draft| draft.record.untold != saved.untold && tells(&draft, self)) {
+                    tx.mark_unstored(&group, 0)?;
+                }
+            }
+            self.due_records(tx, scope)
+        })?;
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let (key, told) = self.store.write(|tx| self.sealing_key(tx))?;
+        if let Some(id) = told {
+            self.send_envelopes(&id).await?;
+        }
+        let stored = groups.iter().map(|group| self.store_record(group, &key));
+        let stored: Vec<_> = stream::iter(stored).buffer_unordered(AT_ONCE).collect().await;
+        for outcome in stored {
+            notices.append(&mut outcome?);
+        }
+        Ok(())
+    }
+
+    /// Returns the groups whose records this device stores now.
+    fn due_records(&self, tx: &Transaction<'_>, scope: Scope<'_>) -> Result<Vec<String>, MessengerError> {
+        let this = self.device.address();
+        let Some(own) = self.kept_contact(tx, &self.device.actor())? else { return Ok(Vec::new()) };
+        let is_first = own.active().first() == Some(&this);
+        let mut due = Vec::new();
+        for (group, from_ms) in tx.unstored()? {
+            if from_ms > self.now_ms() && from_ms <= self.now_ms().saturating_add(REFUSED_PAUSE_MS) {
+                continue;
+            }
+            let latest = tx.latest_control(&group)?;
+            let is_own = latest.is_some_and(|control| control.device() == this)
+                || !tx.saved_record(&group)?.telling.is_empty();
+            if scope == Scope::All || scope == Scope::And(&group) || is_first || is_own {
+                due.push(group);
+            }
+        }
+        Ok(due)
+    }
+
+    /// Stores the record of one group. Returns the news from a newer one that the server has. What fails
+    /// is tried again after a pause.
+    async fn store_record(&self, group: &str, key: &StateKey) -> Result<Vec<Notice>, MessengerError> {
+        let mut notices = Vec::new();
+        let pause_ms = match self.try_record(group, key, &mut notices).await {
+            Ok(()) => return Ok(notices),
+            Err(error @ MessengerError::Store(_)) => return Err(error),
+            Err(MessengerError::Client(crate::ClientError::Problem(problem))) if problem.status < 429 => {
+                REFUSED_PAUSE_MS
+            }
+            Err(MessengerError::Invalid(_)) => REFUSED_PAUSE_MS,
+            Err(_) => PAUSE_MS,
+        };
+        let until_ms = self.now_ms().saturating_add(pause_ms);
+        self.store.write(|tx| tx.mark_unstored(group, until_ms))?;
+        Ok(notices)
+    }
+
+    async fn try_record(
+        &self,
+        group: &str,
+        key: &StateKey,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        for _ in 0..ROUNDS {
+            let Some(RecordDraft { record, saved }) = self.store.read(|tx| self.draft(tx, group))? else {
+                return self.drop_record(group).await;
+            };
+            let id = sealed::key_of(&record.known.current, &self.device.actor());
+            let address = self.device.origin().group_state(self.device.user(), &id);
+            let place = SealedPlace { address: &address, epoch: saved.epoch.saturating_add(1) };
+            let content = sealed::seal(&record, place, key, &self.environment)?;
+            let state = SealedGroupState { epoch: place.epoch, content };
+            match self.signed_in(async || self.device.keep_group_state(&id, &state).await).await? {
+                GroupStateAnswer::Done => {
+                    return self.note_stored(group, &record, place.epoch, saved.telling);
+                }
+                GroupStateAnswer::Stale(_) => {}
+            }
+            let found = self.signed_in(async || self.device.group_state(&id).await).await?;
+            let meeting = self.store.write(|tx| {
+                let epoch = found.as_ref().map_or(0, |found| found.epoch);
+                let keys = tx.state_keys()?;
+                let open = found.as_ref().and_then(|found| self.open_record(&keys, &id, found));
+                match open {
+                    Some(open) => self.meet(tx, open, epoch, notices),
+                    // Nobody can read it, or it is gone.
+                    None => {
+                        tx.keep_saved_record(group, &SavedRecord { epoch, ..saved.clone() })?;
+                        Ok(Meeting::OursIsNewer)
+                    }
+                }
+            })?;
+            let is_open = self.store.read(|tx| tx.unstored())?.iter().any(|(open, _)| open == group);
+            if meeting == Meeting::Settled && !is_open {
+                return Ok(());
+            }
+        }
+        Err(MessengerError::NotDone("it keeps the groups"))
+    }
+
+    /// Records that the server has a record. What has changed meanwhile is stored next.
+    fn note_stored(
+        &self,
+        group: &str,
+        record: &GroupRecord,
+        epoch: u64,
+        telling: Vec<String>,
+    ) -> Result<(), MessengerError> {
+        let hash = record.known.current.hash();
+        self.store.write(|tx| {
+            let is_current = tx.group(group)?.is_some_and(|now| now.current.hash() == hash);
+            let telling = if record.untold.is_empty() { Vec::new() } else { telling };
+            let saved = SavedRecord { epoch, hash, untold: record.untold.clone(), telling };
+            tx.keep_saved_record(group, &saved)?;
+            if is_current {
+                tx.mark_stored(group)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Deletes the record of a group that this user is no member of.
+    async fn drop_record(&self, group: &str) -> Result<(), MessengerError> {
+        let (known, saved) =
+            self.store.read(|tx| Ok::<_, DeviceStoreError>((tx.group(group)?, tx.saved_record(group)?)))?;
+        let mut epoch = saved.epoch;
+        if let Some(known) = known.filter(|_| epoch > 0) {
+            let id = sealed::key_of(&known.current, &self.device.actor());
+            for _ in 0..ROUNDS {
+                let dropped = self.signed_in(async || self.device.drop_group_state(&id, epoch).await).await?;
+                match dropped {
+                    GroupStateAnswer::Done => break,
+                    GroupStateAnswer::Stale(stored) => epoch = stored,
+                }
+            }
+        }
+        self.store.write(|tx| {
+            tx.keep_saved_record(group, &SavedRecord::default())?;
+            Ok(tx.mark_stored(group)?)
+        })
+    }
+
+    /// Returns the record of a group as this device would store it, or `None` if the user is no member.
+    fn draft(&self, tx: &Transaction<'_>, group: &str) -> Result<Option<RecordDraft>, DeviceStoreError> {
+        let me = self.device.actor();
+        let known = tx.group(group)?.filter(|known| is_in(known, &me));
+        let Some((known, control)) = known.zip(tx.latest_control(group)?) else { return Ok(None) };
+        let mut saved = tx.saved_record(group)?;
+        if saved.hash != known.current.hash() {
+            saved.telling.clear();
+        }
+        let untold = self.untold(tx, &control, &saved.telling)?;
+        let (by, published_ms) = (self.device.address(), self.now_ms());
+        Ok(Some(RecordDraft { record: GroupRecord { by, published_ms, control, known, untold }, saved }))
+    }
+
+    /// Returns the members to whom this device could not send a control, or an activity by which it
+    /// tells of the control of another device.
+    fn untold(
+        &self,
+        tx: &Transaction<'_>,
+        control: &GroupControl,
+        telling: &[String],
+    ) -> Result<BTreeSet<String>, DeviceStoreError> {
+        let own = (control.device() == self.device.address()).then(|| control.id().as_str());
+        let mut untold = BTreeSet::new();
+        for message in telling.iter().map(String::as_str).chain(own) {
+            let open = tx.envelopes_of(message)?.into_iter().filter(|envelope| {
+                matches!(
+                    envelope.state,
+                    EnvelopeState::ToSend | EnvelopeState::Failed | EnvelopeState::Refused
+                )
+            });
+            untold.extend(open.map(|envelope| envelope.recipient));
+        }
+        let (members, me) = (control.state().members(), self.device.actor());
+        untold.retain(|actor| members.contains(actor) && *actor != me);
+        Ok(untold)
+    }
+}
+
+/// True if a user is in a group, as a device knows it.
+fn is_in(known: &KnownGroup, me: &str) -> bool {
+    known.current.members().contains(me) && known.departure == OwnDeparture::NotMade
+}
+
+/// True if `later` goes on from the state of `ours`.
+fn follows(later: &KnownGroup, ours: &KnownGroup) -> bool {
+    later.current.epoch() > ours.current.epoch() && later.has_followed(&ours.current.hash())
+}
+
+/// True if `theirs` gives way to `ours`, where neither follows the other.
+fn precedes(theirs: &KnownGroup, ours: &KnownGroup) -> bool {
+    let rank = |known: &KnownGroup| (known.current.epoch(), std::cmp::Reverse(known.current.hash()));
+    rank(theirs) < rank(ours)
+}
+
+/// True if this device is the one that says in the record who was told.
+fn tells<T: Transport, S: SignalSessions>(draft: &RecordDraft, messenger: &Messenger<T, S>) -> bool {
+    draft.record.control.device() == messenger.device.address() || !draft.saved.telling.is_empty()
+}
+
+/// Returns an error that holds up the rest of a look. What does not reach the server is tried again with
+/// the next one.
+fn passing(error: MessengerError) -> Result<(), MessengerError> {
+    match error {
+        MessengerError::Store(_) | MessengerError::SignedOut | MessengerError::Revoked => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -11,12 +11,14 @@ use eko_protocol::group_state::SealedGroupState;
 use eko_protocol::id::GroupStateId;
 use futures_util::stream::{self, StreamExt as _};
 
+use super::incoming::ActivitySource;
+use super::standing::Standing;
 use super::{Messenger, MessengerError, Notice, Person};
-use crate::content::ActivityContent;
+use crate::content::{Activity, ActivityContent};
 use crate::device::GroupStateAnswer;
 use crate::group::{GroupControl, KnownGroup, OwnDeparture};
 use crate::sealed::{self, GroupRecord, SealedPlace, StateKey, StateKeys};
-use crate::store::{DeviceStoreError, EnvelopeState, SavedRecord, Transaction};
+use crate::store::{DeviceStoreError, EnvelopeState, SavedRecord, StoredInvitation, Transaction};
 use crate::stored_time::is_over;
 use crate::{SignalSessions, Transport};
 
@@ -226,8 +228,24 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         tx.keep_saved_record(group, &saved)?;
         if is_in(&taken, &me) {
             tx.keep_group(&taken, Some(&record.control))?;
-            tx.drop_invitations(group, None)?;
             tx.mark_stored(group)?;
+            // What has come for a group that this device did not know looked like an invitation.
+            let invitations = tx.invitations(Some(group))?;
+            tx.drop_invitations(group, None)?;
+            for StoredInvitation { latest, received_ms, .. } in invitations {
+                let Some(author) = self.kept_contact(tx, latest.author())? else { continue };
+                let whence = ActivitySource {
+                    actor: latest.author(),
+                    device: latest.device(),
+                    envelope: None,
+                    received_ms,
+                    standing: Standing::of(&author, latest.device(), &me),
+                    warning: None,
+                    was_held: true,
+                    forwarder: None,
+                };
+                self.keep_control(tx, &Activity::of_control(&latest), &latest, &whence, notices)?;
+            }
             self.retry_held(tx, &id, notices)?;
         }
         Ok(Meeting::Settled)

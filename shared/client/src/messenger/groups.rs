@@ -147,7 +147,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<ChangedGroup, MessengerError> {
         let (id, mut notices) = self.put_control(change, known, next, told).await?;
         self.send_envelopes(&id).await?;
-        self.keep_own_records(&mut notices).await?;
+        Box::pin(self.keep_own_records(&mut notices)).await?;
         Ok(ChangedGroup { sent: self.sent(&id)?, notices })
     }
 

@@ -128,7 +128,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Ok(join.id)
         })?;
         let sent = self.send_envelopes(sent.as_str()).await?;
-        self.keep_joined_record(id.as_str(), &mut notices).await?;
+        Box::pin(self.keep_joined_record(id.as_str(), &mut notices)).await?;
         notices.extend(self.kept_notices(&notices)?);
         Ok(ChangedGroup { sent, notices })
     }

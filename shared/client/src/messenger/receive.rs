@@ -153,7 +153,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             page = self.signed_in(async || self.device.fetch_after(&next).await).await?;
         };
         self.place_first(received)?;
-        self.follow_up(later, received, Some(keys_left), receipts).await
+        Box::pin(self.follow_up(later, received, Some(keys_left), receipts)).await
     }
 
     async fn walk_entries(
@@ -173,7 +173,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         self.settle_entries(taken, received).await?;
         self.place_first(received)?;
-        self.follow_up(later, received, keys_left, ReceiptTime::Later).await
+        Box::pin(self.follow_up(later, received, keys_left, ReceiptTime::Later)).await
     }
 
     /// Does what follows a look: it takes the entries that were put aside, and does what is due. The
@@ -186,30 +186,31 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         keys_left: Option<PoolCount>,
         receipts: ReceiptTime,
     ) -> Result<(), MessengerError> {
-        // What the server cannot be told now it is told by a later look.
-        for settled in [self.settle_blocks().await, self.settle_known().await] {
+        // Each step is boxed: as parts of one future they would not fit into the stack of a thread. What
+        // the server cannot be told now it is told by a later look.
+        for settled in [Box::pin(self.settle_blocks()).await, Box::pin(self.settle_known()).await] {
             if let Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) = settled {
                 return Err(error);
             }
         }
         // What the user has written waits for no chain that is read for something else.
-        self.say_carried().await?;
-        self.flush().await?;
-        self.take_later(later, received).await?;
-        self.read_unknown_authors(&mut received.notices).await?;
+        Box::pin(self.say_carried()).await?;
+        Box::pin(self.flush()).await?;
+        Box::pin(self.take_later(later, received)).await?;
+        Box::pin(self.read_unknown_authors(&mut received.notices)).await?;
         // A group that cannot be changed or whose key cannot be renewed now is tried again at the next
         // look. It holds up nothing else. Leaving is first, because whoever leaves makes no key.
-        let made = self.make_changes_again(&mut received.notices).await;
-        let renewed = self.renew_group_keys(&mut received.notices).await;
-        let kept = self.keep_records(&mut received.notices).await;
+        let made = Box::pin(self.make_changes_again(&mut received.notices)).await;
+        let renewed = Box::pin(self.renew_group_keys(&mut received.notices)).await;
+        let kept = Box::pin(self.keep_records(&mut received.notices)).await;
         self.forget_sessions()?;
-        self.flush().await?;
-        self.settle_views().await?;
+        Box::pin(self.flush()).await?;
+        Box::pin(self.settle_views()).await?;
         if receipts == ReceiptTime::Now {
-            self.send_receipts().await?;
+            Box::pin(self.send_receipts()).await?;
         }
         if let Some(keys_left) = keys_left {
-            received.notices.extend(self.upkeep(keys_left).await?);
+            received.notices.extend(Box::pin(self.upkeep(keys_left)).await?);
         }
         made.and(renewed).and(kept)
     }

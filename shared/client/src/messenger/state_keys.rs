@@ -24,13 +24,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<(StateKey, Option<String>), MessengerError> {
         let own = self.kept_contact(tx, &self.device.actor())?.ok_or(MessengerError::Pending)?;
         let nodes = &own.pinned.nodes;
-        let ended = nodes.iter().rposition(|node| !matches!(node.kind(), NodeKind::Add(_)));
-        let since = ended.map_or(0, |index| length(index).saturating_add(1));
         let mut keys = tx.state_keys()?;
-        if let Some(key) = keys.newest(since) {
+        if let Some(key) = keys.newest(last_end(nodes)) {
             return Ok((key.clone(), None));
         }
         let key = StateKey::generate(length(nodes.len()), &self.environment);
+        if !keys.is_empty() {
+            // What lies under a former key is sealed anew.
+            self.read_records_again(tx)?;
+        }
         keys.add(key.clone())?;
         tx.keep_state_keys(&keys)?;
         let told = match own.active().len() {
@@ -43,6 +45,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok((key, told))
     }
 
+    /// Returns the keys under which a record counts. A device that was revoked may have the others, and
+    /// write records under them with the server's help.
+    pub(super) fn current_state_keys(&self, tx: &Transaction<'_>) -> Result<StateKeys, MessengerError> {
+        let own = self.kept_contact(tx, &self.device.actor())?;
+        Ok(tx.state_keys()?.since(own.map_or(u64::MAX, |own| last_end(&own.pinned.nodes))))
+    }
+
     /// Passes the keys on to devices that were approved since that was last done: those that this device
     /// has approved, and after an hour any. Returns the id of the activity, if there is one.
     pub(super) fn pass_on_state_keys(&self, tx: &Transaction<'_>) -> Result<Option<String>, MessengerError> {
@@ -51,6 +60,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let Some(own) = self.kept_contact(tx, &self.device.actor())?.filter(|_| !keys.is_empty()) else {
             return Ok(None);
         };
+        if keys.newest(last_end(&own.pinned.nodes)).is_none() {
+            return Ok(self.sealing_key(tx)?.1);
+        }
         let (nodes, active, this) = (&own.pinned.nodes, own.active(), self.device.address());
         let new: Vec<&ChainNode> = nodes
             .iter()
@@ -103,19 +115,25 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<(), MessengerError> {
         let set = activity.device_set.as_ref().map(|head| &head.set);
         let Some(set) = set.filter(|_| whence.standing == Standing::Own) else { return Ok(()) };
+        let Some(own) = self.kept_contact(tx, whence.actor)? else { return Ok(()) };
         let mut keys = tx.state_keys()?;
-        if keys.merge(passed_on, set.length)? {
+        if keys.merge(passed_on, set.length.min(length(own.pinned.nodes.len())))? {
             tx.keep_state_keys(&keys)?;
             self.read_records_again(tx)?;
         }
         // It went to every device that its sender knew.
-        let chain = self.kept_contact(tx, whence.actor)?;
-        let is_known = chain.is_some_and(|own| own.descends_from(&set.head));
-        if is_known && tx.moment(TOLD)?.unwrap_or_default() < moment(set.length) {
+        if own.descends_from(&set.head) && tx.moment(TOLD)?.unwrap_or_default() < moment(set.length) {
             tx.put_moment(TOLD, moment(set.length))?;
         }
         Ok(())
     }
+}
+
+/// Returns the length of the own chain after its last node that is not an approval. A key that was made
+/// before that may be known to a device that was revoked.
+fn last_end(nodes: &[ChainNode]) -> u64 {
+    let ended = nodes.iter().rposition(|node| !matches!(node.kind(), NodeKind::Add(_)));
+    ended.map_or(0, |index| length(index).saturating_add(1))
 }
 
 fn length(nodes: usize) -> u64 {

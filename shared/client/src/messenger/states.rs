@@ -135,8 +135,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let mut open: BTreeSet<GroupStateId> = BTreeSet::new();
         let mut page = self.signed_in(async || self.device.group_states().await).await?;
         loop {
-            let keys = self.store.read(|tx| tx.state_keys())?;
             self.store.write(|tx| {
+                let keys = self.current_state_keys(tx)?;
                 for (id, sealed) in &page.states {
                     found.insert(id.clone(), sealed.epoch);
                     if let Some(record) = self.open_record(&keys, id, sealed) {
@@ -218,7 +218,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Some(ours) => {
                 tx.keep_saved_record(group, &saved)?;
                 let is_older = ours.has_followed(&theirs) || precedes(&record.known, ours);
-                if is_older || !is_in(ours, &me) {
+                // Another device may have been added again with its user, which this one does not know yet.
+                let is_again_in = follows(&record.known, ours) && is_in(&record.known, &me);
+                if is_older || (!is_in(ours, &me) && !is_again_in) {
                     return Ok(Meeting::OursIsNewer);
                 }
                 tx.mark_stored(group)?;
@@ -358,11 +360,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let found = self.signed_in(async || self.device.group_state(&id).await).await?;
             let meeting = self.store.write(|tx| {
                 let epoch = found.as_ref().map_or(0, |found| found.epoch);
-                let keys = tx.state_keys()?;
+                let keys = self.current_state_keys(tx)?;
                 let open = found.as_ref().and_then(|found| self.open_record(&keys, &id, found));
                 match open {
                     Some(open) => self.meet(tx, open, epoch, notices),
-                    // Nobody can read it, or it is gone.
+                    // It counts for nobody, or it is gone.
                     None => {
                         tx.keep_saved_record(group, &SavedRecord { epoch, ..saved.clone() })?;
                         Ok(Meeting::OursIsNewer)
@@ -398,19 +400,20 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })
     }
 
-    /// Deletes the record of a group that this user is no member of.
+    /// Deletes the record of a group that this user is no member of. One that this device has not read is
+    /// read first.
     async fn drop_record(&self, group: &str) -> Result<(), MessengerError> {
         let (known, saved) =
             self.store.read(|tx| Ok::<_, DeviceStoreError>((tx.group(group)?, tx.saved_record(group)?)))?;
-        let mut epoch = saved.epoch;
-        if let Some(known) = known.filter(|_| epoch > 0) {
+        if let Some(known) = known.filter(|_| saved.epoch > 0) {
             let id = sealed::key_of(&known.current, &self.device.actor());
-            for _ in 0..ROUNDS {
-                let dropped = self.signed_in(async || self.device.drop_group_state(&id, epoch).await).await?;
-                match dropped {
-                    GroupStateAnswer::Done => break,
-                    GroupStateAnswer::Stale(stored) => epoch = stored,
-                }
+            let dropped =
+                self.signed_in(async || self.device.drop_group_state(&id, saved.epoch).await).await?;
+            if let GroupStateAnswer::Stale(_) = dropped {
+                return self.store.write(|tx| {
+                    self.read_records_again(tx)?;
+                    Ok(tx.mark_stored(group)?)
+                });
             }
         }
         self.store.write(|tx| {

@@ -42,7 +42,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         &self,
         call: impl AsyncFn() -> Result<R, ClientError>,
     ) -> Result<R, MessengerError> {
-        self.require_joined().await?;
+        Box::pin(self.require_joined()).await?;
         self.with_tokens(call).await
     }
 
@@ -50,7 +50,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) async fn fresh_tokens(&self) -> Result<Option<DeviceTokens>, MessengerError> {
         self.require_signed_in()?;
         if self.device.tokens().is_none_or(|tokens| !self.is_good(&tokens)) {
-            self.refresh(None).await?;
+            Box::pin(self.refresh(None)).await?;
         }
         Ok(self.device.tokens())
     }
@@ -92,7 +92,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if !is_token_refused(&answer) {
             return Ok(answer?);
         }
-        self.refresh(used.as_ref()).await?;
+        Box::pin(self.refresh(used.as_ref())).await?;
         let answer = call().await;
         if is_token_refused(&answer) {
             return Err(MessengerError::TokenRefused);

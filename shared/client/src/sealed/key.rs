@@ -127,17 +127,24 @@ impl StateKeys {
         Ok(self.keys.contains_key(&id))
     }
 
-    /// Adds the keys of another device that were made while the chain had at most `length` nodes.
+    /// Adds the keys of another device. A key counts as made when the chain had at most `length` nodes,
+    /// whatever it says: one that claims to be of a longer chain would outlive later revocations.
     /// Returns true if one is new.
     ///
     /// # Errors
     /// [`Invalid`] if no id can be derived.
     pub fn merge(&mut self, others: &Self, length: u64) -> Result<bool, Invalid> {
         let mut is_new = false;
-        for key in others.keys.values().filter(|key| key.length <= length) {
-            is_new |= self.add(key.clone())?;
+        for key in others.keys.values() {
+            is_new |= self.add(StateKey { length: key.length.min(length), ..key.clone() })?;
         }
         Ok(is_new)
+    }
+
+    /// Returns the keys that were made when the chain had at least `length` nodes.
+    pub fn since(&self, length: u64) -> Self {
+        let keys = self.keys.iter().filter(|(_, key)| key.length >= length);
+        Self { keys: keys.map(|(id, key)| (*id, key.clone())).collect() }
     }
 
     /// Returns the key under which records are sealed: the newest one, if it was made when the chain

@@ -100,9 +100,12 @@ fn keys_are_bounded_and_say_nothing_of_what_is_to_come() {
     let read = StateKeys::parse(&json!({ "object": others.to_value() })).unwrap();
     assert_eq!(read, others);
     assert_eq!(others.to_value().as_array().unwrap().len(), MOST_STATE_KEYS);
-    // The sender's chain had ten nodes. No key can have been made later.
+    // The chain has ten nodes. No key can have been made later, and none counts after a revocation.
+    others.add(StateKey::generate(1 << 50, &repeatable(99))).unwrap();
     assert_eq!(kept.merge(&others, 10), Ok(true));
     assert_eq!(kept.newest(0).unwrap().length(), 10);
+    assert_eq!((kept.newest(11), kept.since(11)), (None, StateKeys::default()));
+    assert_eq!(kept.since(0), kept);
     assert_eq!(kept.merge(&others, 10), Ok(false));
     for object in [json!([]), json!([{}]), json!([{ "key": "AA==", "length": 1 }]), json!(null)] {
         assert!(StateKeys::parse(&json!({ "object": object })).is_err(), "{object}");

@@ -253,10 +253,21 @@ async fn whoever_has_lost_is_told() {
     let friends = Friends::meet().await;
     let Friends { world, alice, bob, carol, dave, .. } = &friends;
     let id = friends.group().await;
-    for (admin, name) in [(alice, "Saturday"), (dave, "Sunday")] {
-        admin.change_group(&id, Proposal::Rename(name.to_owned())).await.unwrap();
+    let base = group(alice, &id).state;
+    let hash = |name: &str| {
+        let (epoch, name) = (base.epoch() + 1, name.to_owned());
+        GroupState::new(GroupParts { epoch, name, ..base.parts().clone() }).unwrap().hash()
+    };
+    let wins = hash("Saturday") < hash("Sunday");
+    let mut changes = [(alice, "Saturday"), (dave, "Sunday")];
+    if !wins {
+        changes.reverse();
     }
-    let wins = group(alice, &id).state.hash() < group(dave, &id).state.hash();
+    // Whoever knows the change that wins tells whoever sends the other one.
+    for (admin, name) in changes {
+        admin.change_group(&id, Proposal::Rename(name.to_owned())).await.unwrap();
+        world.advance(1);
+    }
     let (winner, loser, line) =
         if wins { (alice, dave, &friends.dave_line) } else { (dave, alice, &friends.alice_line) };
     hide(line, loser, &[winner]);

@@ -45,10 +45,9 @@ impl LetterFate {
 impl Messaging {
     /// Decides what becomes of a letter for `user`. `is_own` is true for a sync.
     ///
-    /// No call if the user lets everyone write, or blocks the sender. Otherwise one GetItem of what
-    /// the user has to do with the sender, and for a stranger one transaction, which counts the
-    /// request, or is refused. It is made for every letter of a stranger, so that the time tells the
-    /// stranger nothing.
+    /// No call if the user lets everyone write. Otherwise one GetItem of what the user has to do with
+    /// the sender, and for a stranger one transaction, which counts the request, or is refused. They
+    /// are made whether the sender is blocked or not, so that the time tells nothing.
     pub(crate) async fn fate(
         &self,
         user: &UserName,
@@ -58,15 +57,16 @@ impl Messaging {
         now_ms: i64,
     ) -> Result<LetterFate> {
         let author = &header.author;
-        if is_own || devices.who_may_write == WhoMayWrite::Everyone || devices.blocks.cover(author) {
-            let is_blocked = !is_own && devices.blocks.cover(author);
-            return Ok(if is_blocked { LetterFate::Dropped } else { LetterFate::Delivered });
+        let is_blocked = !is_own && devices.blocks.cover(author);
+        let of_known = if is_blocked { LetterFate::Dropped } else { LetterFate::Delivered };
+        if is_own || devices.who_may_write == WhoMayWrite::Everyone {
+            return Ok(of_known);
         }
         let seen = match self.store().acquaintance(user, author, now_ms).await? {
-            Acquaintance::Known => return Ok(LetterFate::Delivered),
+            Acquaintance::Known => return Ok(of_known),
             Acquaintance::Stranger(seen) => seen,
         };
-        let admitted = devices.who_may_write == WhoMayWrite::Known;
+        let admitted = devices.who_may_write == WhoMayWrite::Known && !is_blocked;
         let (key, origin) = (header.id.key(), Origin::of(author));
         let site = origin.as_ref().map(|origin| site(origin.authority())).unwrap_or_default();
         let request = RequestOf { actor: author, site, envelope: &key };
@@ -80,20 +80,20 @@ impl Messaging {
     }
 
     /// True if a taker gets no one-time keys of a user: the user blocks the taker, or lets only known
-    /// actors write and does not know the taker. One GetItem in the second case, none by default.
+    /// actors write and does not know the taker. One GetItem if not everyone may write, whether the
+    /// taker is blocked or not; none by default.
     pub(crate) async fn withholds_from(
         &self,
         user: &UserName,
         devices: &UserDevices,
         taker: &str,
     ) -> Result<bool> {
-        if devices.blocks.cover(taker) {
-            return Ok(true);
-        }
+        let is_blocked = devices.blocks.cover(taker);
         if devices.who_may_write == WhoMayWrite::Everyone || taker == self.origin().actor(user) {
-            return Ok(false);
+            return Ok(is_blocked);
         }
-        Ok(self.store().acquaintance(user, taker, self.now_ms()).await? != Acquaintance::Known)
+        let acquaintance = self.store().acquaintance(user, taker, self.now_ms()).await?;
+        Ok(is_blocked || acquaintance != Acquaintance::Known)
     }
 
     /// Records that the user of the device `caller` knows an actor. May be repeated.

@@ -3,6 +3,7 @@
 
 use eko_client::{Auth, Body, Device, KeyCounts};
 use eko_protocol::id::DeviceId;
+use eko_protocol::settings::{AccountSettings, WhoMayWrite};
 use eko_service::config::Config;
 use eko_testkit::{BARE, COUNTS, DirectTransport, World, envelope};
 use http::Method;
@@ -119,6 +120,33 @@ async fn answers_to_takes() {
     let carol = blocked.world.user("carol").await;
     let taken = carol.take(blocked.bob.user()).await.unwrap();
     assert!(taken.packages.iter().any(|package| package.pre_key.is_some()));
+}
+
+/// A block shows as little if not everyone may write to Bob, whether he knew Alice or not.
+#[tokio::test]
+async fn answers_if_not_everyone_may_write() {
+    for who_may_write in [WhoMayWrite::Known, WhoMayWrite::Nobody] {
+        for is_known in [false, true] {
+            let [blocked, open] = pair([COUNTS; 2], |_| ()).await;
+            for scene in [&blocked, &open] {
+                scene.bob.change_settings(AccountSettings { who_may_write }).await.unwrap();
+                if is_known {
+                    scene.bob.accept_actor(&scene.alice.actor()).await.unwrap();
+                }
+            }
+            let message = envelope(&blocked.alice, &[&blocked.bob, &blocked.second]);
+            let (to, create) = (blocked.bob.origin().key_packages(blocked.bob.user()), &message);
+            let activities = [blocked.alice.create_activity(create), blocked.alice.take_activity(to.into())];
+            for activity in activities.iter().chain(&activities) {
+                let (hidden, shown) = (blocked.post(activity).await, open.post(activity).await);
+                let case = (who_may_write, is_known, activity["type"].to_string());
+                assert_eq!((hidden.status, hidden.calls), (shown.status, shown.calls), "{case:?}");
+                blocked.world.deliver().await;
+                open.world.deliver().await;
+            }
+            assert_eq!(blocked.bob.fetch().await.unwrap().entries, []);
+        }
+    }
 }
 
 /// Returns the names of the members of each package, in no particular order of the packages.

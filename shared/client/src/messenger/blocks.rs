@@ -56,7 +56,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     false => ActivityContent::Block(party.clone()),
                 };
                 let conversation = self.device.actor();
-                let activity = self.put_down(tx, &OutgoingActivity { conversation, group: None, content })?;
+                let outgoing = OutgoingActivity { conversation, group: None, content };
+                // The other devices order the changes by the same time as this one.
+                let activity = self.put_down_at(tx, at_ms, &outgoing)?;
                 self.enclose(tx, &activity, &[], true)?;
             }
             Ok::<_, MessengerError>(())
@@ -171,7 +173,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let mut blocks = tx.blocks()?;
             for block in &listed {
                 if blocks.of(&block.party).is_none_or(|kept| kept.is_undone) {
-                    let at_ms = block.since_ms;
+                    // A server must not make this block the last change for ever.
+                    let at_ms = block.since_ms.min(self.now_ms());
                     blocks.note(&block.party, KeptBlock { at_ms, is_undone: false, is_untold: false });
                 }
             }

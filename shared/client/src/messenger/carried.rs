@@ -65,8 +65,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     (self.current_group(tx, &conversation)?, ActivityContent::Note(self.note(draft)));
                 // The former device may have sent it, with the answer lost: whoever gets both sees it once.
                 let id = ActivityId::parse(&unsent.id).map_err(|_| DeviceStoreError::Corrupt("message"))?;
-                let activity =
-                    self.put_down_as(tx, id, &OutgoingActivity { conversation, group, content })?;
+                let activity = self.put_down_as(
+                    tx,
+                    id,
+                    self.now_ms(),
+                    &OutgoingActivity { conversation, group, content },
+                )?;
                 // The other devices of this user may have the copy of the former one.
                 self.enclose(tx, &activity, &to, has_others && !own.is_empty())?;
             }

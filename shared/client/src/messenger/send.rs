@@ -183,21 +183,32 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         tx: &Transaction<'_>,
         outgoing: &OutgoingActivity,
     ) -> Result<Activity, MessengerError> {
-        self.put_down_as(tx, ActivityId::generate(&self.environment), outgoing)
+        self.put_down_at(tx, self.now_ms(), outgoing)
     }
 
-    /// Makes the activity with this id. A note is put into its conversation.
+    /// Makes the activity as one of this time, in epoch milliseconds.
+    pub(super) fn put_down_at(
+        &self,
+        tx: &Transaction<'_>,
+        published_ms: i64,
+        outgoing: &OutgoingActivity,
+    ) -> Result<Activity, MessengerError> {
+        self.put_down_as(tx, ActivityId::generate(&self.environment), published_ms, outgoing)
+    }
+
+    /// Makes the activity with this id and time, in epoch milliseconds. A note is put into its conversation.
     pub(super) fn put_down_as(
         &self,
         tx: &Transaction<'_>,
         id: ActivityId,
+        published_ms: i64,
         outgoing: &OutgoingActivity,
     ) -> Result<Activity, MessengerError> {
         let mut activity = Activity {
             id,
             actor: self.device.actor(),
             to: outgoing.conversation.clone(),
-            published_ms: self.now_ms(),
+            published_ms,
             sequence: None,
             void: Vec::new(),
             device_set: None,

@@ -105,8 +105,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// A refresh token works once, and a second use may end all tokens of the device. So only one task
     /// or process refreshes at a time, the new tokens are kept before anything else happens, and a
-    /// refresh whose answer is lost is repeated at once, or with the next call. Tokens that come after
-    /// the user has signed out are ended, and not kept.
+    /// refresh whose answer is lost is repeated at once, or with the next call, unless the tokens are others
+    /// by then. Tokens that come after the user has signed out are ended, and not kept.
     async fn refresh(&self, refused: Option<&DeviceTokens>) -> Result<(), MessengerError> {
         let _one = self.refreshing.lock().await;
         let mut waited = Duration::ZERO;
@@ -128,7 +128,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.device.set_tokens(Some(used.clone()));
         let used = Some(used);
         let refreshed = match self.device.refresh().await {
-            Err(ClientError::Transport(_)) => self.device.refresh().await,
+            // This process may have been stopped, and others may have replaced them since.
+            Err(ClientError::Transport(_)) if self.store.read(|tx| tx.tokens())? == used => {
+                self.device.refresh().await
+            }
             done => done,
         };
         let ended = matches!(&refreshed, Err(ClientError::Problem(problem)) if problem.status == 401);

@@ -1,18 +1,22 @@
 //! Tests of several processes for one account whose access token has ended: one of them replaces it, and
 //! the others wait for that one, which may be dead.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use eko_cli::LibSignal;
 use eko_client::store::EnvelopeState;
 use eko_client::{DeviceStore, Environment, Messenger};
 use eko_testkit::World;
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use tempfile::TempDir;
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use crate::people::{TestMessenger, befriend, first, request, say, sign_in, text};
-use crate::test_network::{FalseAnswer, TestNetwork};
+use crate::test_network::{FalseAnswer, NetworkFault, TestNetwork};
 
 /// A time in which an access token ends.
 const TOKEN_ENDS_MS: i64 = 20 * 60_000;
@@ -50,8 +54,13 @@ impl SharedStore {
 
     /// Starts a process.
     fn process(&self) -> TestMessenger {
+        self.process_with(&self.wire)
+    }
+
+    /// Starts a process with a network of its own.
+    fn process_with(&self, wire: &TestNetwork) -> TestMessenger {
         let (store, environment) = (self.store(), self.environment());
-        Messenger::open(self.wire.clone(), LibSignal, store, environment).unwrap().unwrap()
+        Messenger::open(wire.clone(), LibSignal, store, environment).unwrap().unwrap()
     }
 
     /// Starts a refresh that dies on its way.
@@ -115,6 +124,40 @@ async fn of_processes_that_ask_at_once_after_a_pause_one_refreshes() {
     }
     let asked = std::mem::take(&mut *scene.wire.asked.lock().unwrap());
     assert_eq!(asked.iter().filter(|url| url.ends_with("/auth/refresh")).count(), 1);
+    scene.world.deliver().await;
+}
+
+/// A process is stopped during a refresh that gets no answer, and goes on after others have refreshed twice.
+/// A repetition of the first refresh would end the session of all.
+#[tokio::test]
+async fn a_process_without_an_answer_uses_the_tokens_that_others_have_kept() {
+    let scene = SharedStore::new().await;
+    scene.world.advance(TOKEN_ENDS_MS);
+    let (line, is_stopped) = (TestNetwork::to(&[&scene.world]), Arc::new(AtomicBool::new(true)));
+    let (held, is_lost) = (Arc::clone(&is_stopped), AtomicBool::new(true));
+    line.fail(move || is_lost.swap(false, Ordering::Relaxed).then_some(NetworkFault::LostRequest));
+    let hold = line.hold_together(move |_| held.load(Ordering::Relaxed), usize::MAX);
+    assert_eq!(hold.now_or_never(), None);
+    let stopped = scene.process_with(&line);
+    let others = async {
+        while line.asked.lock().unwrap().is_empty() {
+            yield_now().await;
+        }
+        // The time of its lease.
+        scene.world.advance(30_000);
+        for _ in 0..2 {
+            scene.process().key_status().await.unwrap();
+            scene.world.advance(TOKEN_ENDS_MS);
+        }
+        scene.process().key_status().await.unwrap();
+        is_stopped.store(false, Ordering::Relaxed);
+    };
+    let (status, ()) = tokio::join!(stopped.key_status(), others);
+    status.unwrap();
+    let refreshes = line.asked.lock().unwrap().iter().filter(|url| url.ends_with("/auth/refresh")).count();
+    assert_eq!(refreshes, 1);
+    scene.world.advance(TOKEN_ENDS_MS);
+    scene.process().key_status().await.unwrap();
     scene.world.deliver().await;
 }
 

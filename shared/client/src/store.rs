@@ -36,6 +36,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use sender_mark::SenderMark;
+use upgrade::OLDEST;
 
 pub use awaited::{AWAITED_DAYS, AwaitedMessage, AwaitedReason, MOST_AWAITED};
 pub(crate) use blocks::{KeptBlock, KeptBlocks};
@@ -102,7 +103,8 @@ impl DeviceStore {
     }
 
     /// Opens the file as [`DeviceStore::open`] does, or for reading alone if nothing can be written: the
-    /// disk is full, or the file cannot be written.
+    /// disk is full, or the file cannot be written. A store of an earlier version is then read without an
+    /// upgrade.
     ///
     /// # Errors
     /// Those of [`DeviceStore::open`].
@@ -126,9 +128,12 @@ impl DeviceStore {
         let connection = Connection::open_with_flags(format!("file:{escaped}?{mode}"), flags)?;
         let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         match found {
-            VERSION => Ok(Self { connection: Mutex::new(connection), sender: SenderMark::alone() }),
-            older if older < VERSION => Err(DeviceStoreError::Older(older)),
-            newer => Err(DeviceStoreError::Newer(newer)),
+            newer if newer > VERSION => Err(DeviceStoreError::Newer(newer)),
+            older if older < OLDEST => Err(DeviceStoreError::Older(older)),
+            found => {
+                upgrade::read_as_upgraded(&connection, found)?;
+                Ok(Self { connection: Mutex::new(connection), sender: SenderMark::alone() })
+            }
         }
     }
 

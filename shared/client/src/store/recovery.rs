@@ -12,7 +12,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, params, params_from_iter};
 
 use super::groups::{read_control, read_known};
-use super::upgrade::{OLDEST, steps_after};
+use super::upgrade::{ADDED, OLDEST, read_as_upgraded};
 use super::{DeviceStore, DeviceStoreError, Transaction, VERSION};
 use pages::{PageFile, PageRow};
 
@@ -83,8 +83,8 @@ impl DeviceStore {
         match source.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)) {
             Ok(newer) if newer > VERSION => return Err(DeviceStoreError::Newer(newer)),
             Ok(older) if (1..OLDEST).contains(&older) => return Err(DeviceStoreError::Older(older)),
-            // What it lacks of this version is made, as far as that can be.
-            Ok(older) => steps_after(older).iter().for_each(|step| drop(source.execute_batch(step))),
+            // If its schema cannot be read, what is on the pages is found all the same.
+            Ok(older) => drop(read_as_upgraded(&source, older)),
             Err(_) => {}
         }
         // What the last commits have left beside the file goes into it.
@@ -164,7 +164,9 @@ impl Transaction<'_> {
         let columns = statement.query_map([], |row| {
             let kind: String = row.get(1)?;
             let is_nullable = !row.get::<_, bool>(2)?;
-            Ok(Column { name: row.get(0)?, kind, is_nullable, key: row.get(3)? })
+            let column: String = row.get(0)?;
+            let is_added = ADDED.contains(&(&*name, &*column));
+            Ok(Column { name: column, kind, is_nullable, is_added, key: row.get(3)? })
         })?;
         let columns = columns.collect::<Result<_, _>>()?;
         Ok(RecoveredTable { name, is_index, columns })
@@ -244,6 +246,8 @@ struct Column {
     /// The declared type.
     kind: String,
     is_nullable: bool,
+    /// True if rows of an earlier version end before it.
+    is_added: bool,
     /// The place in the primary key, from 1, or 0.
     key: i64,
 }
@@ -262,9 +266,11 @@ impl RecoveredTable {
     }
 
     /// Returns the values of a stored row in the order of the columns, or `None` if it is none of this
-    /// table. An index has its key first. The row id stands in the place of its column.
+    /// table. An index has its key first. The row id stands in the place of its column. A row of an earlier
+    /// version lacks the last columns, if they were added since.
     fn in_order(&self, row: &PageRow) -> Option<Vec<Value>> {
-        if row.id.is_some() == self.is_index || row.values.len() != self.columns.len() {
+        let lacking = self.columns.get(row.values.len()..)?;
+        if row.id.is_some() == self.is_index || !lacking.iter().all(|column| column.is_added) {
             return None;
         }
         let mut stored: Vec<&Column> = self.columns.iter().collect();
@@ -278,7 +284,7 @@ impl RecoveredTable {
                 let at = stored.iter().position(|stored| stored.name == column.name)?;
                 match (row.id, column.key) {
                     (Some(id), 1..) => Some(Value::Integer(id)),
-                    _ => row.values.get(at).cloned(),
+                    _ => Some(row.values.get(at).cloned().unwrap_or(Value::Null)),
                 }
             })
             .collect();

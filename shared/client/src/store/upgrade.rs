@@ -1,20 +1,39 @@
 //! The upgrade of a store that an earlier version of this library wrote.
 
+use rusqlite::Connection;
+
 use super::{DeviceStoreError, Transaction, VERSION};
 
 /// The version of the oldest store that is upgraded.
 pub(super) const OLDEST: i64 = 10;
-/// The steps: the first one makes a store of version [`OLDEST`] one of the next version, and so on. A step
-/// leaves the tables as `schema.sql` makes them, with the columns in the same order.
-const STEPS: [&str; (VERSION - OLDEST) as usize] = [
+/// The columns that steps have added, with their tables. SQLite leaves the rows of before as they are, which
+/// end before these columns.
+pub(super) const ADDED: [(&str, &str); 1] = [("held", "place")];
+/// The steps: the first one makes a store of version [`OLDEST`] one of the next version, and so on.
+const STEPS: [UpgradeStep; (VERSION - OLDEST) as usize] = [
     // 11: numbers under which nothing comes, and places of what is held.
-    "CREATE TABLE void_numbers (
+    UpgradeStep {
+        change: "CREATE TABLE void_numbers (
        conversation TEXT NOT NULL, device TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
        PRIMARY KEY (conversation, device, first)
      ) WITHOUT ROWID;
      CREATE INDEX envelopes_lost ON envelopes (recipient) WHERE state > 4;
      ALTER TABLE held ADD COLUMN place INTEGER;",
+        read_as: "CREATE TEMP VIEW void_numbers AS
+       SELECT NULL AS conversation, NULL AS device, NULL AS first, NULL AS last WHERE 0;
+     CREATE TEMP VIEW held AS SELECT *, NULL AS place FROM main.held;",
+    },
 ];
+
+/// A step from one version to the next one.
+struct UpgradeStep {
+    /// The statements that change a store. They leave the tables as `schema.sql` makes them, with the columns
+    /// in the same order.
+    change: &'static str,
+    /// The statements that show a connection the changed tables, and write nothing into the store: views with
+    /// the names of the tables.
+    read_as: &'static str,
+}
 
 impl Transaction<'_> {
     /// Brings a store of an earlier version up to date, in this transaction.
@@ -29,13 +48,19 @@ impl Transaction<'_> {
         if steps.is_empty() {
             return Ok(());
         }
-        steps.iter().try_for_each(|step| self.inner.execute_batch(step))?;
+        steps.iter().try_for_each(|step| self.inner.execute_batch(step.change))?;
         Ok(self.inner.pragma_update(None, "user_version", VERSION)?)
     }
 }
 
+/// Lets a connection read a store of an earlier version as if it was upgraded. Nothing is written.
+pub(super) fn read_as_upgraded(connection: &Connection, found: i64) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA temp_store = MEMORY")?;
+    steps_after(found).iter().try_for_each(|step| connection.execute_batch(step.read_as))
+}
+
 /// Returns the steps from a version to this one. There are none from one that is not upgraded.
-pub(super) fn steps_after(version: i64) -> &'static [&'static str] {
+fn steps_after(version: i64) -> &'static [UpgradeStep] {
     let done = version.checked_sub(OLDEST).and_then(|done| usize::try_from(done).ok());
     done.and_then(|done| STEPS.get(done..)).unwrap_or_default()
 }

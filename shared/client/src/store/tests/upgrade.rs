@@ -1,5 +1,6 @@
 //! Tests of the upgrade of a store that an earlier version has written.
 
+use eko_protocol::address::{Origin, UserName};
 use rusqlite::Connection;
 
 use super::*;
@@ -39,6 +40,64 @@ fn a_store_of_version_10_is_upgraded_in_place_and_keeps_what_is_in_it() {
     };
     assert!(matches!(version(9), DeviceStoreError::Older(9)));
     assert!(matches!(version(VERSION + 1), DeviceStoreError::Newer(_)));
+}
+
+/// Returns the columns of all tables, with their tables.
+fn columns(connection: &Connection) -> Vec<(String, String)> {
+    let sql = "SELECT tables.name, columns.name FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns \
+               WHERE tables.type = 'table' ORDER BY 1, columns.cid";
+    let mut statement = connection.prepare(sql).unwrap();
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// Nothing can be written: the disk is full, or the file cannot be written.
+#[test]
+fn a_store_of_version_10_is_read_where_it_cannot_be_upgraded() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("eko.db");
+    let former = Connection::open(&file).unwrap();
+    former.execute_batch(VERSION_10).unwrap();
+    let today = columns(&DeviceStore::in_memory().unwrap().lock());
+    for mode in ["mode=ro", "immutable=1"] {
+        let store = DeviceStore::open_read_only(&file, mode).unwrap();
+        assert_eq!(store.read(|tx| tx.history(None, 1)).unwrap()[0].content.text, "hello");
+        let held = store.read(|tx| tx.held(None)).unwrap();
+        assert_eq!((held.len(), held[0].place), (1, None));
+        for (table, column) in &today {
+            store.lock().prepare(&format!("SELECT [{column}] FROM [{table}]")).unwrap();
+        }
+        assert!(store.write(|tx| tx.release(1)).is_err());
+    }
+    let former = columns(&former);
+    let mut added = today;
+    added.retain(|column| former.iter().any(|(table, _)| *table == column.0) && !former.contains(column));
+    let known = crate::store::upgrade::ADDED.map(|(table, column)| (table.to_owned(), column.to_owned()));
+    assert_eq!(added, known);
+    assert_eq!(columns(&Connection::open(&file).unwrap()), former, "it stays what it was");
+}
+
+/// The rows of before an upgrade lack the columns that it has added.
+#[test]
+fn what_an_earlier_version_has_written_is_recovered() {
+    for (is_upgraded, is_torn) in [(false, false), (false, true), (true, false), (true, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("eko.db");
+        Connection::open(&file).unwrap().execute_batch(VERSION_10).unwrap();
+        if is_upgraded {
+            DeviceStore::open(&file).unwrap();
+        }
+        if is_torn {
+            // Its rows are on their page, and nothing leads to it.
+            let tear = "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE tbl_name = 'held'";
+            Connection::open(&file).unwrap().execute_batch(tear).unwrap();
+        }
+        let store = DeviceStore::in_memory().unwrap();
+        let (origin, user) = (Origin::parse("https://a.example").unwrap(), UserName::parse("alice").unwrap());
+        let recovered = store.recover(&file, &origin, &user).unwrap();
+        assert_eq!((recovered.messages > 0, recovered.is_partial), (true, is_torn));
+        let held = store.read(|tx| tx.held(None)).unwrap();
+        assert_eq!((held.len(), held[0].place), (1, None));
+    }
 }
 
 /// The upgrade fails in the middle: the file is full.

@@ -29,7 +29,12 @@ pub(crate) async fn refresh_tokens(
     let token = NextToken { salt, token_hash: next.hash.clone(), ttl };
     let (session, next) = match state.store().rotate(&RefreshToken::hash(old), token, state.now_ms()).await? {
         RotationOutcome::Rotated(session) => (session, next),
-        RotationOutcome::Repeated { session, salt } => (session, RefreshToken::after(old, salt)),
+        RotationOutcome::Repeated { session, salt, is_late } => {
+            if is_late {
+                tracing::warn!(user = %session.user, device = %session.device, "a refresh was repeated late");
+            }
+            (session, RefreshToken::after(old, salt))
+        }
         RotationOutcome::Unknown => {
             return Err(Problem::Unauthenticated("the refresh token is not valid"));
         }

@@ -140,6 +140,8 @@ pub enum RotationOutcome {
         session: Session,
         /// The salt of the next one.
         salt: TokenSalt,
+        /// True if it is a late repetition: more than a minute has passed since the exchange.
+        is_late: bool,
     },
     /// The token does not exist, or its time is over.
     Unknown,
@@ -260,9 +262,9 @@ impl Store {
             let is_first = since_late_ms.is_none_or(|ms| ms >= LATE_REPEATED_MS);
             if is_same || (is_first && self.note_late(next_hash, now_ms).await?) {
                 let family = self.device_record(session.address()).await?.and_then(|record| record.family);
-                let salt = *salt;
+                let (salt, is_late) = (*salt, passed_ms >= REPEATED_MS);
                 return Ok(match family.as_ref() == Some(&session.family) {
-                    true => RotationOutcome::Repeated { session, salt },
+                    true => RotationOutcome::Repeated { session, salt, is_late },
                     false => RotationOutcome::Ended,
                 });
             }

@@ -226,7 +226,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 if whence.actor == me || tx.is_contact(whence.actor)? {
                     return Ok(self.keep_note(tx, &message, &activity.void, whence)?);
                 }
-                self.keep_request(tx, &message, whence, notices)?;
+                self.keep_request(tx, &message, &activity.void, whence, notices)?;
             }
             (ActivityContent::Read(id), _) => self.keep_read(tx, id, whence, notices)?,
             (ActivityContent::Typing | ActivityContent::TypingEnded, _) => {

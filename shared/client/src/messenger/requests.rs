@@ -9,8 +9,11 @@ use super::incoming::ActivitySource;
 use super::receive::HOLD_MS;
 use super::resending::resend_id;
 use super::{Messenger, MessengerError, Notice, Person};
+use crate::content::NumberRange;
 use crate::shares::{Party, first_of_fullest};
-use crate::store::{CiphertextKey, DeviceStoreError, MessageContent, RequestOutcome, Transaction};
+use crate::store::{
+    CiphertextKey, DeviceStoreError, MessageContent, MessageStream, RequestOutcome, Transaction,
+};
 use crate::{SignalSessions, Transport};
 
 /// The number of strangers whose chains and sessions are kept though no message of theirs is. The
@@ -123,11 +126,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(self.store.write(|tx| tx.decline_requests(&person.actor()))?)
     }
 
-    /// Stores a stranger's message as a request.
+    /// Stores a stranger's message as a request. `void` are the numbers before its own under which its device
+    /// sends nothing. They are kept with it, so that nothing is missing once its author is accepted.
     pub(super) fn keep_request(
         &self,
         tx: &Transaction<'_>,
         message: &MessageContent,
+        void: &[NumberRange],
         whence: &ActivitySource<'_>,
         notices: &mut Vec<Notice>,
     ) -> Result<(), DeviceStoreError> {
@@ -137,6 +142,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             device: whence.device,
         };
         let outcome = tx.store_request(message, key, self.now_ms())?;
+        if outcome != RequestOutcome::Ignored {
+            let MessageContent { conversation, device, actor, .. } = message;
+            tx.note_void(MessageStream { conversation, device, actor }, void)?;
+        }
         if outcome == RequestOutcome::First {
             notices.push(Notice::Request { actor: whence.actor.to_owned() });
         }

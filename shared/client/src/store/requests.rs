@@ -70,8 +70,13 @@ impl Transaction<'_> {
         Ok(if kept == 0 { RequestOutcome::First } else { RequestOutcome::Another })
     }
 
-    /// Deletes the first message of a stranger, and remembers its envelope.
+    /// Deletes the first message of a stranger with its void numbers, and remembers its envelope.
     fn delete_first_request(&self, author: &str) -> Result<(), DeviceStoreError> {
+        let sql = "DELETE FROM void_numbers WHERE EXISTS (SELECT 1 FROM messages WHERE row = \
+                   (SELECT min(row) FROM messages WHERE request = 1 AND actor = ?1) \
+                   AND void_numbers.conversation = messages.conversation \
+                   AND void_numbers.device = messages.device AND last < sequence)";
+        self.inner.prepare_cached(sql)?.execute([author])?;
         let sql = "DELETE FROM messages WHERE row = \
                    (SELECT min(row) FROM messages WHERE request = 1 AND actor = ?1)";
         self.inner.execute(sql, [author])?;
@@ -213,8 +218,11 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Deletes the messages of a stranger.
+    /// Deletes the messages of a stranger with their void numbers.
     pub(crate) fn decline_requests(&self, actor: &str) -> Result<(), DeviceStoreError> {
+        let sql = "DELETE FROM void_numbers WHERE (conversation, device) IN \
+                   (SELECT conversation, device FROM messages WHERE actor = ?1 AND request = 1)";
+        self.inner.prepare_cached(sql)?.execute([actor])?;
         self.inner.execute("DELETE FROM messages WHERE actor = ?1 AND request = 1", [actor])?;
         self.forget_requested(actor, &[OwedKind::Requested, OwedKind::Unkept])
     }

@@ -71,6 +71,27 @@ async fn what_was_discarded_is_missing_nowhere() {
     assert!(!notices.iter().any(|notice| matches!(notice, Notice::Missed { .. })), "{notices:?}");
 }
 
+/// Alice is a stranger to Bob when she discards it.
+#[tokio::test]
+async fn what_was_discarded_before_its_author_is_accepted_is_missing_nowhere() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (user, alice) = RestartingUser::sign_in(&world, "alice").await;
+    let bob = first(&world, &wire, "bob").await;
+    say(&alice, &bob.me(), "one").await;
+    user.line.fail(|| Some(NetworkFault::LostRequest));
+    let two = alice.put_message(&bob.me(), text("two")).await.unwrap();
+    assert_eq!(alice.discard(&two).unwrap(), 1);
+    user.line.honest();
+    say(&alice, &bob.me(), "three").await;
+    world.deliver().await;
+    bob.receive().await.unwrap();
+    assert_eq!(bob.requests().unwrap().len(), 1);
+    bob.accept_contact(&alice.me()).unwrap();
+    assert_eq!(heard_at_once(&world, &bob).await, ["one", "three"]);
+    world.deliver().await;
+}
+
 /// The answers to some are lost, so that Bob has them all the same.
 #[tokio::test]
 async fn what_came_and_was_then_discarded_is_shown_and_nothing_is_missing() {

@@ -62,3 +62,14 @@ fn the_first_number_of_a_device_may_be_void() {
     assert_eq!(placed(&store, 0), (vec!["a3".into()], None));
     assert_eq!((missing(&store), kept(&store)), (vec![0], 0));
 }
+
+#[test]
+fn the_void_numbers_of_a_request_go_with_it() {
+    let (store, asks) = (DeviceStore::in_memory().unwrap(), arrival("a3", "a", Some(3)));
+    let key = CiphertextKey { actor: &asks.actor, envelope: "e", device: "a" };
+    store.write(|tx| tx.store_request(&asks, key, 0)).unwrap();
+    note_void(&store, &[(1, 2)]);
+    assert_eq!(kept(&store), 1);
+    store.write(|tx| tx.decline_requests(&asks.actor)).unwrap();
+    assert_eq!(kept(&store), 0);
+}

@@ -190,7 +190,7 @@ fn every_limit_of_a_client() {
             "messages of one author that could not be decrypted and that `eko` awaits" => {
                 whole(store::MOST_AWAITED)
             }
-            "messages to one user that are being sent again at a time" => whole(store::MOST_RESENT),
+            "messages to one device that are being sent again at a time" => whole(store::MOST_RESENT),
             "minutes after which a message that was sent again may count as missing" => {
                 minutes(store::RESEND_TIME_MS)
             }

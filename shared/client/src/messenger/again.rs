@@ -69,7 +69,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Returns the activity of a message that this device has written.
-    fn written(&self, tx: &Transaction<'_>, id: &str) -> Result<Activity, MessengerError> {
+    pub(super) fn written(&self, tx: &Transaction<'_>, id: &str) -> Result<Activity, MessengerError> {
         let stored = tx.message(&self.device.actor(), id)?;
         let stored = stored.filter(|message| message.content.device == self.device.address());
         let content = stored.ok_or_else(|| MessengerError::NoSuchMessage(id.to_owned()))?.content;

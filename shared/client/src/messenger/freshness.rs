@@ -61,7 +61,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) async fn require_trusted(&self, person: &Person) -> Result<(), MessengerError> {
         match self.trusted(person).await {
             Err(error) if error.retry_after_s().is_none() => Err(error),
-            _ => Ok(()),
+            Err(_) => Ok(()),
+            // What was held back goes first.
+            Ok(contact) => self.resume(&contact),
         }
     }
 

@@ -16,6 +16,8 @@ use crate::{SignalSessions, Transport};
 
 /// The reason of a note of a group that its recipient has left.
 const NO_MEMBER: &str = "they are not in the group";
+/// The reason of something that was refused, that this device has not kept, and that is no note of its own.
+const NOT_KEPT: &str = "this device has not kept it";
 
 /// The safety number to compare with a person, and what is known of that person's devices.
 #[derive(Debug, Clone)]
@@ -219,30 +221,75 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             return Err(Invalid::whole("a device does not forget the devices of its own user").into());
         }
         let actor = person.actor();
-        Ok(self.store.write(|tx| {
+        self.store.write(|tx| {
             tx.drop_distrust(&actor)?;
             tx.unpin(&actor)?;
             for queued in tx.queued_to(&actor)? {
-                tx.send_queued_anew(&queued.id, &self.device.envelope_id(), self.now_ms())?;
+                let plaintext = tx.plaintext(&queued.id)?.unwrap_or_default();
+                let Ok(activity) = Activity::from_plaintext(&plaintext) else { continue };
+                match self.may_have(tx, &activity, &actor)? {
+                    true => tx.send_queued_anew(&queued.id, &self.device.envelope_id(), self.now_ms())?,
+                    false => tx.settle(&queued.id, EnvelopeState::Failed, Some(NO_MEMBER))?,
+                }
             }
             self.send_what_was_refused(tx, &actor)
-        })?)
+        })
+    }
+
+    /// Has what was refused sent once nothing speaks against its recipient any more, as after a confirmation of
+    /// their device list. While there is an alarm, the user decides about them.
+    pub(super) fn resume(&self, contact: &Contact) -> Result<(), MessengerError> {
+        let actor = contact.person.actor();
+        if contact.person == self.me()
+            || contact.pinned.alarm.is_some()
+            || self.store.read(|tx| tx.refused_to(&actor))?.is_empty()
+        {
+            return Ok(());
+        }
+        self.store.write(|tx| self.send_what_was_refused(tx, &actor))
     }
 
     /// Has those envelopes sent that were refused because of the devices of their recipient, about which
-    /// the user has decided now. Whoever has left a group since gets none of its notes.
-    fn send_what_was_refused(&self, tx: &Transaction<'_>, actor: &str) -> Result<(), DeviceStoreError> {
+    /// nothing is to be decided now. Whoever has left a group since gets none of its notes.
+    fn send_what_was_refused(&self, tx: &Transaction<'_>, actor: &str) -> Result<(), MessengerError> {
         for refused in tx.refused_to(actor)? {
-            let plaintext = tx.plaintext(&refused.id)?.unwrap_or_default();
-            let Ok(activity) = Activity::from_plaintext(&plaintext) else { continue };
-            let is_note = matches!(activity.content, ActivityContent::Note(_));
-            let to = self.still_addressed(tx, &activity)?.filter(|_| is_note);
-            match to.is_none_or(|to| to.iter().any(|member| member == actor)) {
-                true => tx.send_refused(&refused.id, self.now_ms())?,
-                false => tx.settle(&refused.id, EnvelopeState::Failed, Some(NO_MEMBER))?,
+            let kept = tx.plaintext(&refused.id)?;
+            let activity = match kept.as_deref().map(Activity::from_plaintext) {
+                Some(Ok(activity)) => activity,
+                Some(Err(_)) => continue,
+                // An earlier version of this library has kept the message only, or not even that.
+                None => match self.written(tx, &refused.message) {
+                    Ok(activity) => activity,
+                    Err(MessengerError::NoSuchMessage(_)) => {
+                        tx.settle(&refused.id, EnvelopeState::Failed, Some(NOT_KEPT))?;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
+            };
+            if !self.may_have(tx, &activity, actor)? {
+                tx.settle(&refused.id, EnvelopeState::Failed, Some(NO_MEMBER))?;
+            } else if kept.is_some() {
+                tx.send_refused(&refused.id, self.now_ms())?;
+            } else {
+                tx.drop_envelope(&refused.id)?;
+                let to: Vec<Person> = Person::of(actor).into_iter().collect();
+                self.enclose(tx, &activity, &to, false)?;
             }
         }
         Ok(())
+    }
+
+    /// True if somebody may get an activity now: only members get the notes of a group.
+    fn may_have(
+        &self,
+        tx: &Transaction<'_>,
+        activity: &Activity,
+        actor: &str,
+    ) -> Result<bool, DeviceStoreError> {
+        let is_note = matches!(activity.content, ActivityContent::Note(_));
+        let to = self.still_addressed(tx, activity)?.filter(|_| is_note);
+        Ok(to.is_none_or(|to| to.iter().any(|member| member == actor)))
     }
 
     /// Returns the envelopes to a person that are still to be sent, in order.

@@ -155,8 +155,7 @@ impl Transaction<'_> {
         let sql = "SELECT messages.id, envelopes.recipient FROM former.envelopes AS envelopes \
                    JOIN former.messages AS messages ON messages.id = envelopes.message AND messages.actor = ?1 \
                    WHERE envelopes.silent = 0 AND envelopes.resent_to IS NULL \
-                   AND (envelopes.state = 1 OR (envelopes.state = 6 AND envelopes.plaintext IS NOT NULL)) \
-                   ORDER BY messages.position";
+                   AND envelopes.state IN (1, 6) ORDER BY messages.position";
         let mut statement = self.inner.prepare(sql)?;
         let rows = statement.query_map([me], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let mut unsent: Vec<UnsentMessage> = Vec::new();

@@ -93,7 +93,7 @@ const DUE: &str = "state = 1 AND (due <= ?1 OR put > ?1 + 60000)";
 /// The order of envelopes at the time `?1`. What a clock that was ahead has made is older. What somebody
 /// else has asked for comes last.
 const OLDEST_FIRST: &str = "ORDER BY resent_to IS NOT NULL, made > ?1 + 60000 DESC, made, id LIMIT 1000";
-/// The greatest number of envelopes to one recipient that are being sent again at a time.
+/// The greatest number of envelopes to one device that are being sent again at a time.
 pub const MOST_RESENT: i64 = 20;
 /// The time for which a device that was sent an activity again has not missed it.
 pub const RESEND_TIME_MS: i64 = 60 * 60_000;
@@ -125,7 +125,7 @@ impl Transaction<'_> {
 
     /// Adds an envelope that says again to one device of its recipient what another one has said to it.
     /// Returns false if that was done before, if the first one was not encrypted for this device, if its
-    /// content is not kept, or if [`MOST_RESENT`] to the recipient are on their way.
+    /// content is not kept, or if [`MOST_RESENT`] to the device are on their way.
     pub(crate) fn add_resend(
         &self,
         of: &EnvelopeId,
@@ -138,7 +138,7 @@ impl Transaction<'_> {
                    WHERE id = ?1 AND silent = 0 AND plaintext IS NOT NULL \
                    AND EXISTS (SELECT 1 FROM ciphertexts WHERE envelope = ?1 AND device = ?3) \
                    AND (SELECT count(*) FROM envelopes AS open WHERE open.recipient = envelopes.recipient \
-                   AND open.resent_to IS NOT NULL AND open.state < 3) < ?5";
+                   AND open.resent_to = ?3 AND open.state < 3) < ?5";
         let parameters = params![of.as_str(), id.as_str(), device, now_ms, MOST_RESENT];
         Ok(self.inner.execute(sql, parameters)? > 0)
     }
@@ -174,9 +174,9 @@ impl Transaction<'_> {
     }
 
     /// Deletes the contents of envelopes that were made before a time, and that have an outcome. They are
-    /// not sent again.
+    /// not sent again. What was refused waits for the user's decision, however long that takes.
     pub(crate) fn forget_contents(&self, before_ms: i64) -> Result<(), DeviceStoreError> {
-        let old = "made < ?1 AND state > 2 AND plaintext IS NOT NULL";
+        let old = "made < ?1 AND state > 2 AND state <> 6 AND plaintext IS NOT NULL";
         let sql = format!("DELETE FROM ciphertexts WHERE envelope IN (SELECT id FROM envelopes WHERE {old})");
         self.inner.prepare_cached(&sql)?.execute([before_ms])?;
         let sql = format!("UPDATE envelopes SET plaintext = NULL WHERE {old}");

@@ -95,7 +95,7 @@ impl Transaction<'_> {
 
     /// Returns the numbers before a note of this user that stand for notes of its device in its conversation
     /// which were given up for a recipient, or could not be sent to them: at most `most` ranges, the last
-    /// ones, of what was made after `since_ms`.
+    /// ones, of what was made after `since_ms`. What was refused may come yet.
     pub(crate) fn void_for(
         &self,
         author: &str,
@@ -108,8 +108,8 @@ impl Transaction<'_> {
                    CROSS JOIN messages AS lost ON lost.actor = ?1 AND lost.id = envelopes.message \
                    CROSS JOIN messages AS note ON note.actor = ?1 AND note.id = ?2 AND lost.device = note.device \
                    AND lost.conversation = note.conversation AND lost.sequence < note.sequence \
-                   WHERE envelopes.recipient = ?3 AND envelopes.state > 4 AND envelopes.resent_to IS NULL \
-                   AND envelopes.made > ?4 ORDER BY lost.sequence DESC";
+                   WHERE envelopes.recipient = ?3 AND envelopes.state > 4 AND envelopes.state <> 6 \
+                   AND envelopes.resent_to IS NULL AND envelopes.made > ?4 ORDER BY lost.sequence DESC";
         let mut statement = self.inner.prepare_cached(sql)?;
         let numbers = statement.query_map(params![author, note, recipient, since_ms], |row| row.get(0))?;
         let mut void: Vec<NumberRange> = Vec::new();

@@ -7,9 +7,10 @@ use super::envelopes::{COLUMNS, read};
 use super::{DeviceStoreError, OutboxEnvelope, Transaction};
 
 impl Transaction<'_> {
-    /// Returns the envelopes to a recipient that were refused and can still be sent, oldest first.
+    /// Returns the envelopes to a recipient that were refused, oldest first. One that an earlier version of
+    /// this library refused has no plaintext.
     pub(crate) fn refused_to(&self, recipient: &str) -> Result<Vec<OutboxEnvelope>, DeviceStoreError> {
-        self.unsilent(recipient, "state = 6 AND plaintext IS NOT NULL")
+        self.unsilent(recipient, "state > 4 AND state = 6")
     }
 
     /// Returns the envelopes to a recipient that the own server has queued, oldest first.
@@ -37,7 +38,8 @@ impl Transaction<'_> {
     }
 
     /// Has an envelope sent anew that the own server has queued, for other devices and under another id: the
-    /// server goes on with the former one, and whoever gets both sees their activity once.
+    /// server goes on with the former one, and whoever gets both sees their activity once. The former id is
+    /// kept as that of something silent: a device that cannot read what came under it makes nothing up.
     pub(crate) fn send_queued_anew(
         &self,
         id: &EnvelopeId,
@@ -47,7 +49,11 @@ impl Transaction<'_> {
         self.inner.prepare_cached("DELETE FROM ciphertexts WHERE envelope = ?1")?.execute([id.as_str()])?;
         let sql = "UPDATE envelopes SET id = ?2, state = 1, due = ?3, put = ?3, tries = 0, claimed = 0, reason = NULL \
                    WHERE id = ?1 AND state = 2";
-        self.inner.prepare_cached(sql)?.execute(params![id.as_str(), anew.as_str(), now_ms])?;
+        if self.inner.prepare_cached(sql)?.execute(params![id.as_str(), anew.as_str(), now_ms])? > 0 {
+            let sql = "INSERT INTO envelopes (id, message, recipient, state, made, due, put, silent) \
+                       SELECT ?1, ?1, recipient, 5, made, due, put, 1 FROM envelopes WHERE id = ?2";
+            self.inner.prepare_cached(sql)?.execute([id.as_str(), anew.as_str()])?;
+        }
         Ok(())
     }
 }

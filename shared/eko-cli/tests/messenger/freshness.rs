@@ -15,7 +15,8 @@ use serde_json::json;
 
 use crate::distrust::distrust;
 use crate::forging::{Forger, ForgingSessions};
-use crate::people::{TestMessenger, code_of, device, first, hear, request, say, sign_in, text};
+use crate::people::{TestMessenger, befriend, code_of, device, first, hear, request, say, sign_in, text};
+use crate::restarting::RestartingUser;
 use crate::test_network::{FalseAnswer, TestNetwork};
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -69,6 +70,44 @@ async fn a_chain_that_nobody_confirms_is_shown_and_then_refused() {
     let seen = alice.verification(&bob.me()).await.unwrap();
     alice.accept(&bob.me(), &seen).unwrap();
     say(&alice, &bob.me(), "I take it that you are").await;
+    world.deliver().await;
+}
+
+/// Bob's device confirms its chain before Alice has decided anything. An earlier version has kept no plaintext
+/// of one of the messages.
+#[tokio::test]
+async fn what_was_held_back_is_sent_once_the_chain_is_confirmed() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (user, alice) = RestartingUser::sign_in(&world, "alice").await;
+    let bob = first(&world, &wire, "bob").await;
+    befriend(&alice, &bob).await;
+    for _ in 0..3 {
+        world.advance(29 * DAY_MS);
+        say(&alice, &bob.me(), "are you there?").await;
+        world.deliver().await;
+        assert_eq!(hear(&world, &bob).await, ["are you there?"]);
+    }
+    world.advance(4 * DAY_MS);
+    let is_held_back = async |words: &str| {
+        let id = alice.put_message(&bob.me(), text(words)).await.unwrap();
+        alice.send_message(&id).await.unwrap().state(&alice.me()) == EnvelopeState::Refused
+    };
+    assert!(is_held_back("one").await);
+    user.change_store(
+        "UPDATE envelopes SET plaintext = NULL WHERE state = 6; \
+         DELETE FROM ciphertexts WHERE envelope IN (SELECT id FROM envelopes WHERE state = 6)",
+    );
+    assert!(is_held_back("two").await);
+    say(&bob, &alice.me(), "I am here").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &alice).await, ["I am here"]);
+    world.deliver().await;
+    let mut heard = hear(&world, &bob).await;
+    heard.sort();
+    assert_eq!(heard, ["one", "two"]);
+    let history = bob.history(None, 10).unwrap();
+    assert!(history.iter().all(|message| message.missing_before == 0), "{history:?}");
     world.deliver().await;
 }
 

@@ -1,10 +1,11 @@
 //! Tests of envelopes that the own server could not deliver at once.
 
+use eko_client::group::Proposal;
 use eko_client::messenger::{Notice, SENDER_PAUSE_MINUTES};
 use eko_client::store::EnvelopeState;
 use eko_testkit::{CallFault, Internet, World};
 
-use crate::people::{TestMessenger, code_of, device, first, hear, say, shown, text};
+use crate::people::{TestMessenger, code_of, device, first, hear, know, say, shown, text};
 use crate::test_network::{FalseAnswer, NetworkFault, TestNetwork};
 
 /// Returns the states of the envelopes of which a device is told, without those that are delivered.
@@ -229,6 +230,33 @@ async fn a_later_message_does_not_overtake_those_that_wait() {
     alice.flush().await.unwrap();
     assert_eq!(heard().await, ["5", "6"]);
     world.deliver().await;
+}
+
+/// Bob is removed while a note waits for him at Alice's server.
+#[tokio::test]
+async fn a_former_member_who_is_forgotten_gets_no_note_of_the_group_anew() {
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let (b, b_address) = World::online(&internet, "b.example").await;
+    let wire = TestNetwork::to(&[&a, &b]);
+    let (alice, bob) = (first(&a, &wire, "alice").await, first(&b, &wire, "bob").await);
+    know(&alice, &bob.me()).await;
+    let (id, _) = alice.create_group("Friday", &[bob.me()]).await.unwrap();
+    internet.unplug(b_address);
+    let sent = alice.send_to_group(&id, text("among us")).await.unwrap();
+    let state = || alice.sent(&sent.id).unwrap().envelopes[0].state;
+    assert_eq!(state(), EnvelopeState::Queued);
+    alice.change_group(&id, Proposal::Remove([bob.me().actor()].into())).await.unwrap();
+    alice.forget(&bob.me()).unwrap();
+    assert_eq!(state(), EnvelopeState::Failed);
+    internet.plug(b_address);
+    a.advance(10_000);
+    for _ in 0..3 {
+        for world in [&a, &b] {
+            world.federate().await;
+            world.deliver().await;
+        }
+    }
 }
 
 /// The report comes after Alice has forgotten Bob, whose server says that there is nobody of that name.

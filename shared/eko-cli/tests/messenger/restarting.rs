@@ -43,6 +43,12 @@ impl RestartingUser {
         file.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0)).unwrap()
     }
 
+    /// Changes the user's file.
+    pub(crate) fn change_store(&self, sql: &str) {
+        let file = rusqlite::Connection::open(self.folder.path().join("eko.db")).unwrap();
+        file.execute_batch(sql).unwrap();
+    }
+
     /// Returns the environment of a process. The random bytes are not seeded: otherwise each process
     /// that opens the store would draw the same ids.
     fn environment(&self) -> Environment {

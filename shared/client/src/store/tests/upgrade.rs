@@ -30,6 +30,9 @@ fn a_store_of_version_10_is_upgraded_in_place_and_keeps_what_is_in_it() {
         assert_eq!(history.iter().map(|message| &*message.content.text).collect::<Vec<_>>(), ["hello"]);
         let held = store.read(|tx| tx.held(None)).unwrap();
         assert_eq!((held.len(), held[0].place), (1, None));
+        // That version kept no plaintext of what it held back.
+        let refused = store.read(|tx| tx.refused_to("https://a.example/user/alice")).unwrap();
+        assert_eq!(refused.iter().map(|it| &it.message).collect::<Vec<_>>(), [&history[0].content.id]);
         // A process of that version may be sending it. Its time ends its claim.
         store.release_ended_claims().unwrap();
         assert_eq!(store.read(|tx| tx.next_due_ms(6)).unwrap(), Some(120_005));

@@ -42,6 +42,7 @@ CREATE TABLE envelopes (
   expires INTEGER, resent_to TEXT
 ) WITHOUT ROWID;
 INSERT INTO "envelopes" VALUES('https://a.example/message/5cd5914c-7b80-4682-b1e9-9059f52bd971','urn:uuid:1d2c3b4a-5f6e-4d7c-8b9a-0a1b2c3d4e01','https://b.example/user/bob',X'00',1,5,0,120005,5,NULL,'[]',1,0,0,0,NULL,NULL);
+INSERT INTO "envelopes" VALUES('https://a.example/message/5cd5914c-7b80-4682-b1e9-9059f52bd972','urn:uuid:1d2c3b4a-5f6e-4d7c-8b9a-0a1b2c3d4e01','https://a.example/user/alice',NULL,6,5,0,5,5,'their devices were all replaced','[]',0,0,0,0,NULL,NULL);
 CREATE TABLE followed (
   conversation TEXT NOT NULL, device TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (conversation, device)
 ) WITHOUT ROWID;

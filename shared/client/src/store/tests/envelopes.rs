@@ -1,0 +1,63 @@
+//! Tests of envelopes that wait for a decision, or that are sent again.
+
+use eko_protocol::address::Origin;
+use eko_protocol::id::EnvelopeId;
+
+use super::*;
+
+const BOB: &str = "https://b.example/user/bob";
+
+fn ids() -> impl Fn() -> EnvelopeId {
+    let (environment, origin) = (repeatable(1), Origin::parse("https://a.example").unwrap());
+    move || environment.envelope_id(&origin)
+}
+
+/// Adds an envelope to Bob, with a ciphertext for each of these devices.
+fn add(store: &DeviceStore, id: &EnvelopeId, devices: &[&str], state: EnvelopeState) {
+    let (message, silent, expires_ms) = (id.as_str(), false, None);
+    let new = NewEnvelope { id, message, recipient: BOB, plaintext: b"hi", silent, expires_ms };
+    store
+        .write(|tx| {
+            tx.add_envelope(&new, 0)?;
+            devices.iter().try_for_each(|device| tx.keep_ciphertext(id, device, b"sealed"))?;
+            tx.settle(id, state, None)
+        })
+        .unwrap();
+}
+
+/// Both were written to by somebody who was a stranger to them until now, and ask for all of it.
+#[test]
+fn what_one_device_asks_for_takes_nothing_from_another() {
+    let (store, new_id) = (DeviceStore::in_memory().unwrap(), ids());
+    let first: Vec<_> = (0..=MOST_RESENT).map(|_| new_id()).collect();
+    first.iter().for_each(|id| add(&store, id, &["one", "two"], EnvelopeState::Accepted));
+    for device in ["one", "two"] {
+        let again = |id| store.write(|tx| tx.add_resend(id, &new_id(), device, 0)).unwrap();
+        let (last, most) = first.split_last().unwrap();
+        assert!(most.iter().all(again), "{device}");
+        assert!(!again(last), "{device}");
+    }
+}
+
+#[test]
+fn what_was_refused_is_kept_until_it_is_decided_about() {
+    let (store, new_id) = (DeviceStore::in_memory().unwrap(), ids());
+    for (state, is_kept) in [(EnvelopeState::Accepted, false), (EnvelopeState::Refused, true)] {
+        let id = new_id();
+        add(&store, &id, &[], state);
+        store.write(|tx| tx.forget_contents(9)).unwrap();
+        assert_eq!(store.read(|tx| tx.plaintext(&id)).unwrap().is_some(), is_kept, "{state:?}");
+    }
+}
+
+#[test]
+fn the_id_of_what_is_sent_anew_is_still_that_of_this_device() {
+    let (store, new_id) = (DeviceStore::in_memory().unwrap(), ids());
+    let (id, anew) = (new_id(), new_id());
+    add(&store, &id, &["one"], EnvelopeState::Queued);
+    store.write(|tx| tx.send_queued_anew(&id, &anew, 5)).unwrap();
+    let former = store.read(|tx| tx.envelope(id.as_str())).unwrap().unwrap();
+    assert_eq!((former.recipient.as_str(), former.silent), (BOB, true));
+    let open = store.read(|tx| tx.envelopes_of(id.as_str())).unwrap();
+    assert!(open.iter().any(|it| it.id == anew && it.state == EnvelopeState::ToSend), "{open:?}");
+}

@@ -1,4 +1,4 @@
-//! What the user blocks, and who may write to the user, at the server (section 6).
+//! The calls about the user's blocks and the setting of who may write (section 6).
 
 use eko_protocol::block::{BlockActivity, BlockedParty, ListedBlock};
 use eko_protocol::json::required_list;

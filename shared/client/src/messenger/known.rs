@@ -1,4 +1,4 @@
-//! Who may write to this user, as the server decides it.
+//! The setting of who may write to this user, which the server enforces.
 //!
 //! The server does not know contacts. If the user does not let everyone write, it is told whom the
 //! user knows: contacts, and the members of the user's groups.

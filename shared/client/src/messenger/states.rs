@@ -28,7 +28,8 @@ const READ: &str = "states_read";
 const READ_AGAIN_MS: i64 = 24 * 3_600_000;
 /// The time after which a record is tried again that could not be stored.
 const PAUSE_MS: i64 = 600_000;
-/// The same time, if the server refused it: it has no room, or does not keep any.
+/// The time after which a record is tried again that the server refused: it has no room, or does not
+/// keep any.
 const REFUSED_PAUSE_MS: i64 = 24 * 3_600_000;
 /// The time after which another device tells the members whom the one that made a change has not
 /// reached.
@@ -54,7 +55,7 @@ enum Scope<'a> {
 enum Meeting {
     /// Nothing is to be stored.
     Settled,
-    /// What this device knows takes the place of the record.
+    /// The state that this device knows takes the place of the record.
     OursIsNewer,
 }
 

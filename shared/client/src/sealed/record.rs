@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::content::member::{actor, device, parsed, texts};
 use crate::group::{GroupControl, KnownGroup, MAX_MEMBERS};
 
-/// What a device keeps of a group at the server.
+/// The record of a group that a device keeps at the server.
 ///
 /// ```text
 /// {"type": ["Object", "GroupRecord"], "attributedTo": <address of the device>, "published": <time>,
@@ -24,7 +24,7 @@ pub struct GroupRecord {
     pub published_ms: i64,
     /// The control that made the state.
     pub control: GroupControl,
-    /// What the device knows of the group. Its current state is that of the control.
+    /// The group as the device knows it. Its current state is that of the control.
     pub known: KnownGroup,
     /// The members to whom the control could not be sent yet.
     pub untold: BTreeSet<String>,

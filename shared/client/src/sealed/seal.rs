@@ -48,10 +48,10 @@ pub enum OpenError {
     /// This device does not have its key.
     #[error("is sealed under a key that this device does not have")]
     UnknownKey,
-    /// It was changed, or is another one than its place says.
+    /// The state was changed, or is another one than its place says.
     #[error("does not belong where it lies")]
     Forged,
-    /// Its content breaks a rule.
+    /// The content breaks a rule.
     #[error(transparent)]
     Malformed(#[from] Invalid),
 }

@@ -17,9 +17,9 @@ const AWAITED_MS: i64 = AWAITED_DAYS * 24 * 3_600_000;
 /// The reason for which a message is awaited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AwaitedReason {
-    /// It could not be decrypted.
+    /// The envelope could not be decrypted.
     Undecryptable,
-    /// It was not kept while its author was a stranger.
+    /// The message was not kept while its author was a stranger.
     NotKept,
 }
 

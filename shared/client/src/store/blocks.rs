@@ -25,7 +25,7 @@ pub(crate) struct KeptBlocks {
     pub(crate) read_ms: Option<i64>,
 }
 
-/// What is kept of one party.
+/// The last change of the block of one party.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KeptBlock {
     /// The time of the last change, in epoch milliseconds.

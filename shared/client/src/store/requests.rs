@@ -31,7 +31,7 @@ pub(crate) struct UnkeptEnvelope {
     pub(crate) actor: String,
     /// The address of the device that sent it.
     pub(crate) device: String,
-    /// Its id.
+    /// The id of the envelope.
     pub(crate) envelope: String,
     /// The time at which this device took it, in epoch milliseconds, if that is known.
     pub(crate) taken_ms: Option<i64>,

@@ -103,7 +103,7 @@ pub fn device_chain(
 }
 
 /// Returns the first members of a collection: context, type and id.
-fn start(kind: &str, id: &str) -> Map<String, Value> {
+pub(crate) fn start(kind: &str, id: &str) -> Map<String, Value> {
     let mut body = Map::new();
     body.insert("@context".to_owned(), context());
     body.insert("type".to_owned(), json!(kind));

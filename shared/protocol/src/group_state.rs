@@ -5,10 +5,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::address::{Origin, UserName};
+use crate::collection::start;
 use crate::id::GroupStateId;
 use crate::json::{has_type, shape};
 use crate::limits::{MAX_GROUP_STATE_BYTES, MAX_SAFE_INTEGER};
-use crate::vocabulary::context;
+use crate::vocabulary::in_context;
 use crate::{Invalid, key};
 
 /// The type of a sealed group state.
@@ -86,11 +87,7 @@ impl SealedGroupState {
 
     /// Writes the state as a document. `id` is its address, where it has one already.
     pub fn to_document(&self, id: Option<&str>) -> Value {
-        let mut document = self.to_value(id);
-        if let Some(members) = document.as_object_mut() {
-            members.insert("@context".to_owned(), context());
-        }
-        document
+        in_context(self.to_value(id))
     }
 }
 
@@ -106,17 +103,13 @@ pub fn page(
     let list = origin.group_states(user);
     let from = |after: &GroupStateId| format!("{list}?after={after}");
     let items = states.iter().map(|(id, state)| state.to_value(Some(&origin.group_state(user, id))));
-    let mut body = json!({
-        "@context": context(),
-        "type": "OrderedCollectionPage",
-        "id": after.map_or_else(|| list.clone(), from),
-        "partOf": list,
-        "orderedItems": items.collect::<Vec<_>>(),
-    });
-    if let (Some(next), Some(members)) = (next, body.as_object_mut()) {
-        members.insert("next".to_owned(), json!(from(next)));
+    let mut body = start("OrderedCollectionPage", &after.map_or_else(|| list.clone(), from));
+    body.insert("partOf".to_owned(), json!(list));
+    body.insert("orderedItems".to_owned(), items.collect());
+    if let Some(next) = next {
+        body.insert("next".to_owned(), json!(from(next)));
     }
-    body
+    Value::Object(body)
 }
 
 #[cfg(test)]

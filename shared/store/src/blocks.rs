@@ -47,11 +47,6 @@ impl Blocks {
             && names_of(actor).into_iter().any(|name| self.digests.contains(&short_digest(name)))
     }
 
-    /// Returns the number of parties.
-    pub fn count(&self) -> usize {
-        self.digests.len()
-    }
-
     /// Reads the attribute of a device set.
     pub(crate) fn from_item(item: &Item) -> Result<Self> {
         Ok(Self { digests: digests(item, devices::attr::BLOCKS)? })

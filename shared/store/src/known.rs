@@ -94,9 +94,8 @@ impl Store {
     /// [`StoreError::Call`](crate::StoreError::Call) if the call fails;
     /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if the item is not readable.
     pub async fn acquaintance(&self, user: &UserName, actor: &str, now_ms: i64) -> Result<Acquaintance> {
-        let stranger = |requests| Acquaintance::Stranger(requests);
         let Some(item) = self.get_item(&key::acquaintance(user, &short_hash(actor))).await? else {
-            return Ok(stranger(StrangerRequests::default()));
+            return Ok(Acquaintance::Stranger(StrangerRequests::default()));
         };
         if item.get_n(attr::KNOWN_MS).is_some() {
             return Ok(Acquaintance::Known);
@@ -104,7 +103,7 @@ impl Store {
         let ttl = item.need_n(TTL_ATTRIBUTE)?;
         let is_over = ttl <= now_ms.div_euclid(1000);
         let digests = if is_over { BTreeSet::new() } else { digests(&item, attr::REQUESTS)? };
-        Ok(stranger(StrangerRequests { digests, ttl: Some(ttl) }))
+        Ok(Acquaintance::Stranger(StrangerRequests { digests, ttl: Some(ttl) }))
     }
 
     /// Counts an envelope of a stranger as a request, unless it is counted, or the stranger or the site

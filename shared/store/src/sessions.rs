@@ -25,7 +25,6 @@ use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 
 use crate::attribute::{Item, ReadItem, WriteItem, b, corrupt, n, s};
-use crate::condition::conditional;
 use crate::device::{self, DeviceAddress, DeviceStatus};
 use crate::key;
 use crate::resources::TTL_ATTRIBUTE;
@@ -276,9 +275,10 @@ impl Store {
     }
 
     /// Notes a late repetition at the token that it gives again. Returns false if that one was exchanged
-    /// meanwhile. One UpdateItem. It may be repeated: within a minute, a repetition is the same one.
+    /// meanwhile. One UpdateItem, more while an exchange of that token is under way. It may be repeated:
+    /// within a minute, a repetition is the same one.
     async fn note_late(&self, next_hash: &str, now_ms: i64) -> Result<bool> {
-        let noted = self
+        let update = self
             .dynamodb()
             .update_item()
             .table_name(self.table())
@@ -287,10 +287,8 @@ impl Store {
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(#used)")
             .expression_attribute_names("#late", attr::LATE_MS)
             .expression_attribute_names("#used", attr::USED_MS)
-            .expression_attribute_values(":now", n(now_ms))
-            .send()
-            .await;
-        Ok(conditional(noted)?.is_done())
+            .expression_attribute_values(":now", n(now_ms));
+        Ok(self.update_beside_transactions(update).await?.is_done())
     }
 
     /// Starts a new family for a registered device and ends its former one, with the device's push

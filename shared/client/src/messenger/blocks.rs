@@ -66,7 +66,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let told = self.tell_blocks().await;
         self.flush().await?;
         match told {
-            Ok(()) => Ok(true),
+            Ok(_) => Ok(true),
             Err(error) if error.retry_after_s().is_some() => Ok(false),
             Err(MessengerError::SignedOut) => Ok(false),
             Err(error) => Err(error),
@@ -118,8 +118,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Tells the server what it does not know yet, and reads its list once a day. A server that refuses
     /// a block is not told again; what it holds is in [`Messenger::blocks`].
     pub(super) async fn settle_blocks(&self) -> Result<(), MessengerError> {
-        self.tell_blocks().await?;
-        let read_ms = self.store.read(|tx| tx.blocks())?.read_ms;
+        let read_ms = self.tell_blocks().await?;
         if read_ms.is_none_or(|read_ms| is_over(self.now_ms(), read_ms, READ_AGAIN_MS)) {
             match self.read_blocks().await {
                 Err(error) if error.retry_after_s().is_none() => self.note_blocks_read()?,
@@ -138,8 +137,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })
     }
 
-    /// Tells the server of changes that it was not told of.
-    async fn tell_blocks(&self) -> Result<(), MessengerError> {
+    /// Tells the server of changes that it was not told of. Returns the time at which its list was read
+    /// last, in epoch milliseconds.
+    async fn tell_blocks(&self) -> Result<Option<i64>, MessengerError> {
         let kept = self.store.read(|tx| tx.blocks())?;
         for (party, told) in kept.all().filter(|(_, kept)| kept.is_untold) {
             let answer =
@@ -162,7 +162,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             answer?;
         }
-        Ok(())
+        Ok(kept.read_ms)
     }
 
     /// Reads the list of the server, and blocks here what it has and this device has heard nothing

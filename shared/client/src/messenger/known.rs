@@ -70,17 +70,29 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     async fn tell_known(&self) -> Result<(), MessengerError> {
-        let me = self.device.actor();
         let (known, mut told) = self.store.read(|tx| {
             let mut known: BTreeSet<String> = tx.contacts()?.into_iter().collect();
             known.extend(self.fellow_members(tx)?);
             let told = tx.json::<BTreeSet<String>>(TOLD)?.unwrap_or_default();
+            known.retain(|actor| *actor != self.device.actor() && !told.contains(actor));
             Ok::<_, DeviceStoreError>((known, told))
         })?;
-        for actor in known.into_iter().filter(|actor| *actor != me) {
-            if told.contains(&actor) {
-                continue;
-            }
+        if known.is_empty() {
+            return Ok(());
+        }
+        let answer = self.tell_each(known, &mut told).await;
+        // If this is lost, the server is told again.
+        self.store.write(|tx| tx.put_json(TOLD, &told))?;
+        answer
+    }
+
+    /// Tells the server of those whom this user knows, and adds those of whom it was told.
+    async fn tell_each(
+        &self,
+        known: BTreeSet<String>,
+        told: &mut BTreeSet<String>,
+    ) -> Result<(), MessengerError> {
+        for actor in known {
             match self.signed_in(async || self.device.accept_actor(&actor).await).await {
                 // There is room for no more, or the server does not take the id: it is not told again.
                 Err(MessengerError::Client(ClientError::Problem(problem))) if problem.slug() == "invalid" => {
@@ -88,7 +100,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 other => other?,
             }
             told.insert(actor);
-            self.store.write(|tx| tx.put_json(TOLD, &told))?;
         }
         Ok(())
     }

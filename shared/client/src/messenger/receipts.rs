@@ -66,7 +66,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) async fn put_receipts(&self) -> Result<(), MessengerError> {
         let (me, now_ms) = (self.me(), self.now_ms());
         self.store.write(|tx| {
-            tx.forget_contents(now_ms.saturating_sub(RESENT_FOR_DAYS * 24 * 3_600_000))?;
+            tx.forget_contents(now_ms.saturating_sub(RESENT_FOR_DAYS * 24 * 3_600_000), now_ms)?;
             tx.forget_silent(now_ms.saturating_sub(REMEMBERED_MS))?;
             self.ask_for_unkept(tx)?;
             // A message that was shown before its author was blocked may be read after it.

@@ -43,18 +43,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be read.
     pub fn requests(&self) -> Result<Vec<MessageRequest>, DeviceStoreError> {
-        let mut requests: BTreeMap<String, MessageRequest> = BTreeMap::new();
-        for message in self.store.read(|tx| tx.requests())? {
-            let Some(person) = Person::of(&message.actor) else { continue };
-            let request = requests.entry(message.actor.clone());
-            let empty = MessageRequest { person, messages: Vec::new(), not_kept: 0 };
-            request.or_insert(empty).messages.push(message);
-        }
-        for (actor, request) in &mut requests {
-            let not_kept = self.store.read(|tx| tx.unkept_of(actor))?;
-            request.not_kept = u64::try_from(not_kept).unwrap_or_default();
-        }
-        Ok(requests.into_values().collect())
+        self.store.read(|tx| {
+            let mut requests: BTreeMap<String, MessageRequest> = BTreeMap::new();
+            for message in tx.requests()? {
+                let Some(person) = Person::of(&message.actor) else { continue };
+                let request = requests.entry(message.actor.clone());
+                let empty = MessageRequest { person, messages: Vec::new(), not_kept: 0 };
+                request.or_insert(empty).messages.push(message);
+            }
+            for (actor, request) in &mut requests {
+                request.not_kept = u64::try_from(tx.unkept_of(actor)?).unwrap_or_default();
+            }
+            Ok(requests.into_values().collect())
+        })
     }
 
     /// Accepts a person as a contact. What they wrote is put into the conversation, and the next look

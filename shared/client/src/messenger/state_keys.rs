@@ -2,6 +2,10 @@
 
 use eko_protocol::chain::{ChainNode, NodeKind};
 
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::contact::Contact;
 use super::incoming::ActivitySource;
 use super::standing::Standing;
 use super::{Messenger, MessengerError};
@@ -12,8 +16,23 @@ use crate::{SignalSessions, Transport};
 
 /// The name under which the store keeps the length of the own chain whose devices have the keys.
 const TOLD: &str = "state_keys_told";
+/// The name under which the store keeps keys that came too early.
+const EARLY: &str = "state_keys_early";
 /// The time after which a device passes on the keys for the one that has approved another.
 const PASSED_ON_MS: i64 = 3_600_000;
+
+/// Keys that came before the own chain had the node that their sender knew. The last ones are kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct EarlyKeys {
+    /// The address of the device that has sent them.
+    device: String,
+    /// The length of the chain that it knew.
+    length: u64,
+    /// The hash of the last node of that chain.
+    head: String,
+    /// The keys, as in their activity.
+    object: Value,
+}
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Returns the key for what is sealed now. A key is new if a device was revoked since the last one
@@ -55,11 +74,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Passes the keys on to devices that were approved since that was last done: those that this device
     /// has approved, and after an hour any. Returns the id of the activity, if there is one.
     pub(super) fn pass_on_state_keys(&self, tx: &Transaction<'_>) -> Result<Option<String>, MessengerError> {
+        self.take_early_keys(tx)?;
         let keys = tx.state_keys()?;
-        let told = tx.moment(TOLD)?.unwrap_or_default();
-        let Some(own) = self.kept_contact(tx, &self.device.actor())?.filter(|_| !keys.is_empty()) else {
+        if keys.is_empty() {
             return Ok(None);
-        };
+        }
+        let told = tx.moment(TOLD)?.unwrap_or_default();
+        let Some(own) = self.kept_contact(tx, &self.device.actor())? else { return Ok(None) };
         if keys.newest(last_end(&own.pinned.nodes)).is_none() {
             return Ok(self.sealing_key(tx)?.1);
         }
@@ -116,14 +137,49 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let set = activity.device_set.as_ref().map(|head| &head.set);
         let Some(set) = set.filter(|_| whence.standing == Standing::Own) else { return Ok(()) };
         let Some(own) = self.kept_contact(tx, whence.actor)? else { return Ok(()) };
+        match own.descends_from(&set.head) {
+            true => self.take_state_keys(tx, passed_on, set.length, &own),
+            // The sender knows of a node that this device has not read yet, such as a revocation.
+            false => {
+                let (length, head, object) = (set.length, set.head.clone(), passed_on.to_value());
+                let early = EarlyKeys { device: whence.device.to_owned(), length, head, object };
+                Ok(tx.put_json(EARLY, &Some(early))?)
+            }
+        }
+    }
+
+    /// Takes the keys that came before the own chain had the node that their sender knew, if it has the
+    /// node now and the sender is active still.
+    fn take_early_keys(&self, tx: &Transaction<'_>) -> Result<(), MessengerError> {
+        let Some(early) = tx.json::<Option<EarlyKeys>>(EARLY)?.flatten() else { return Ok(()) };
+        let own = self.kept_contact(tx, &self.device.actor())?;
+        let Some(own) = own.filter(|own| own.descends_from(&early.head)) else { return Ok(()) };
+        tx.put_json(EARLY, &None::<EarlyKeys>)?;
+        match own.active().contains(&early.device) {
+            true => {
+                let passed_on = StateKeys::parse(&json!({ "object": early.object }))?;
+                self.take_state_keys(tx, &passed_on, early.length, &own)
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Takes keys that an active device passes on, whose chain has `told` nodes and is part of the own one.
+    fn take_state_keys(
+        &self,
+        tx: &Transaction<'_>,
+        passed_on: &StateKeys,
+        told: u64,
+        own: &Contact,
+    ) -> Result<(), MessengerError> {
         let mut keys = tx.state_keys()?;
-        if keys.merge(passed_on, set.length.min(length(own.pinned.nodes.len())))? {
+        if keys.merge(passed_on, told.min(length(own.pinned.nodes.len())))? {
             tx.keep_state_keys(&keys)?;
             self.read_records_again(tx)?;
         }
-        // It went to every device that its sender knew.
-        if own.descends_from(&set.head) && tx.moment(TOLD)?.unwrap_or_default() < moment(set.length) {
-            tx.put_moment(TOLD, moment(set.length))?;
+        // They went to every device that their sender knew.
+        if tx.moment(TOLD)?.unwrap_or_default() < moment(told) {
+            tx.put_moment(TOLD, moment(told))?;
         }
         Ok(())
     }

@@ -125,9 +125,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// has read them.
     async fn read_records(&self, notices: &mut Vec<Notice>) -> Result<bool, MessengerError> {
         let due = self.store.read(|tx| {
-            let has_some = !tx.state_keys()?.is_empty() || !tx.groups()?.is_empty();
             let is_due = tx.moment(READ)?.is_none_or(|at| is_over(self.now_ms(), at, READ_AGAIN_MS));
-            Ok::<_, DeviceStoreError>(has_some && is_due)
+            Ok::<_, DeviceStoreError>(is_due && (!tx.state_keys()?.is_empty() || !tx.groups()?.is_empty()))
         })?;
         if !due {
             return Ok(false);
@@ -155,9 +154,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let me = self.device.actor();
         self.store.write(|tx| {
-            for known in tx.groups()?.iter().filter(|known| is_in(known, &me)) {
+            for known in &tx.groups()? {
                 let (group, id) = (known.current.id().as_str(), sealed::key_of(&known.current, &me));
-                if !open.contains(&id) {
+                // What counts for nobody is replaced, and deleted if the user is not in the group.
+                if !open.contains(&id) && (is_in(known, &me) || found.contains_key(&id)) {
                     let epoch = found.get(&id).copied().unwrap_or_default();
                     tx.keep_saved_record(group, &SavedRecord { epoch, ..SavedRecord::default() })?;
                     tx.mark_unstored(group, 0)?;
@@ -301,11 +301,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Returns the groups whose records this device stores now.
     fn due_records(&self, tx: &Transaction<'_>, scope: Scope<'_>) -> Result<Vec<String>, MessengerError> {
+        let unstored = tx.unstored()?;
+        if unstored.is_empty() {
+            return Ok(Vec::new());
+        }
         let this = self.device.address();
         let Some(own) = self.kept_contact(tx, &self.device.actor())? else { return Ok(Vec::new()) };
         let is_first = own.active().first() == Some(&this);
         let mut due = Vec::new();
-        for (group, from_ms) in tx.unstored()? {
+        for (group, from_ms) in unstored {
             if from_ms > self.now_ms() && from_ms <= self.now_ms().saturating_add(REFUSED_PAUSE_MS) {
                 continue;
             }
@@ -359,21 +363,22 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 GroupStateAnswer::Stale(_) => {}
             }
             let found = self.signed_in(async || self.device.group_state(&id).await).await?;
-            let meeting = self.store.write(|tx| {
+            let is_settled = self.store.write(|tx| {
                 let epoch = found.as_ref().map_or(0, |found| found.epoch);
                 let keys = self.current_state_keys(tx)?;
                 let open = found.as_ref().and_then(|found| self.open_record(&keys, &id, found));
-                match open {
-                    Some(open) => self.meet(tx, open, epoch, notices),
+                let meeting = match open {
+                    Some(open) => self.meet(tx, open, epoch, notices)?,
                     // It counts for nobody, or it is gone.
                     None => {
                         tx.keep_saved_record(group, &SavedRecord { epoch, ..saved.clone() })?;
-                        Ok(Meeting::OursIsNewer)
+                        Meeting::OursIsNewer
                     }
-                }
+                };
+                let is_unstored = tx.unstored()?.iter().any(|(unstored, _)| unstored == group);
+                Ok::<_, MessengerError>(meeting == Meeting::Settled && !is_unstored)
             })?;
-            let is_open = self.store.read(|tx| tx.unstored())?.iter().any(|(open, _)| open == group);
-            if meeting == Meeting::Settled && !is_open {
+            if is_settled {
                 return Ok(());
             }
         }

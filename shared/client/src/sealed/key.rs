@@ -31,7 +31,9 @@ const SEAL: &[u8] = b"eko-group-state-v1 seal";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateKey {
     secret: Secret,
-    length: u64,
+    /// The length of the own device chain when the key was made. A device that was revoked later may have
+    /// the key.
+    pub(super) length: u64,
 }
 
 /// The keys of one user, by their ids. They are [`MOST_STATE_KEYS`] at most.
@@ -44,12 +46,6 @@ impl StateKey {
     /// Makes a key. `length` is that of the own device chain now.
     pub fn generate(length: u64, environment: &Environment) -> Self {
         Self { secret: Secret::new(environment.bytes()), length }
-    }
-
-    /// Returns the length of the own device chain when the key was made. A device that was revoked
-    /// later may have the key.
-    pub fn length(&self) -> u64 {
-        self.length
     }
 
     /// Returns the id, which says nothing of the key.

@@ -103,7 +103,7 @@ fn keys_are_bounded_and_say_nothing_of_what_is_to_come() {
     // The chain has ten nodes. No key can have been made later, and none counts after a revocation.
     others.add(StateKey::generate(1 << 50, &repeatable(98))).unwrap();
     assert_eq!(kept.merge(&others, 10), Ok(true));
-    assert_eq!(kept.newest(0).unwrap().length(), 10);
+    assert_eq!(kept.newest(0).unwrap().length, 10);
     assert_eq!((kept.newest(11), kept.since(11)), (None, StateKeys::default()));
     assert_eq!(kept.since(0), kept);
     assert_eq!(kept.merge(&others, 10), Ok(false));

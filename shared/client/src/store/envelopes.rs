@@ -173,14 +173,15 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Deletes the contents of envelopes that were made before a time, and that have an outcome. They are
-    /// not sent again. What was refused waits for the user's decision, however long that takes.
-    pub(crate) fn forget_contents(&self, before_ms: i64) -> Result<(), DeviceStoreError> {
-        let old = "made < ?1 AND state > 2 AND state <> 6 AND plaintext IS NOT NULL";
+    /// Deletes the contents of envelopes that were made and tried last before a time, and that have an
+    /// outcome. They are not sent again. What was refused waits for the user's decision, however long that
+    /// takes.
+    pub(crate) fn forget_contents(&self, before_ms: i64, now_ms: i64) -> Result<(), DeviceStoreError> {
+        let old = "made < ?1 AND (put < ?1 OR put > ?2 + 60000) AND state > 2 AND state <> 6 AND plaintext IS NOT NULL";
         let sql = format!("DELETE FROM ciphertexts WHERE envelope IN (SELECT id FROM envelopes WHERE {old})");
-        self.inner.prepare_cached(&sql)?.execute([before_ms])?;
+        self.inner.prepare_cached(&sql)?.execute([before_ms, now_ms])?;
         let sql = format!("UPDATE envelopes SET plaintext = NULL WHERE {old}");
-        self.inner.prepare_cached(&sql)?.execute([before_ms])?;
+        self.inner.prepare_cached(&sql)?.execute([before_ms, now_ms])?;
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use crate::show;
 
 const MORE: &str = "\
 Under each message that this device has sent stands what became of it: it is sent when their server has it, and delivered when one of \
-their devices has said so. It is read when their program says so; `eko` does not. Messages that were sent and never came are named where they are missing. A message that could not be decrypted has a line in its place until its sender's program has sent it again, and so have those of a stranger that were not kept.
+their devices has said so. It is read when their program says so, as `eko` does unless eko privacy forbids it. Messages that were sent and never came are named where they are missing. A message that could not be decrypted has a line in its place until its sender's program has sent it again, and so have those of a stranger that were not kept.
 
 `eko listen` reads the mailbox. This command shows what is on this device.
 

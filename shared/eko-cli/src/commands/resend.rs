@@ -85,7 +85,7 @@ impl DiscardArgs {
 /// Returns the one message of this device whose id begins with these letters.
 fn own_message(client: &HttpMessenger, typed: &str) -> Result<StoredMessage, CommandFailure> {
     let beginning = bare_id(typed);
-    let failure = |what: String| CommandFailure::new(what).next("eko history").exit(Exit::Usage);
+    let failure = |what: String| CommandFailure::new(what).next("eko history --ids").exit(Exit::Usage);
     if beginning.is_empty() {
         return Err(failure("a message has no empty id".to_owned()));
     }

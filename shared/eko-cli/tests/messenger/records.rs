@@ -212,11 +212,14 @@ async fn a_revocation_renews_the_key() {
     look(&world, &alice).await;
     // The id of the key, which is behind the version. What the revoked device can read and write is
     // replaced, although the group has not changed.
-    assert_ne!(before[1..17], sealed(&alice).await[1..17]);
+    let renewed = sealed(&alice).await;
+    assert_ne!(before[1..17], renewed[1..17]);
+    // The second device hears of the new key before it has read the revocation, and makes no other one.
     look(&world, &second).await;
     second.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    assert_eq!(renewed[1..17], sealed(&alice).await[1..17]);
     look(&world, &alice).await;
-    let fourth = further(&world, &wire, &alice, "four").await;
+    let fourth = further(&world, &wire, &second, "four").await;
     look(&world, &fourth).await;
     assert_eq!(names(&fourth), ["Saturday"]);
     assert!(third.receive().await.is_err());

@@ -45,8 +45,18 @@ fn what_was_refused_is_kept_until_it_is_decided_about() {
     for (state, is_kept) in [(EnvelopeState::Accepted, false), (EnvelopeState::Refused, true)] {
         let id = new_id();
         add(&store, &id, &[], state);
-        store.write(|tx| tx.forget_contents(9)).unwrap();
+        store.write(|tx| tx.forget_contents(9, 40)).unwrap();
         assert_eq!(store.read(|tx| tx.plaintext(&id)).unwrap().is_some(), is_kept, "{state:?}");
+        // It counts from the time at which it was sent.
+        let is_sent = |tx: &Transaction<'_>| {
+            tx.send_refused(&id, 10)?;
+            tx.settle(&id, EnvelopeState::Accepted, None)
+        };
+        for (before_ms, now_ms, is_kept) in [(9, 40, is_kept), (11, 43, false)] {
+            store.write(is_sent).unwrap();
+            store.write(|tx| tx.forget_contents(before_ms, now_ms)).unwrap();
+            assert_eq!(store.read(|tx| tx.plaintext(&id)).unwrap().is_some(), is_kept, "{before_ms}");
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! and an activity of an unknown type becomes [`ActivityContent::Other`]. One check is left to the
 //! caller, because it needs the session: `actor` must be the user whose device the session is with.
 
+mod decision;
 mod head;
 pub(crate) mod id;
 pub(crate) mod member;
@@ -26,6 +27,7 @@ use crate::attachment::Attachment;
 use crate::group::{GroupControl, GroupId};
 use crate::sealed::StateKeys;
 
+pub use decision::{Decision, MAX_DECISIONS};
 pub use head::{HeadStatement, SignedHead};
 pub use id::{ActivityId, NoteId};
 pub use number_range::NumberRange;
@@ -107,6 +109,8 @@ pub enum ActivityContent {
     Block(BlockedParty),
     /// The author blocks the party no longer.
     Unblock(BlockedParty),
+    /// What the author has decided about people, for the author's other devices.
+    Decisions(Vec<Decision>),
     /// The keys of the user's group records, for the user's other devices.
     StateKeys(StateKeys),
     /// An activity of an unknown type, whole.

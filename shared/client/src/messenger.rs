@@ -20,6 +20,7 @@ mod carried;
 mod clocks;
 mod contact;
 mod controls;
+mod decisions;
 mod deliver;
 mod devices;
 mod error;

@@ -10,6 +10,7 @@ mod awaited;
 mod blocks;
 mod carrying;
 mod chains;
+mod decisions;
 mod departures;
 mod envelopes;
 mod error;
@@ -64,7 +65,7 @@ pub(crate) use states::SavedRecord;
 pub(crate) use views::ViewHolder;
 
 /// The version of the schema, kept in SQLite's `user_version`.
-const VERSION: i64 = 11;
+const VERSION: i64 = 12;
 /// The time for which one process waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(20);
 

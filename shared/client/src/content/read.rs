@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::member::{actor, number, parsed, required};
 use super::{
-    Activity, ActivityContent, ActivityId, GroupRef, MAX_ATTACHMENTS, MAX_DEVICE_SETS, Note, NoteId, head,
-    number_range, receipt,
+    Activity, ActivityContent, ActivityId, GroupRef, MAX_ATTACHMENTS, MAX_DEVICE_SETS, Note, NoteId,
+    decision, head, number_range, receipt,
 };
 use crate::attachment::Attachment;
 use crate::group::{GroupControl, GroupId, MAX_EPOCH};
@@ -141,6 +141,9 @@ fn content(value: &Value, head: &ActivityHeader) -> Result<ActivityContent, Inva
     }
     if has_type(value, "Block") {
         return parsed(value, "object", BlockedParty::parse).map(ActivityContent::Block);
+    }
+    if has_type(value, "Decisions") {
+        return decision::read(value).map(ActivityContent::Decisions);
     }
     if has_type(value, "StateKeys") {
         return StateKeys::parse(value).map(ActivityContent::StateKeys);

@@ -4,7 +4,7 @@ use eko_protocol::vocabulary::content_context;
 use eko_protocol::{multibase, timestamp};
 use serde_json::{Map, Value, json};
 
-use super::{Activity, ActivityContent, Note, receipt};
+use super::{Activity, ActivityContent, Note, decision, receipt};
 use crate::attachment::Attachment;
 
 /// Returns the activity as JSON.
@@ -23,6 +23,7 @@ pub(super) fn value(activity: &Activity) -> Value {
         ActivityContent::Unblock(party) => {
             ("Undo", vec![("object", json!({ "type": "Block", "object": party.as_str() }))])
         }
+        ActivityContent::Decisions(content) => ("Decisions", vec![("object", decision::write(content))]),
         ActivityContent::StateKeys(keys) => ("StateKeys", vec![("object", keys.to_value())]),
     };
     let mut value = Map::new();

@@ -77,6 +77,11 @@ impl Contact {
         self.state.device_set().reference()
     }
 
+    /// Returns the number of nodes of the chain, as the store keeps numbers.
+    pub(super) fn length(&self) -> i64 {
+        i64::try_from(self.pinned.nodes.len()).unwrap_or(i64::MAX)
+    }
+
     /// Returns a device by its address, active or not.
     pub(super) fn listed(&self, device: &str) -> Option<ListedDevice> {
         let node =

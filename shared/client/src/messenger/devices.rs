@@ -9,12 +9,26 @@ use super::contact::Contact;
 use super::{JoinState, Messenger, MessengerError};
 use crate::device::PendingDevice;
 use crate::joining::JoiningCode;
-use crate::store::DeviceStoreError;
+use crate::store::{DeviceStoreError, Transaction};
 use crate::{ClientError, SignalSessions, Transport};
 
 /// The name under which the store keeps the time at which this device began to change the own
 /// chain. The time is 0 once the device has read the chain again.
 const CHANGED: &str = "chain_changed";
+
+/// The time after which a device tells those of what the user's devices share whom another one has approved.
+const OTHERS_TELL_MS: i64 = 3_600_000;
+
+/// The treatment of devices that were approved since this device last told all of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NewDevices {
+    /// There are none.
+    Nobody,
+    /// Another device has approved them, and may tell them.
+    TellLater,
+    /// This device tells them: it has approved one, or nobody else may have told them.
+    Tell,
+}
 
 /// An active device of this user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +109,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Adds the pending device that has this joining code to the chain, and returns it. The code
     /// proves to this device which key the new device has, and to the new device which chain its
-    /// user has. The new device gets the keys of the groups' records.
+    /// user has. The new device gets the keys of the groups' records, and the user's contacts.
     ///
     /// # Errors
     /// [`MessengerError::UnknownJoiningCode`] if no device that waits has the code;
@@ -119,7 +133,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let node = self.device.approval(&own.pinned.nodes, &new, code)?;
         self.append(&node, "it has added the device").await?;
         self.give_state_keys().await?;
-        Ok(new)
+        // What does not reach the server now is sent with the next look.
+        match Box::pin(self.tell_decisions()).await {
+            Err(error @ MessengerError::Store(_)) => Err(error),
+            _ => Ok(new),
+        }
     }
 
     /// Turns a pending device away.
@@ -193,6 +211,30 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let own = self.look_again(&self.me()).await?;
         self.store.write(|tx| tx.put_moment(CHANGED, 0))?;
         Ok(own)
+    }
+
+    /// Returns what to do about other devices that were approved since this device told those of the first
+    /// `told` nodes of the own chain.
+    pub(super) fn new_devices(
+        &self,
+        tx: &Transaction<'_>,
+        own: &Contact,
+        told: i64,
+    ) -> Result<NewDevices, DeviceStoreError> {
+        let (active, this) = (own.active(), self.device.address());
+        let is_new = |node: &&ChainNode| {
+            node.addition().is_some() && node.device() != this && active.contains(node.device())
+        };
+        let later = own.pinned.nodes.iter().skip(usize::try_from(told).unwrap_or_default());
+        let new: Vec<&ChainNode> = later.filter(is_new).collect();
+        if new.is_empty() {
+            return Ok(NewDevices::Nobody);
+        }
+        let (mine, now_ms) = (tx.own_nodes()?, self.now_ms());
+        let is_due = |node: &&ChainNode| {
+            mine.contains(&node.hash()) || node.published_ms().saturating_add(OTHERS_TELL_MS) <= now_ms
+        };
+        Ok(if new.iter().any(is_due) { NewDevices::Tell } else { NewDevices::TellLater })
     }
 
     /// True if this user has other devices, which get copies of what this device sends.

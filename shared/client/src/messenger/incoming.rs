@@ -221,7 +221,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 let message = self.message_of(activity, note, conversation, whence);
                 // Whom this user writes to on another device is a contact here, too.
                 if whence.standing == Standing::Own {
-                    tx.make_contact(&message.conversation)?;
+                    tx.note_accepted(&message.conversation)?;
                 }
                 if whence.actor == me || tx.is_contact(whence.actor)? {
                     return Ok(self.keep_note(tx, &message, &activity.void, whence)?);
@@ -242,6 +242,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             (ActivityContent::Block(party) | ActivityContent::Unblock(party), _) => {
                 self.keep_block(tx, activity, party, whence)?;
             }
+            (ActivityContent::Decisions(decisions), _) => self.keep_decisions(tx, decisions, whence)?,
             (ActivityContent::StateKeys(keys), _) => self.keep_state_keys(tx, activity, keys, whence)?,
             (ActivityContent::Join(_) | ActivityContent::Other(_), _) => {}
         }

@@ -177,7 +177,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         for lost in receipt.unreadable.iter().filter(|lost| lost.device == own) {
             match tx.envelope(lost.envelope.as_str())? {
                 Some(sent) if sent.recipient != whence.actor => forged += 1,
-                Some(sent) if sent.silent && sent.resent_to.is_none() => {}
+                Some(sent) if sent.silent && sent.resent_to.is_none() => {
+                    // It may have said what the user has decided.
+                    if sent.recipient == self.device.actor() {
+                        tx.tell_contacts_again()?;
+                    }
+                }
                 // What was sent again is silent, and goes no third time.
                 Some(sent) if counts && self.resend(tx, &sent, whence)? => {}
                 Some(sent) => {

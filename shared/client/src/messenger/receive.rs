@@ -195,6 +195,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         // What the user has written waits for no chain that is read for something else.
         Box::pin(self.say_carried()).await?;
+        self.store.write(|tx| self.put_decisions(tx))?;
         Box::pin(self.flush()).await?;
         Box::pin(self.take_later(later, received)).await?;
         Box::pin(self.read_unknown_authors(&mut received.notices)).await?;

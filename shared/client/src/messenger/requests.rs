@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use eko_protocol::id::EnvelopeId;
 
-use super::incoming::ActivitySource;
+use super::incoming::{ActivitySource, REMEMBERED_MS};
 use super::receive::HOLD_MS;
 use super::resending::resend_id;
 use super::{Messenger, MessengerError, Notice, Person};
@@ -60,7 +60,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Accepts a person as a contact. What they wrote is put into the conversation, and the next look
     /// into the mailbox sends the receipts for it. It asks for what was not kept, too, which has its
-    /// places after that until it comes.
+    /// places after that until it comes. It tells the other devices of this user, too, unless
+    /// [`Messenger::tell_decisions`] has done so.
     ///
     /// # Errors
     /// [`MessengerError::NoSuchPerson`] if this device does not know the person's devices;
@@ -71,7 +72,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             if !tx.is_pinned(&actor)? {
                 return Err(MessengerError::NoSuchPerson(person.handle().to_string()));
             }
-            tx.make_contact(&actor)?;
+            tx.accept(&actor)?;
             // The chain came through the own server. The next message reads it from theirs.
             tx.have_chain_read(&actor)?;
             tx.place(self.now_ms(), HOLD_MS)?;
@@ -118,13 +119,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.accept_contact(person)
     }
 
-    /// Declines what a stranger wrote: deletes it. The stranger is told nothing, and may write again,
-    /// so the session stays.
+    /// Declines what a stranger wrote: deletes it, on the other devices of this user too, as soon as they are
+    /// told ([`Messenger::tell_decisions`]). The stranger is told nothing, and may write again, so the session
+    /// stays.
     ///
     /// # Errors
     /// [`MessengerError::Store`] if the store cannot be written.
     pub fn decline(&self, person: &Person) -> Result<(), MessengerError> {
-        Ok(self.store.write(|tx| tx.decline_requests(&person.actor()))?)
+        Ok(self.store.write(|tx| tx.decline(&person.actor()))?)
     }
 
     /// Stores a stranger's message as a request. `void` are the numbers before its own under which its device
@@ -142,6 +144,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             envelope: whence.envelope.unwrap_or_default(),
             device: whence.device,
         };
+        // The user has declined it on another device, which was faster.
+        if tx
+            .decision(whence.actor)?
+            .declined_ms
+            .is_some_and(|declined_ms| message.received_ms <= declined_ms)
+        {
+            return tx.note_declined(key, message.received_ms);
+        }
         let outcome = tx.store_request(message, key, self.now_ms())?;
         if outcome != RequestOutcome::Ignored {
             let MessageContent { conversation, device, actor, .. } = message;
@@ -159,6 +169,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) fn forget_sessions(&self) -> Result<(), DeviceStoreError> {
         self.store.write(|tx| {
             tx.forget_ended_sessions(self.now_ms(), ENDED_AFTER_DAYS * 24 * 3_600_000)?;
+            tx.forget_declines(self.now_ms().saturating_sub(REMEMBERED_MS))?;
             let mut strangers = tx.strangers_without_requests()?;
             if strangers.len() <= STRANGERS_KNOWN {
                 return Ok(());

@@ -94,7 +94,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if !self.store.read(|tx| tx.is_pinned(&to.actor()))? {
             self.require_trusted(to).await?;
         }
-        self.store.write(|tx| tx.make_contact(&to.actor()))?;
+        self.store.write(|tx| tx.accept(&to.actor()))?;
         let content = ActivityContent::Note(self.note(draft));
         let outgoing = OutgoingActivity { conversation: to.actor(), group: None, content };
         self.put_activity(outgoing, vec![to.clone()]).await
@@ -130,6 +130,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.say_carried().await?;
         let sync = self.has_other_devices().await?;
         self.store.write(|tx| {
+            self.put_decisions(tx)?;
             let activity = self.put_down(tx, &outgoing)?;
             self.enclose(tx, &activity, &to, sync)?;
             Ok(activity.id.to_string())
@@ -261,6 +262,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 | ActivityContent::Announce(_)
                 | ActivityContent::Block(_)
                 | ActivityContent::Unblock(_)
+                | ActivityContent::Decisions(_)
                 | ActivityContent::StateKeys(_)
         );
         let is_typing = matches!(activity.content, ActivityContent::Typing | ActivityContent::TypingEnded);

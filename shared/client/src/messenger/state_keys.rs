@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::contact::Contact;
+use super::devices::NewDevices;
 use super::incoming::ActivitySource;
 use super::standing::Standing;
 use super::{Messenger, MessengerError};
@@ -18,8 +19,6 @@ use crate::{SignalSessions, Transport};
 const TOLD: &str = "state_keys_told";
 /// The name under which the store keeps keys that came too early.
 const EARLY: &str = "state_keys_early";
-/// The time after which a device passes on the keys for the one that has approved another.
-const PASSED_ON_MS: i64 = 3_600_000;
 
 /// Keys that came before the own chain had the node that their sender knew. The last ones are kept.
 #[derive(Debug, Serialize, Deserialize)]
@@ -84,27 +83,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if keys.newest(last_end(&own.pinned.nodes)).is_none() {
             return Ok(self.sealing_key(tx)?.1);
         }
-        let (nodes, active, this) = (&own.pinned.nodes, own.active(), self.device.address());
-        let new: Vec<&ChainNode> = nodes
-            .iter()
-            .skip(usize::try_from(told).unwrap_or_default())
-            .filter(|node| {
-                node.addition().is_some() && node.device() != this && active.contains(node.device())
-            })
-            .collect();
-        if new.is_empty() {
-            if told < moment(length(nodes.len())) {
-                tx.put_moment(TOLD, moment(length(nodes.len())))?;
+        match self.new_devices(tx, &own, told)? {
+            NewDevices::Nobody => {
+                if told < own.length() {
+                    tx.put_moment(TOLD, own.length())?;
+                }
+                Ok(None)
             }
-            return Ok(None);
-        }
-        let (mine, now_ms) = (tx.own_nodes()?, self.now_ms());
-        let is_due = |node: &&ChainNode| {
-            mine.contains(&node.hash()) || node.published_ms().saturating_add(PASSED_ON_MS) <= now_ms
-        };
-        match new.iter().any(is_due) {
-            true => self.enclose_state_keys(tx, keys, length(nodes.len())).map(Some),
-            false => Ok(None),
+            NewDevices::Tell => self.enclose_state_keys(tx, keys, length(own.pinned.nodes.len())).map(Some),
+            NewDevices::TellLater => Ok(None),
         }
     }
 

@@ -195,7 +195,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             if contact.pinned.alarm.is_none() {
                 tx.drop_distrust(&actor)?;
             }
-            contact.pinned.contact = true;
+            if *person != self.me() {
+                tx.accept(&actor)?;
+            }
             tx.pin(&actor, &contact.pinned)?;
             if contact.pinned.alarm.is_none() {
                 self.send_what_was_refused(tx, &actor)?;

@@ -60,10 +60,12 @@ impl KeptBlocks {
         self.parties.iter().filter_map(party)
     }
 
-    /// Records a change, unless a later one is recorded. Returns whether it is.
+    /// Records a change, unless a later one is recorded. Of two at the same time the block counts, whichever
+    /// comes first. Returns whether it is recorded.
     pub(crate) fn note(&mut self, party: &BlockedParty, change: KeptBlock) -> bool {
         let kept = self.of(party);
-        if kept.is_some_and(|kept| kept.at_ms > change.at_ms) {
+        let is_later = |kept: KeptBlock| (kept.at_ms, !kept.is_undone) > (change.at_ms, !change.is_undone);
+        if kept.is_some_and(is_later) {
             return false;
         }
         self.parties.insert(party.as_str().to_owned(), change);
@@ -130,6 +132,8 @@ mod tests {
         assert!(!blocks.note(&eve, change(1, true)) && blocks.cover(eve.as_str()));
         assert!(blocks.note(&eve, change(3, true)) && !blocks.cover(eve.as_str()));
         assert!(!blocks.note(&eve, change(2, false)) && !blocks.cover(eve.as_str()));
+        assert!(blocks.note(&eve, change(3, false)) && blocks.cover(eve.as_str()));
+        assert!(!blocks.note(&eve, change(3, true)) && blocks.cover(eve.as_str()), "the block counts");
     }
 
     #[test]

@@ -29,11 +29,13 @@ const PARTS: [&str; 2] = [
     "INSERT OR IGNORE INTO chains SELECT * FROM former.chains WHERE actor <> ?1",
     "INSERT OR IGNORE INTO notices SELECT * FROM former.notices WHERE actor <> ?1",
 ];
-/// The copies of gaps, of which nobody is told again, of what the user has chosen, and of the marks up to
-/// which messages were read.
-const OTHERS: [&str; 2] = [
+/// The copies of gaps, of which nobody is told again, of decisions, of which the other devices are told, of what
+/// the user has chosen, and of the marks up to which messages were read.
+const OTHERS: [&str; 3] = [
     "INSERT OR IGNORE INTO gaps (conversation, device, actor, first, last, position, told) \
      SELECT conversation, device, actor, first, last, position, 1 FROM former.gaps",
+    "INSERT OR IGNORE INTO decisions (actor, accepted, declined, untold) \
+     SELECT actor, accepted, declined, 1 FROM former.decisions",
     "INSERT OR IGNORE INTO account SELECT * FROM former.account WHERE name IN ('hides_reading', 'hides_typing', 'blocks') \
      OR name LIKE 'read_up_to %' OR name LIKE 'seen_up_to %'",
 ];

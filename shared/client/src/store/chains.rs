@@ -35,7 +35,8 @@ pub(crate) struct PinnedChain {
     pub(crate) compared_with: Option<String>,
     /// The contradiction that a server showed in place of this chain.
     pub(crate) alarm: Option<ChainAlarm>,
-    /// True if this user has accepted the user as a contact: has written to them, or said so.
+    /// True if this user has accepted the user as a contact: has written to them, or said so. It is pinned as
+    /// [`Transaction::is_contact`] has it.
     pub(crate) contact: bool,
     /// The time at which the chain was last read, in epoch milliseconds.
     pub(crate) looked_ms: i64,
@@ -87,7 +88,8 @@ impl Transaction<'_> {
         Ok(statement.exists([actor])?)
     }
 
-    /// Pins a chain, with everything that is recorded of its user. A chain has a node.
+    /// Pins a chain, with everything that is recorded of its user, who is a contact if that was decided. A chain
+    /// has a node.
     pub(crate) fn pin(&self, actor: &str, pinned: &PinnedChain) -> Result<(), DeviceStoreError> {
         let corrupt = || DeviceStoreError::Corrupt("device chain");
         let set = pinned.nodes.last().map(ChainNode::device_set).ok_or_else(corrupt)?;
@@ -99,7 +101,9 @@ impl Transaction<'_> {
         let sql = "INSERT OR REPLACE INTO chains (actor, nodes, length, head, accepted, verified, alarm, alarm_at, \
                    contact, looked, told, proven, confirmed, uncompared, \
                    compared_with) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, \
+                   EXISTS (SELECT 1 FROM decisions WHERE decisions.actor = ?1 AND decisions.accepted = 1), \
+                   ?9, ?10, ?11, ?12, ?13, ?14)";
         self.inner.execute(
             sql,
             params![
@@ -111,7 +115,6 @@ impl Transaction<'_> {
                 pinned.verified,
                 alarm,
                 at,
-                pinned.contact,
                 pinned.looked_ms,
                 pinned.told,
                 proven,
@@ -185,26 +188,6 @@ impl Transaction<'_> {
         let mut statement = self.inner.prepare_cached("SELECT hash FROM own_nodes")?;
         let hashes = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>();
         Ok(hashes?)
-    }
-
-    /// Records that this user has accepted a user as a contact.
-    pub(crate) fn make_contact(&self, actor: &str) -> Result<(), DeviceStoreError> {
-        self.inner.execute("UPDATE chains SET contact = 1 WHERE actor = ?1", [actor])?;
-        Ok(())
-    }
-
-    /// True if this user has accepted a user as a contact.
-    pub(crate) fn is_contact(&self, actor: &str) -> Result<bool, DeviceStoreError> {
-        let sql = "SELECT 1 FROM chains WHERE actor = ?1 AND contact = 1";
-        Ok(self.inner.prepare_cached(sql)?.exists([actor])?)
-    }
-
-    /// Returns the actor ids of all contacts.
-    pub(crate) fn contacts(&self) -> Result<Vec<String>, DeviceStoreError> {
-        let sql = "SELECT actor FROM chains WHERE contact = 1";
-        let mut statement = self.inner.prepare_cached(sql)?;
-        let contacts = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>();
-        Ok(contacts?)
     }
 
     /// Records a contradiction that a server showed in place of the pinned chain. Without a pinned

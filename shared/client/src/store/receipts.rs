@@ -24,6 +24,9 @@ pub(super) enum OwedKind {
     Requested = 5,
     /// An envelope that was not kept was asked for, and has not come again.
     Asked = 6,
+    /// A stranger's envelope was declined. It is asked for if another device had accepted its author before
+    /// it knew of that.
+    Declined = 7,
 }
 
 /// Messages of one device that have not come, from `first` to `last`.

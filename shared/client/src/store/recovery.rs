@@ -143,6 +143,10 @@ impl Transaction<'_> {
             self.inner.execute("DELETE FROM account WHERE name = 'device'", [])?;
         }
         self.inner.execute("DELETE FROM ciphertexts WHERE envelope NOT IN (SELECT id FROM envelopes)", [])?;
+        // What was lost of the decisions is in the chains.
+        let sql = "INSERT INTO decisions (actor, accepted, untold) SELECT actor, 1, 1 FROM chains WHERE contact = 1 \
+                   ON CONFLICT (actor) DO UPDATE SET accepted = 1";
+        self.inner.execute(sql, [])?;
         // No number is given twice.
         let sql = "INSERT INTO sequences (conversation, last) SELECT conversation, max(sequence) FROM messages \
                    WHERE outgoing = 1 AND sequence IS NOT NULL GROUP BY conversation \

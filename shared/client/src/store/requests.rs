@@ -53,7 +53,7 @@ impl Transaction<'_> {
         if kept >= MOST_OF_STRANGER {
             let sql = "SELECT 1 FROM messages WHERE actor = ?1 AND id = ?2";
             if !self.inner.prepare_cached(sql)?.exists([&message.actor, &message.id])? {
-                self.note_unkept(envelope)?;
+                self.note_unkept(envelope, Some(message.received_ms))?;
             }
             return Ok(RequestOutcome::Ignored);
         }
@@ -62,7 +62,7 @@ impl Transaction<'_> {
         }
         let sql = "UPDATE messages SET request = 1 WHERE actor = ?1 AND id = ?2";
         self.inner.execute(sql, params![message.actor, message.id])?;
-        self.note_envelope(envelope, OwedKind::Requested)?;
+        self.note_envelope(envelope, OwedKind::Requested, Some(message.received_ms))?;
         let sql = "SELECT actor, count(*) FROM messages WHERE request = 1 GROUP BY actor ORDER BY min(row)";
         if let Some(author) = self.who_makes_room(sql, [], MOST_OF_STRANGERS)? {
             self.delete_first_request(&author)?;
@@ -81,35 +81,47 @@ impl Transaction<'_> {
                    (SELECT min(row) FROM messages WHERE request = 1 AND actor = ?1)";
         self.inner.execute(sql, [author])?;
         let sql = "DELETE FROM receipts WHERE row = \
-                   (SELECT min(row) FROM receipts WHERE kind = ?2 AND actor = ?1) RETURNING device, id";
+                   (SELECT min(row) FROM receipts WHERE kind = ?2 AND actor = ?1) RETURNING device, id, received";
         let first = self.inner.query_row(sql, params![author, OwedKind::Requested as i64], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?))
         });
         match first.optional()? {
-            Some((device, envelope)) => {
-                self.note_unkept(CiphertextKey { actor: author, envelope: &envelope, device: &device })
+            Some((device, envelope, received_ms)) => {
+                let key = CiphertextKey { actor: author, envelope: &envelope, device: &device };
+                self.note_unkept(key, received_ms)
             }
             None => Ok(()),
         }
     }
 
-    fn note_envelope(&self, key: CiphertextKey<'_>, kind: OwedKind) -> Result<(), DeviceStoreError> {
-        let sql = "INSERT OR IGNORE INTO receipts (actor, kind, device, id) VALUES (?1, ?2, ?3, ?4)";
-        let parameters = params![key.actor, kind as i64, key.device, key.envelope];
+    fn note_envelope(
+        &self,
+        key: CiphertextKey<'_>,
+        kind: OwedKind,
+        received_ms: Option<i64>,
+    ) -> Result<(), DeviceStoreError> {
+        let sql =
+            "INSERT OR IGNORE INTO receipts (actor, kind, device, id, received) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let parameters = params![key.actor, kind as i64, key.device, key.envelope, received_ms];
         self.inner.prepare_cached(sql)?.execute(parameters)?;
         Ok(())
     }
 
     /// Remembers a stranger's envelope that was not kept. No more are remembered of one author than are
     /// awaited. Of all together the oldest one makes room of whoever has the most.
-    fn note_unkept(&self, key: CiphertextKey<'_>) -> Result<(), DeviceStoreError> {
+    fn note_unkept(&self, key: CiphertextKey<'_>, received_ms: Option<i64>) -> Result<(), DeviceStoreError> {
         if self.unkept_of(key.actor)? >= MOST_AWAITED {
             return Ok(());
         }
-        self.note_envelope(key, OwedKind::Unkept)?;
-        let kind = OwedKind::Unkept as i64;
+        self.note_envelope(key, OwedKind::Unkept, received_ms)?;
+        self.make_room_of(OwedKind::Unkept)
+    }
+
+    /// Forgets the oldest envelopes of whoever has the most of this kind, if there are too many.
+    fn make_room_of(&self, kind: OwedKind) -> Result<(), DeviceStoreError> {
+        let kind = kind as i64;
         let sql = "SELECT actor, count(*) FROM receipts WHERE kind = ?1 GROUP BY actor ORDER BY min(row)";
-        if let Some(author) = self.who_makes_room(sql, [kind], MOST_OF_STRANGERS)? {
+        while let Some(author) = self.who_makes_room(sql, [kind], MOST_OF_STRANGERS)? {
             let sql = "DELETE FROM receipts WHERE row = \
                        (SELECT min(row) FROM receipts WHERE kind = ?2 AND actor = ?1)";
             self.inner.execute(sql, params![author, kind])?;
@@ -126,7 +138,7 @@ impl Transaction<'_> {
 
     /// True if envelopes of somebody were not kept who is a contact now.
     pub(crate) fn has_unkept(&self) -> Result<bool, DeviceStoreError> {
-        let sql = "SELECT 1 FROM receipts WHERE kind = ?1 AND actor IN (SELECT actor FROM chains WHERE contact = 1)";
+        let sql = "SELECT 1 FROM receipts WHERE kind = ?1 AND actor IN (SELECT actor FROM decisions WHERE accepted = 1)";
         Ok(self.inner.prepare_cached(sql)?.exists([OwedKind::Unkept as i64])?)
     }
 
@@ -136,7 +148,7 @@ impl Transaction<'_> {
     pub(crate) fn take_unkept(&self) -> Result<Vec<UnkeptEnvelope>, DeviceStoreError> {
         let sql = "SELECT row, receipts.actor, receipts.device, id, at FROM receipts LEFT JOIN read_envelopes AS taken \
                    ON taken.actor = receipts.actor AND taken.envelope = id AND taken.device = receipts.device \
-                   WHERE kind = ?1 AND receipts.actor IN (SELECT actor FROM chains WHERE contact = 1) \
+                   WHERE kind = ?1 AND receipts.actor IN (SELECT actor FROM decisions WHERE accepted = 1) \
                    AND receipts.actor NOT IN (SELECT actor FROM messages WHERE position IS NULL AND request = 0) \
                    ORDER BY row";
         let mut statement = self.inner.prepare_cached(sql)?;
@@ -158,7 +170,7 @@ impl Transaction<'_> {
 
     /// Records that an envelope was asked for because it was not kept.
     pub(crate) fn note_asked(&self, key: CiphertextKey<'_>) -> Result<(), DeviceStoreError> {
-        self.note_envelope(key, OwedKind::Asked)
+        self.note_envelope(key, OwedKind::Asked, None)
     }
 
     /// Returns the actor of whom something is to be deleted, if more than `most` things are kept. `sql`
@@ -179,7 +191,7 @@ impl Transaction<'_> {
     /// Returns the messages of strangers, oldest first, and those of a device in its order.
     pub(crate) fn requests(&self) -> Result<Vec<MessageContent>, DeviceStoreError> {
         let sql = format!(
-            "{COLUMNS} WHERE request = 1 AND actor NOT IN (SELECT actor FROM chains WHERE contact = 1) \
+            "{COLUMNS} WHERE request = 1 AND actor NOT IN (SELECT actor FROM decisions WHERE accepted = 1) \
              ORDER BY received, device, sequence, row"
         );
         let mut statement = self.inner.prepare_cached(&sql)?;
@@ -191,7 +203,7 @@ impl Transaction<'_> {
     /// way they have become contacts. Their authors are owed receipts for them.
     pub(super) fn release_requests(&self) -> Result<(), DeviceStoreError> {
         let sql = "UPDATE messages SET request = 0 WHERE request = 1 \
-                   AND actor IN (SELECT actor FROM chains WHERE contact = 1) RETURNING actor, id";
+                   AND actor IN (SELECT actor FROM decisions WHERE accepted = 1) RETURNING actor, id";
         let mut statement = self.inner.prepare_cached(sql)?;
         let released = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let released: Vec<(String, String)> = released.collect::<Result<_, _>>()?;
@@ -225,6 +237,70 @@ impl Transaction<'_> {
         self.inner.prepare_cached(sql)?.execute([actor])?;
         self.inner.execute("DELETE FROM messages WHERE actor = ?1 AND request = 1", [actor])?;
         self.forget_requested(actor, &[OwedKind::Requested, OwedKind::Unkept])
+    }
+
+    /// Deletes the messages of a stranger that the server had accepted by a time, and remembers their envelopes
+    /// in place of those that were declined before. What was not kept, and has come by that time, goes with
+    /// them.
+    pub(super) fn decline_up_to(&self, actor: &str, until_ms: i64) -> Result<(), DeviceStoreError> {
+        self.forget_requested(actor, &[OwedKind::Declined])?;
+        loop {
+            // Messages and envelopes of one author have the same order.
+            let sql = "SELECT row, conversation, device, sequence, \
+                       (SELECT count(*) FROM messages AS before WHERE before.actor = ?1 AND before.request = 1 \
+                       AND before.row < messages.row) FROM messages \
+                       WHERE actor = ?1 AND request = 1 AND received <= ?2 ORDER BY row LIMIT 1";
+            let found = self.inner.prepare_cached(sql)?.query_row(params![actor, until_ms], |row| {
+                let place: i64 = row.get(4)?;
+                let (conversation, device): (String, String) = (row.get(1)?, row.get(2)?);
+                Ok((row.get::<_, i64>(0)?, conversation, device, row.get::<_, Option<i64>>(3)?, place))
+            });
+            let Some((row, conversation, device, sequence, place)) = found.optional()? else { break };
+            let sql = "DELETE FROM void_numbers WHERE conversation = ?1 AND device = ?2 AND last < ?3";
+            self.inner.prepare_cached(sql)?.execute(params![conversation, device, sequence])?;
+            let sql = "UPDATE OR REPLACE receipts SET kind = ?4 WHERE row = \
+                       (SELECT row FROM receipts WHERE actor = ?1 AND kind = ?2 ORDER BY row LIMIT 1 OFFSET ?3)";
+            let kinds = (OwedKind::Requested as i64, OwedKind::Declined as i64);
+            self.inner.prepare_cached(sql)?.execute(params![actor, kinds.0, place, kinds.1])?;
+            self.inner.prepare_cached("DELETE FROM messages WHERE row = ?1")?.execute([row])?;
+        }
+        // An earlier version has kept no time.
+        let sql = "UPDATE OR REPLACE receipts SET kind = ?4 \
+                   WHERE actor = ?1 AND kind = ?2 AND coalesce(received, 0) <= ?3";
+        let kinds = (OwedKind::Unkept as i64, OwedKind::Declined as i64);
+        self.inner.prepare_cached(sql)?.execute(params![actor, kinds.0, until_ms, kinds.1])?;
+        self.make_room_of(OwedKind::Declined)
+    }
+
+    /// Remembers an envelope of a stranger that comes after it was declined.
+    pub(crate) fn note_declined(
+        &self,
+        key: CiphertextKey<'_>,
+        received_ms: i64,
+    ) -> Result<(), DeviceStoreError> {
+        self.note_envelope(key, OwedKind::Declined, Some(received_ms))?;
+        self.make_room_of(OwedKind::Declined)
+    }
+
+    /// Has what was declined of somebody asked for as what was not kept is.
+    pub(super) fn recall_declined(&self, actor: &str) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE OR REPLACE receipts SET kind = ?3 WHERE actor = ?1 AND kind = ?2";
+        let (from, to) = (OwedKind::Declined as i64, OwedKind::Unkept as i64);
+        self.inner.prepare_cached(sql)?.execute(params![actor, from, to])?;
+        Ok(())
+    }
+
+    /// Returns the time at which the server accepted the last envelope of a stranger that is kept, or was not
+    /// kept, in epoch milliseconds.
+    pub(super) fn last_requested_ms(&self, actor: &str) -> Result<Option<i64>, DeviceStoreError> {
+        let sql = "SELECT max(received) FROM (SELECT received FROM messages WHERE actor = ?1 AND request = 1 \
+                   UNION ALL SELECT received FROM receipts WHERE actor = ?1 AND kind = ?2)";
+        Ok(self.inner.query_row(sql, params![actor, OwedKind::Unkept as i64], |row| row.get(0))?)
+    }
+
+    /// Forgets the envelopes of somebody that were declined.
+    pub(super) fn forget_declined(&self, actor: &str) -> Result<(), DeviceStoreError> {
+        self.forget_requested(actor, &[OwedKind::Declined])
     }
 
     fn forget_requested(&self, actor: &str, kinds: &[OwedKind]) -> Result<(), DeviceStoreError> {

@@ -27,7 +27,7 @@ CREATE TABLE sessions (
 -- uncompared: 1 if the user has accepted a reset, and has compared no safety numbers since.
 -- verified: hash of the head for which the user compared safety numbers, and compared_with: that of
 -- the own head then. alarm: a contradiction that the server showed, and its time. contact: 1 if the
--- user has accepted this person as a contact.
+-- user has accepted this person as a contact, as `decisions` says.
 -- length, head: the device set. looked: when the chain was last read. told: the number of nodes that
 -- the user was told of. proven: for each device of the owner, a head that it has signed and that this
 -- chain lacks (JSON).
@@ -39,6 +39,14 @@ CREATE TABLE chains (
   contact INTEGER NOT NULL DEFAULT 0, looked INTEGER NOT NULL, told INTEGER NOT NULL,
   proven TEXT NOT NULL DEFAULT '{}', confirmed INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+-- The user's decisions about people, on this device or another one. accepted: 1 if the person is a contact.
+-- declined: the time at which the server accepted the last request that was declined. untold: 1 if the
+-- other devices of the user do not know of it yet.
+CREATE TABLE decisions (
+  actor TEXT PRIMARY KEY, accepted INTEGER NOT NULL DEFAULT 0, declined INTEGER, untold INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX decisions_untold ON decisions (actor) WHERE untold = 1;
 
 -- The hashes of the nodes of the own chain that this device has made.
 CREATE TABLE own_nodes (hash TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -101,10 +109,11 @@ CREATE TABLE asked (device TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 -- What the next receipt to an author says. kind: 1 the activity `id` is in a conversation, 2 the
 -- envelope `id` of `device` cannot be decrypted, 3 the user has read the message `id`. Nothing is said of
 -- the envelope `id` of a stranger: 4 it was not kept, 5 it is kept as a request (of one author they have the
--- order of the messages), 6 it was not kept and was asked for since.
+-- order of the messages), 6 it was not kept and was asked for since, 7 it was declined.
+-- received: the time at which the server accepted a stranger's envelope.
 CREATE TABLE receipts (
   row INTEGER PRIMARY KEY, actor TEXT NOT NULL, kind INTEGER NOT NULL, device TEXT NOT NULL, id TEXT NOT NULL,
-  UNIQUE (actor, kind, device, id)
+  received INTEGER, UNIQUE (actor, kind, device, id)
 );
 
 -- Notices that the user was not told of. kind: 1 envelopes that were made up (number), 2 the

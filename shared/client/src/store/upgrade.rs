@@ -8,7 +8,7 @@ use super::{DeviceStoreError, Transaction, VERSION};
 pub(super) const OLDEST: i64 = 10;
 /// The columns that steps have added, with their tables. SQLite leaves the rows of before as they are, which
 /// end before these columns.
-pub(super) const ADDED: [(&str, &str); 1] = [("held", "place")];
+pub(super) const ADDED: [(&str, &str); 2] = [("held", "place"), ("receipts", "received")];
 /// The steps: the first one makes a store of version [`OLDEST`] one of the next version, and so on.
 const STEPS: [UpgradeStep; (VERSION - OLDEST) as usize] = [
     // 11: numbers under which nothing comes, and places of what is held.
@@ -22,6 +22,19 @@ const STEPS: [UpgradeStep; (VERSION - OLDEST) as usize] = [
         read_as: "CREATE TEMP VIEW void_numbers AS
        SELECT NULL AS conversation, NULL AS device, NULL AS first, NULL AS last WHERE 0;
      CREATE TEMP VIEW held AS SELECT *, NULL AS place FROM main.held;",
+    },
+    // 12: the user's decisions about people, of which the other devices are told, and times of envelopes that
+    // were not kept.
+    UpgradeStep {
+        change: "CREATE TABLE decisions (
+       actor TEXT PRIMARY KEY, accepted INTEGER NOT NULL DEFAULT 0, declined INTEGER, untold INTEGER NOT NULL DEFAULT 0
+     ) WITHOUT ROWID;
+     CREATE INDEX decisions_untold ON decisions (actor) WHERE untold = 1;
+     INSERT INTO decisions (actor, accepted, untold) SELECT actor, 1, 1 FROM chains WHERE contact = 1;
+     ALTER TABLE receipts ADD COLUMN received INTEGER;",
+        read_as: "CREATE TEMP VIEW decisions AS
+       SELECT actor, 1 AS accepted, NULL AS declined, 1 AS untold FROM main.chains WHERE contact = 1;
+     CREATE TEMP VIEW receipts AS SELECT *, NULL AS received FROM main.receipts;",
     },
 ];
 

@@ -16,7 +16,9 @@ use crate::show;
 const MORE: &str = "\
 What somebody writes to whom you have never written is a request. It is in no conversation, its author \
 does not learn that it arrived, and nothing is fetched from the author's server. Writing to somebody \
-accepts their request, too, and so does `eko verify` with --accept or --confirm.
+accepts their request, too, and so does `eko verify` with --accept or --confirm. What you accept or \
+decline on one device is accepted or declined on all your devices, as soon as they listen. If you do both \
+at the same time on two of them, it is accepted.
 
 No more than 20 messages of one stranger are kept. Once you have accepted them, `eko listen` asks the \
 stranger's program to send what was not kept again, 20 messages an hour.
@@ -67,6 +69,7 @@ impl RequestsArgs {
                 let MessageRequest { person, not_kept, .. } =
                     request(context, &account, &client, who).await?;
                 client.accept_contact(&person)?;
+                tell_other_devices(&client).await?;
                 let who = named(&client, &person.actor());
                 let asked = match not_kept {
                     0 => String::new(),
@@ -92,10 +95,19 @@ impl RequestsArgs {
             Some(RequestsCommand::Decline { who }) => {
                 let person = request(context, &account, &client, who).await?.person;
                 client.decline(&person)?;
+                tell_other_devices(&client).await?;
                 let text = format!("What {} wrote is deleted.", named(&client, &person.actor()));
                 context.out.result(&text, &json!({ "type": "declined", "actor": person.actor(), "handle": person.handle().to_string() }))
             }
         }
+    }
+}
+
+/// Tells the user's other devices of the decision. Without an answer of the server `eko listen` tells them.
+async fn tell_other_devices(client: &HttpMessenger) -> Result<(), CommandFailure> {
+    match client.tell_decisions().await {
+        Err(error) if error.retry_after_s().is_none() => Err(error.into()),
+        _ => Ok(()),
     }
 }
 

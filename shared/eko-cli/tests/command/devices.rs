@@ -27,6 +27,13 @@ async fn waiting(server: &str) -> WaitingDevice {
     WaitingDevice { home, id, code }
 }
 
+/// Signs another device of Alice in, and approves it on the first one.
+pub(crate) async fn further(first: &TestHome, server: &str) -> TestHome {
+    let WaitingDevice { home, code, .. } = waiting(server).await;
+    first.eko_reading(&["devices", "approve"], &code).await.done();
+    home
+}
+
 #[tokio::test]
 async fn a_further_device_is_approved_by_its_joining_code() {
     let server = server().await;

@@ -1,5 +1,6 @@
 //! Tests of `requests`.
 
+use super::devices::further;
 use super::people::{ReportedFailure, signed_in, text};
 use super::test_home::server;
 
@@ -113,4 +114,28 @@ async fn verifying_a_stranger_says_that_their_request_is_accepted() {
         assert!(!said.contains("request"), "{said}");
         assert_eq!(alice.hears().await, ["do you know me?"]);
     }
+}
+
+/// What is decided on one device holds on another one, which holds the messages back until then.
+#[tokio::test]
+async fn a_decision_holds_on_all_devices() {
+    let server = server().await;
+    let alice = signed_in(&server, "alice").await;
+    let second = further(&alice, &server).await;
+    let (bob, carol) = (signed_in(&server, "bob").await, signed_in(&server, "carol").await);
+    for (stranger, words) in [(&bob, "first"), (&bob, "second"), (&carol, "buy this")] {
+        stranger.eko(&["send", "@alice", words]).await.done();
+    }
+    assert_eq!(second.objects(&["requests"]).await.len(), 2);
+    alice.eko(&["requests", "accept", "@bob"]).await.done();
+    alice.eko(&["requests", "decline", "@carol"]).await.done();
+    assert_eq!(second.hears().await, ["first", "second"]);
+    assert_eq!(second.objects(&["requests"]).await.len(), 0);
+    bob.eko(&["send", "@alice", "third"]).await.done();
+    let told = second.eko(&["listen", "--once"]).await;
+    assert!(told.out.contains("third") && !told.err.contains("never written"), "{told:?}");
+    let third = further(&alice, &server).await;
+    bob.eko(&["send", "@alice", "fourth"]).await.done();
+    let told = third.eko(&["listen", "--once"]).await;
+    assert!(told.out.contains("fourth") && !told.err.contains("never written"), "{told:?}");
 }

@@ -17,6 +17,7 @@ mod consent;
 mod controls;
 mod crowds;
 mod cuts;
+mod decisions;
 mod distrust;
 mod doubted;
 mod envelopes;

@@ -62,6 +62,7 @@ async fn what_is_declined_is_gone() {
     world.deliver().await;
     alice.receive().await.unwrap();
     alice.decline(&mallory.me()).unwrap();
+    world.advance(1);
     assert!(requests(&alice).is_empty() && alice.history(None, 10).unwrap().is_empty());
     alice.receive().await.unwrap();
     assert_eq!(world.deliver().await, 0);
@@ -91,6 +92,8 @@ async fn whoever_was_declined_can_ask_again() {
         assert_eq!(received.notices, [Notice::Request { actor: mallory.me().actor() }]);
         assert_eq!(requests(&alice), [("mallory".to_owned(), vec![words.to_owned()])]);
         alice.decline(&mallory.me()).unwrap();
+        // A decline is about what has come up to its time.
+        world.advance(1);
     }
     assert_eq!(world.deliver().await, 0);
 }

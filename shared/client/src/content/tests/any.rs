@@ -46,7 +46,16 @@ fn any_content() -> impl Strategy<Value = ActivityContent> {
         let party = BlockedParty::parse(&actor).unwrap();
         if is_undone { ActivityContent::Unblock(party) } else { ActivityContent::Block(party) }
     });
-    prop_oneof![note, read, typing, block, any_receipt().prop_map(ActivityContent::Receipt)]
+    let receipt = any_receipt().prop_map(ActivityContent::Receipt);
+    let decision = (any_actor(), any::<bool>(), option::of(0..=LATEST_MS)).prop_map(
+        |(actor, is_accepted, declined_ms)| Decision {
+            actor,
+            is_accepted: is_accepted || declined_ms.is_none(),
+            declined_ms,
+        },
+    );
+    let decisions = vec(decision, 1..4).prop_map(ActivityContent::Decisions);
+    prop_oneof![note, read, typing, block, decisions, receipt]
 }
 
 fn any_receipt() -> impl Strategy<Value = Receipt> {
@@ -69,7 +78,7 @@ fn any_head() -> impl Strategy<Value = SignedHead> {
     })
 }
 
-/// Generates a note, a read receipt, a block or a receipt, to somebody or to a group.
+/// Generates a note, a read receipt, a block, decisions or a receipt, to somebody or to a group.
 pub(super) fn any_activity() -> impl Strategy<Value = Activity> {
     let head = (any_urn(), any_actor(), any_actor(), 0..=LATEST_MS);
     let sets = (option::of(any_head()), option::of("[0-9a-f]{64}"), btree_map(any_actor(), any_set(), 0..3));

@@ -89,6 +89,24 @@ fn every_member_is_checked() {
     assert_eq!(refusal(&read, "/object", json!(null)), "/object");
     assert_eq!(refusal(&read, "/object", json!([OTHER_URN, OTHER_URN])), "/object");
     assert_eq!(refusal(&read, "/object", json!(BOB)), "/object");
+    let decision = Decision { actor: BOB.to_owned(), is_accepted: false, declined_ms: Some(0) };
+    let decisions = activity(ActivityContent::Decisions(vec![decision]));
+    let item = |member: &str, value: Value| {
+        let mut item = json!({ "type": "Decision", "actor": BOB, "accepted": false, "declined": "2026-01-29T19:30:00.007Z" });
+        item[member] = value;
+        json!([item])
+    };
+    for (other, expected) in [
+        (json!(null), "/object"),
+        (json!([]), "/object"),
+        (json!(vec![item("accepted", json!(true))[0].clone(); MAX_DECISIONS + 1]), "/object"),
+        (item("actor", json!("bob")), "/object/0/actor"),
+        (item("accepted", json!("yes")), "/object/0/accepted"),
+        (item("declined", Value::Null), "/object/0/declined"),
+        (item("declined", json!("yesterday")), "/object/0/declined"),
+    ] {
+        assert_eq!(refusal(&decisions, "/object", other.clone()), expected, "{other}");
+    }
     let missing = json!([{ "device": "d", "conversation": BOB, "sequence": [] }]);
     let receipt = Receipt { received: vec![ActivityId::parse(URN).unwrap()], ..Receipt::default() };
     let receipt = activity(ActivityContent::Receipt(receipt));

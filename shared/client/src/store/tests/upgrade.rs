@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use super::*;
 
 const VERSION_10: &str = include_str!("version_10.sql");
+const BOB: &str = "https://b.example/user/bob";
 
 /// Returns the columns of all tables in their order, and the indexes.
 fn layout(store: &DeviceStore) -> Vec<String> {
@@ -33,6 +34,8 @@ fn a_store_of_version_10_is_upgraded_in_place_and_keeps_what_is_in_it() {
         // That version kept no plaintext of what it held back.
         let refused = store.read(|tx| tx.refused_to("https://a.example/user/alice")).unwrap();
         assert_eq!(refused.iter().map(|it| &it.message).collect::<Vec<_>>(), [&history[0].content.id]);
+        // The other devices are told whom that version knew as a contact.
+        assert_eq!(store.read(|tx| tx.contacts()).unwrap(), [BOB]);
         // A process of that version may be sending it. Its time ends its claim.
         store.release_ended_claims().unwrap();
         assert_eq!(store.read(|tx| tx.next_due_ms(6)).unwrap(), Some(120_005));
@@ -64,6 +67,7 @@ fn a_store_of_version_10_is_read_where_it_cannot_be_upgraded() {
     for mode in ["mode=ro", "immutable=1"] {
         let store = DeviceStore::open_read_only(&file, mode).unwrap();
         assert_eq!(store.read(|tx| tx.history(None, 1)).unwrap()[0].content.text, "hello");
+        assert_eq!(store.read(|tx| tx.contacts()).unwrap(), [BOB]);
         let held = store.read(|tx| tx.held(None)).unwrap();
         assert_eq!((held.len(), held[0].place), (1, None));
         for (table, column) in &today {
@@ -100,6 +104,8 @@ fn what_an_earlier_version_has_written_is_recovered() {
         assert_eq!((recovered.messages > 0, recovered.is_partial), (true, is_torn));
         let held = store.read(|tx| tx.held(None)).unwrap();
         assert_eq!((held.len(), held[0].place), (1, None));
+        let untold = store.write(|tx| tx.take_untold_decisions(9)).unwrap();
+        assert_eq!(untold.iter().map(|it| (&*it.actor, it.is_accepted)).collect::<Vec<_>>(), [(BOB, true)]);
     }
 }
 

@@ -20,6 +20,7 @@ CREATE TABLE chains (
   contact INTEGER NOT NULL DEFAULT 0, looked INTEGER NOT NULL, told INTEGER NOT NULL,
   proven TEXT NOT NULL DEFAULT '{}', confirmed INTEGER NOT NULL
 ) WITHOUT ROWID;
+INSERT INTO "chains" VALUES('https://b.example/user/bob',X'5B5D',1,'','',0,NULL,NULL,NULL,NULL,1,5,1,'{}',5);
 CREATE TABLE ciphertexts (
   envelope TEXT NOT NULL REFERENCES envelopes (id) ON DELETE CASCADE, device TEXT NOT NULL, content BLOB NOT NULL,
   accepted INTEGER NOT NULL DEFAULT 0, received INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (envelope, device)
@@ -92,6 +93,7 @@ CREATE TABLE receipts (
   row INTEGER PRIMARY KEY, actor TEXT NOT NULL, kind INTEGER NOT NULL, device TEXT NOT NULL, id TEXT NOT NULL,
   UNIQUE (actor, kind, device, id)
 );
+INSERT INTO "receipts" VALUES(1,'https://c.example/user/carol',4,'d','e');
 CREATE TABLE sequences (conversation TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE sessions (
   device TEXT PRIMARY KEY, actor TEXT NOT NULL, record BLOB NOT NULL, renew INTEGER NOT NULL DEFAULT 0,

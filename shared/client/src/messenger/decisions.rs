@@ -1,0 +1,82 @@
+//! The user's decisions about people, on all devices of the user: whom they have accepted, and whose requests
+//! they have declined.
+//!
+//! Each device tells the others by an encrypted activity of what was decided on it. A device that is approved
+//! later is told of all contacts. The server learns nothing of this.
+
+use super::devices::NewDevices;
+use super::incoming::ActivitySource;
+use super::send::OutgoingActivity;
+use super::standing::Standing;
+use super::{Messenger, MessengerError, Person};
+use crate::content::{ActivityContent, Decision, MAX_DECISIONS};
+use crate::store::{DeviceStoreError, Transaction};
+use crate::{SignalSessions, Transport};
+
+/// The name under which the store keeps the length of the own chain whose devices know the contacts.
+const TOLD: &str = "contacts_told";
+/// The number of activities in which the other devices are told at once. The rest is told with the next look.
+const AT_ONCE: usize = 8;
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Tells the other devices of this user of what was decided on this one. [`Messenger::receive`] and
+    /// everything that is sent do so, too.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn tell_decisions(&self) -> Result<(), MessengerError> {
+        self.require_joined().await?;
+        for id in self.store.write(|tx| self.put_decisions(tx))? {
+            self.send_envelopes(&id).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts what the other devices do not know of the user's decisions into envelopes for them. What is decided
+    /// while there are none waits for the first one. Returns the ids of the activities.
+    pub(super) fn put_decisions(&self, tx: &Transaction<'_>) -> Result<Vec<String>, MessengerError> {
+        let (me, mut put) = (self.device.actor(), Vec::new());
+        let Some(own) = self.kept_contact(tx, &me)? else { return Ok(put) };
+        let told = tx.moment(TOLD)?.unwrap_or_default();
+        match self.new_devices(tx, &own, told)? {
+            NewDevices::TellLater => {}
+            NewDevices::Tell => {
+                tx.tell_contacts_again()?;
+                tx.put_moment(TOLD, own.length())?;
+            }
+            NewDevices::Nobody if told < own.length() => tx.put_moment(TOLD, own.length())?,
+            NewDevices::Nobody => {}
+        }
+        let active = own.active();
+        if active.len() < 2 || !active.contains(&self.device.address()) {
+            return Ok(put);
+        }
+        for _ in 0..AT_ONCE {
+            let untold = tx.take_untold_decisions(MAX_DECISIONS)?;
+            if untold.is_empty() {
+                break;
+            }
+            let content = ActivityContent::Decisions(untold);
+            let outgoing = OutgoingActivity { conversation: me.clone(), group: None, content };
+            let activity = self.put_down(tx, &outgoing)?;
+            self.enclose(tx, &activity, &[], true)?;
+            put.push(activity.id.to_string());
+        }
+        Ok(put)
+    }
+
+    /// Takes over what the user has decided on another device. Nobody else has a say.
+    pub(super) fn keep_decisions(
+        &self,
+        tx: &Transaction<'_>,
+        decisions: &[Decision],
+        whence: &ActivitySource<'_>,
+    ) -> Result<(), DeviceStoreError> {
+        if whence.standing != Standing::Own {
+            return Ok(());
+        }
+        let is_of_others =
+            |decision: &&Decision| decision.actor != whence.actor && Person::of(&decision.actor).is_some();
+        decisions.iter().filter(is_of_others).try_for_each(|decision| tx.merge_decision(decision))
+    }
+}

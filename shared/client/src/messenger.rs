@@ -23,6 +23,7 @@ mod controls;
 mod decisions;
 mod deliver;
 mod devices;
+mod ending;
 mod error;
 mod following;
 mod freshness;

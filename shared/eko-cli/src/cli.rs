@@ -53,6 +53,48 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// The concern of a command with the end of the device, of which it may learn while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndConcern {
+    /// Without its end the command would have done more, so it fails.
+    Fails,
+    /// The command does with what is kept, and its person is told.
+    Told,
+    /// The command says or settles it by itself, or is about no device.
+    None,
+}
+
+impl Command {
+    /// Returns the concern of the command with the end of the device.
+    pub(crate) fn end_concern(&self) -> EndConcern {
+        match self {
+            Self::Listen(_) | Self::Chat(_) | Self::Requests(_) | Self::Blocked(_) | Self::Groups(_) => {
+                EndConcern::Fails
+            }
+            Self::Logout
+            | Self::History(_)
+            | Self::Discard(_)
+            | Self::Attachments(_)
+            | Self::Privacy(_)
+            | Self::Export(_) => EndConcern::Told,
+            Self::Login(_)
+            | Self::Whoami
+            | Self::Devices(_)
+            | Self::Send(_)
+            | Self::Resend(_)
+            | Self::Block(_)
+            | Self::Unblock(_)
+            | Self::Verify(_)
+            | Self::Keys(_)
+            | Self::Settings(_)
+            | Self::Recover(_)
+            | Self::Completions(_)
+            | Self::Man(_)
+            | Self::ExitCodes => EndConcern::None,
+        }
+    }
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

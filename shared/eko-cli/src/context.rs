@@ -78,6 +78,23 @@ impl Context {
         self.client_with(DeviceStore::open, DeviceStore::is_registered)
     }
 
+    /// Does as [`Context::client`], for a command that is of no use once the device has ended.
+    ///
+    /// # Errors
+    /// Those of [`Context::client`]; the device has ended.
+    pub(crate) async fn active_client(&self) -> Result<(AccountFolder, HttpMessenger), CommandFailure> {
+        let (account, client) = self.client()?;
+        client.require_not_ended().await?;
+        Ok((account, client))
+    }
+
+    /// True if the account that the command was about has a device that has ended. A store that cannot be
+    /// read has failed the command itself.
+    pub(crate) fn has_ended_device(&self) -> bool {
+        let end = |(_, store): &(String, PathBuf)| DeviceStore::open_to_read(store)?.device_end();
+        self.in_use.get().is_some_and(|in_use| end(in_use).is_ok_and(|end| end.is_some()))
+    }
+
     /// Does as [`Context::client`], for a command that only reads the store. It works on a full disk, and
     /// before the sign-in of a device that has taken messages over.
     pub(crate) fn reading_client(&self) -> Result<(AccountFolder, HttpMessenger), CommandFailure> {

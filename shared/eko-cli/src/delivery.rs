@@ -104,9 +104,9 @@ impl DeliverySummary {
     pub(crate) fn of(client: &HttpMessenger, sent: &SentActivity) -> Self {
         let (me, own) = (client.me(), client.me().actor());
         let untried = match kept(client) {
-            KEPT_REVOKED => "this device was turned away or revoked",
-            KEPT_SIGNED_OUT => "this device is signed out",
-            _ => "it was not tried yet",
+            KEPT_REVOKED => MessengerError::Revoked.to_string(),
+            KEPT_SIGNED_OUT => MessengerError::SignedOut.to_string(),
+            _ => "it was not tried yet".to_owned(),
         };
         let (mut reached, mut queued, mut missed) = (Vec::new(), Vec::new(), Vec::new());
         for envelope in sent.envelopes.iter().filter(|envelope| envelope.recipient != own) {
@@ -117,13 +117,15 @@ impl DeliverySummary {
                 EnvelopeState::ToSend | EnvelopeState::Failed | EnvelopeState::Refused => {
                     missed.push(MissedRecipient {
                         name,
-                        reason: envelope.reason.clone().unwrap_or_else(|| untried.to_owned()),
+                        reason: envelope.reason.clone().unwrap_or_else(|| untried.clone()),
                         is_distrusted: envelope.state == EnvelopeState::Refused,
                     });
                 }
             }
         }
-        let copy = sent.envelopes.iter().find(|it| it.recipient == own && it.state == EnvelopeState::Refused);
+        // Who has ended this device has no copy of it either, which is no news.
+        let is_refused = |it: &&OutboxEnvelope| it.recipient == own && it.state == EnvelopeState::Refused;
+        let copy = sent.envelopes.iter().find(is_refused).filter(|_| kept(client) != KEPT_REVOKED);
         let no_copy = copy.and_then(|copy| copy.reason.clone());
         let others = sent.envelopes.iter().filter_map(|envelope| Person::of(&envelope.recipient));
         let unconfirmed = others.filter_map(|person| unconfirmed(client, &person));

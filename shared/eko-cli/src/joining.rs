@@ -66,7 +66,9 @@ pub(crate) async fn wait(context: &Context, client: &HttpMessenger) -> Result<Wa
         match joined {
             Ok(JoinState::Joined) => break Ok(WaitOutcome::Joined),
             Ok(JoinState::Waiting) => {}
-            Err(error) if error.retry_after_s().is_some() => progress.say(error.to_string()),
+            Err(error) if error.retry_after_s().is_some() => {
+                progress.say(CommandFailure::from(error).to_string());
+            }
             Err(error) => break Err(error.into()),
         }
         if mode.as_ref() != Some(feed.mode()) {

@@ -55,6 +55,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use eko_client::messenger::MessengerError;
 pub use failure::{CommandFailure, Exit};
 pub use home::{AccountFolder, EkoHome, PreparedAccount};
 pub use libsignal::LibSignal;
@@ -62,7 +63,7 @@ pub use output::Output;
 pub use partial_handle::{DEFAULT_SERVER, PartialHandle};
 pub use printable::{printable, printable_json};
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, EndConcern};
 use context::Context;
 
 /// Runs the command that this process was started with, and returns its exit code.
@@ -84,6 +85,7 @@ pub fn run() -> ExitCode {
 
 fn run_command(cli: Cli) -> Result<(), CommandFailure> {
     let context = Context::new(cli.global)?;
+    let concern = cli.command.end_concern();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         match cli.command {
@@ -114,7 +116,22 @@ fn run_command(cli: Cli) -> Result<(), CommandFailure> {
             Command::ExitCodes => context.out.result(cli::EXIT_CODES, &commands::man::exit_codes()),
         }
     });
-    done.map_err(|failure| context.explained(failure))
+    done.and_then(|()| tell_end(&context, concern)).map_err(|failure| context.explained(failure))
+}
+
+/// Fails if the command is of no use once the device has ended, which it has; or tells its person.
+fn tell_end(context: &Context, concern: EndConcern) -> Result<(), CommandFailure> {
+    if concern == EndConcern::None || !context.has_ended_device() {
+        return Ok(());
+    }
+    let ended = CommandFailure::from(MessengerError::Revoked);
+    match concern {
+        EndConcern::Fails => Err(ended),
+        EndConcern::Told | EndConcern::None => {
+            context.out.failure(&context.explained(ended));
+            Ok(())
+        }
+    }
 }
 
 /// Writes what clap answers to a command line that asks for help or cannot be parsed, and returns

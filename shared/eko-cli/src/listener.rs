@@ -34,6 +34,9 @@ use mailbox_lock::MailboxLock;
 use reading::MailboxReader;
 use sending::LineSender;
 
+/// The time that a look has where the input of a chat ends before anything was typed.
+const LOOK_TIME: Duration = Duration::from_secs(10);
+
 /// A process that shows what comes for an account, and reads the mailbox unless another one does.
 pub(crate) struct MailboxListener<'a> {
     context: &'a Context,
@@ -48,6 +51,8 @@ pub(crate) struct MailboxListener<'a> {
     is_clock_told: Cell<bool>,
     /// Wakes the reading when something was sent.
     sent: Notify,
+    /// Told after each look into the mailbox, or into the store.
+    looked: Notify,
 }
 
 /// The lines that a person types, and their recipient.
@@ -78,6 +83,7 @@ impl<'a> MailboxListener<'a> {
             followed: RefCell::default(),
             is_clock_told: Cell::default(),
             sent: Notify::new(),
+            looked: Notify::new(),
         }
     }
 
@@ -94,8 +100,9 @@ impl<'a> MailboxListener<'a> {
     }
 
     async fn look_once(&self) -> Result<(), CommandFailure> {
-        let mut received = self.receive().await?;
+        let received = self.receive().await;
         self.show_new()?;
+        let mut received = received?;
         self.show_notices(&received.notices)?;
         while let Some(ms) = received.look_again_ms {
             sleep(self.time_until(ms)).await;
@@ -119,7 +126,13 @@ impl<'a> MailboxListener<'a> {
         let sender = typed.as_ref().map(|typed| LineSender::new(self, typed.to.clone()));
         let sending = async {
             match (&sender, &mut typed) {
-                (Some(sender), Some(typed)) => sender.send_all(&mut typed.acts).await,
+                (Some(sender), Some(typed)) => {
+                    sender.send_all(&mut typed.acts).await;
+                    if sender.has_sent_nothing() {
+                        // Nothing else says whether this device may take part.
+                        let _ = timeout(LOOK_TIME, self.looked.notified()).await;
+                    }
+                }
                 _ => std::future::pending().await,
             }
         };
@@ -151,7 +164,7 @@ impl<'a> MailboxListener<'a> {
     }
 
     async fn receive(&self) -> Result<ReceivedBatch, MessengerError> {
-        let received = self.note_end(self.client.receive().await).await;
+        let received = self.client.receive().await;
         self.tell_clock();
         received
     }
@@ -166,24 +179,13 @@ impl<'a> MailboxListener<'a> {
         }
     }
 
-    /// Reads the own chain if the server has said that this device was revoked, so that `eko whoami`
-    /// knows it.
-    async fn note_end(
-        &self,
-        received: Result<ReceivedBatch, MessengerError>,
-    ) -> Result<ReceivedBatch, MessengerError> {
-        if matches!(received, Err(MessengerError::Revoked)) {
-            // The failure of the look into the mailbox is what the person is told.
-            let _ = self.client.verification(&self.client.me()).await;
-        }
-        received
-    }
-
     /// Reads the mailbox, and shows notices on standard error. Messages stay for `eko listen`. Nobody is
     /// told of requests and invitations, since the caller lists them.
     async fn look(&self) -> Result<(), CommandFailure> {
         let received = match self.receive().await {
             Ok(received) => received,
+            // The command fails with it, after what is kept.
+            Err(MessengerError::Revoked) => return Ok(()),
             Err(error) => {
                 self.say_unread(&error.into());
                 return Ok(());

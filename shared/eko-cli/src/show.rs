@@ -12,7 +12,7 @@ pub(crate) use object::{
 };
 
 use eko_client::group::GroupDifference;
-use eko_client::messenger::{GroupEvent, Notice, Severity, UnreadableReason};
+use eko_client::messenger::{Distrust, GroupEvent, Notice, Severity, UnreadableReason};
 use eko_client::store::{
     AwaitedMessage, AwaitedReason, EnvelopeState, HeldReason, MessageContent, OutboxEnvelope, StoredMessage,
 };
@@ -205,6 +205,10 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
             name(seen_by),
             of = name(of)
         ),
+        // The command says by itself that the device has ended.
+        Notice::Distrusted { why: Distrust::OwnReset, .. } if client.is_revoked().unwrap_or_default() => {
+            return None;
+        }
         Notice::Distrusted { actor, why } if *actor == client.me().actor() => {
             format!("nothing is sent to your other devices: {}. eko devices", why.about_own())
         }

@@ -6,7 +6,7 @@ use eko_protocol::timestamp;
 use serde_json::Value;
 
 use super::contact::Contact;
-use super::{JoinState, Messenger, MessengerError};
+use super::{Distrust, JoinState, Messenger, MessengerError};
 use crate::device::PendingDevice;
 use crate::joining::JoiningCode;
 use crate::store::{DeviceStoreError, Transaction};
@@ -84,7 +84,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// # Errors
     /// [`MessengerError::Distrust`] if the own chain is not to be trusted.
     pub async fn check_this_device(&self) -> Result<(), MessengerError> {
-        if self.is_revoked()? {
+        if self.is_proven_revoked()? {
             return Ok(());
         }
         let checked = match self.store.read(|tx| tx.is_pinned(&self.device.actor()))? {
@@ -93,7 +93,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             false => self.with_tokens(async || self.device.pending_devices().await).await.map(drop),
         };
         match checked {
-            Err(MessengerError::Revoked) => Ok(()),
+            Err(MessengerError::Revoked | MessengerError::Distrust { why: Distrust::OwnReset, .. }) => Ok(()),
             checked => checked,
         }
     }

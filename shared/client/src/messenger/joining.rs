@@ -3,10 +3,9 @@
 
 use eko_protocol::chain::{ChainNode, JoiningVerdict, root};
 
-use super::trust::REVOKED;
 use super::{Distrust, Messenger, MessengerError};
 use crate::joining::JoiningCode;
-use crate::store::{DeviceStore, DeviceStoreError};
+use crate::store::DeviceStoreError;
 use crate::{SignalSessions, Transport};
 
 /// The state of a device that was signed in.
@@ -43,7 +42,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// joining code did not approve, that another device began, or in which a reset has followed;
     /// [`MessengerError::Revoked`] if this device was turned away or revoked.
     pub async fn join(&self) -> Result<JoinState, MessengerError> {
-        if self.is_revoked()? {
+        if self.is_proven_revoked()? {
             return Err(MessengerError::Revoked);
         }
         if self.store.read(|tx| tx.is_pinned(&self.device.actor()))? {
@@ -94,17 +93,4 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             JoiningVerdict::False => Err(self.alarm(&actor, Distrust::NotApproved)?),
         }
     }
-}
-
-/// Records that the server has called this device revoked. A device that waits forgets its joining
-/// code: it is in no chain, so it hears of its end from the server only. For a device in the chain
-/// the chain decides.
-pub(super) fn note_end(store: &DeviceStore, now_ms: i64) -> Result<(), DeviceStoreError> {
-    store.write(|tx| {
-        if tx.joining_code()?.is_none() {
-            return Ok(());
-        }
-        tx.forget_joining_code()?;
-        tx.put_moment(REVOKED, now_ms)
-    })
 }

@@ -74,7 +74,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// Those of every call. If there are messages or notices all the same, they are returned
-    /// instead, and the error comes with the next look.
+    /// instead, and the error comes with the next look, unless it is [`MessengerError::Revoked`].
     pub async fn receive(&self) -> Result<ReceivedBatch, MessengerError> {
         self.look(ReceiptTime::Now).await
     }
@@ -115,6 +115,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         received.notices.extend(kept);
         received.notices.extend(self.device_changes()?);
         match walked {
+            // There is no next look of a device that has ended.
+            Err(error @ MessengerError::Revoked) => Err(error),
             Err(error) if received.is_quiet() => Err(error),
             _ => Ok(received),
         }

@@ -3,7 +3,7 @@
 use eko_protocol::address::{Origin, UserName};
 
 use super::clocks::of_clock;
-use super::joining::note_end;
+use super::ending::note_end;
 use super::{Distrust, JoinState, Messenger, MessengerError};
 use crate::device::{JoinKind, RegistrationStatus, SignInOutcome};
 use crate::joining::JoiningCode;
@@ -139,6 +139,7 @@ impl<T: Transport> PreparedSignIn<T> {
         store.write(|tx| {
             tx.keep_tokens(device.tokens().as_ref())?;
             tx.forget_challenge()?;
+            tx.forget_said_end()?;
             if reset {
                 // What was taken over before the user asked for the reset.
                 tx.forget_groups()?;

@@ -150,12 +150,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) async fn send_envelopes(&self, id: &str) -> Result<SentActivity, MessengerError> {
         match self.try_envelopes(id).await {
             // They are kept until the user signs in again, which may be with another device.
-            Ok(()) | Err(MessengerError::SignedOut) => self.sent(id),
-            Err(MessengerError::Revoked) => {
-                // The own chain proves it. Without an answer the server has only said so.
-                let _ = self.look_again(&self.me()).await;
-                self.sent(id)
-            }
+            Ok(()) | Err(MessengerError::SignedOut | MessengerError::Revoked) => self.sent(id),
             Err(error) => Err(error),
         }
     }

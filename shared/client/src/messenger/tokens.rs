@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::clocks::of_clock;
-use super::joining::note_end;
 use super::{Messenger, MessengerError};
 use crate::device::DeviceTokens;
 use crate::store::{DeviceStoreError, Transaction};
@@ -77,10 +76,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         call: impl AsyncFn() -> Result<R, ClientError>,
     ) -> Result<R, MessengerError> {
         let answer = self.with_valid_token(call).await.map_err(|error| of_clock(&self.device, error));
-        if matches!(answer, Err(MessengerError::Revoked)) {
-            note_end(&self.store, self.now_ms())?;
-        }
-        answer
+        Box::pin(self.note_standing(answer)).await
     }
 
     async fn with_valid_token<R>(
@@ -158,7 +154,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             return kept.map(|_| ()).ok_or(MessengerError::SignedOut);
         }
         match refreshed {
-            Err(_) if ended => Err(MessengerError::SignedOut),
+            Err(_) if ended => Err(Box::pin(self.why_signed_out()).await?),
             done => Ok(done?),
         }
     }

@@ -7,16 +7,15 @@ use std::sync::PoisonError;
 use eko_protocol::chain::{ChainNode, root};
 
 use super::contact::Contact;
+use super::ending::note_end;
 use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
-use crate::store::{ChainAlarm, DeviceStoreError, KeptNotice, PinnedChain, Transaction};
+use crate::store::{ChainAlarm, DeviceEnd, DeviceStoreError, KeptNotice, PinnedChain, Transaction};
 use crate::{ClientError, SignalSessions, Transport};
 
 /// The number of chains that are remembered as replayed.
 const MOST_REPLAYED: usize = 512;
 /// The name under which the store keeps an alarm about the own chain until that chain is pinned.
 const JOINING_ALARM: &str = "joining_alarm";
-/// The name under which the store keeps the time at which this device saw its own revocation.
-pub(super) const REVOKED: &str = "own_revocation";
 
 /// The degree to which somebody's devices are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +152,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if own && !nodes.is_empty() && !self.store.read(|tx| tx.is_pinned(&actor))? {
             self.check_first_own(&nodes)?;
             if excluded {
+                note_end(&self.store, self.now_ms())?;
                 return Err(MessengerError::Revoked);
             }
         }
@@ -178,6 +178,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 tx.pin(&actor, &pinned)?;
                 if own {
                     tx.forget_joining_code()?;
+                    tx.forget_said_end()?;
                 }
                 return Ok(ChainComparison::Pinned(pinned));
             };
@@ -193,7 +194,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 return Ok(ChainComparison::Contradiction(Distrust::OwnReset));
             }
             if excluded {
-                tx.put_moment(REVOKED, now_ms)?;
+                tx.note_device_end(DeviceEnd::Proven, now_ms)?;
+            } else if own {
+                tx.forget_said_end()?;
             }
             let before = Contact::new(person.clone(), pinned.clone())?.active();
             let is_reset = root(&nodes).map(ChainNode::hash) != root(&pinned.nodes).map(ChainNode::hash);
@@ -228,15 +231,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    /// True if this device knows that it was revoked or turned away: the pinned own chain says so, or
-    /// the server has said so while the device waited.
-    ///
-    /// # Errors
-    /// [`DeviceStoreError`] if the store cannot be read.
-    pub fn is_revoked(&self) -> Result<bool, DeviceStoreError> {
-        Ok(self.store.read(|tx| tx.moment(REVOKED))?.is_some())
-    }
-
     /// Records a contradiction in what a server showed, and returns the error for it. A notice of it is
     /// kept with it, so that it is told whatever becomes of the error. Strangers have no such notice:
     /// what they send is refused, which is told.
@@ -244,6 +238,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let text = if actor == self.device.actor() { why.about_own() } else { why.to_string() };
         let alarm = ChainAlarm { why: text, raised_ms: self.now_ms() };
         self.store.write(|tx| {
+            if why == Distrust::OwnReset {
+                tx.note_device_end(DeviceEnd::Said, alarm.raised_ms)?;
+            }
             tx.raise_alarm(actor, &alarm.why, alarm.raised_ms)?;
             // A device that has not joined fails with the contradiction whatever it is asked.
             let joins = actor == self.device.actor() && !tx.is_pinned(actor)?;

@@ -82,7 +82,7 @@ impl BlockedArgs {
 
 /// Blocks somebody, or undoes that, and says so.
 async fn change(context: &Context, whom: &str, is_undone: bool) -> Result<(), CommandFailure> {
-    let (_, client) = context.client()?;
+    let (_, client) = context.active_client().await?;
     let party = party(&client, whom, is_undone).await?;
     let is_told = client.change_block(&party, is_undone).await?;
     let who = called(&client, &party);

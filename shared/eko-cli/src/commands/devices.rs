@@ -60,7 +60,7 @@ enum DevicesCommand {
 
 impl DevicesArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
-        let (_, client) = context.client()?;
+        let (_, client) = context.active_client().await?;
         match &self.command {
             None | Some(DevicesCommand::List) => list(context, &client).await,
             Some(DevicesCommand::Approve) => approve(context, &client).await,

@@ -81,7 +81,10 @@ impl GroupsArgs {
     }
 
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
-        let (account, client) = context.client()?;
+        let (account, client) = match &self.command {
+            None | Some(GroupsCommand::List { .. } | GroupsCommand::Show { .. }) => context.client()?,
+            Some(_) => context.active_client().await?,
+        };
         // An invitation may wait in the mailbox.
         if self.shows_invitations() {
             listener::look(context, &account, &client).await?;

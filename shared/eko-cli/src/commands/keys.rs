@@ -36,7 +36,7 @@ enum KeysCommand {
 
 impl KeysArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
-        let (_, client) = context.client()?;
+        let (_, client) = context.active_client().await?;
         let progress = ProgressLine::new(context.out);
         let stepping = progress.clone();
         let client = client.watched(move |step| stepping.step(step));

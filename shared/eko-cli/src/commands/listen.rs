@@ -37,7 +37,7 @@ pub(crate) struct ListenArgs {
 
 impl ListenArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
-        let (account, client) = context.client()?;
+        let (account, client) = context.active_client().await?;
         let listening =
             MailboxListener::new(context, &account, &client, Duration::from_secs(self.every), None);
         if self.once {

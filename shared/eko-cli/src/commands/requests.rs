@@ -56,7 +56,10 @@ enum RequestsCommand {
 
 impl RequestsArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
-        let (account, client) = context.client()?;
+        let (account, client) = match &self.command {
+            None | Some(RequestsCommand::List) => context.client()?,
+            Some(_) => context.active_client().await?,
+        };
         match &self.command {
             None | Some(RequestsCommand::List) => {
                 listener::look(context, &account, &client).await?;

@@ -59,6 +59,7 @@ pub(crate) struct SendArgs {
 impl SendArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (_, client) = context.client()?;
+        client.require_not_ended().await.map_err(|error| CommandFailure::from(error).not_kept())?;
         let progress = ProgressLine::new(context.out);
         let stepping = progress.clone();
         let client = client.watched(move |step| stepping.step(step));

@@ -48,7 +48,7 @@ impl From<Writers> for WhoMayWrite {
 
 impl SettingsArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
-        let (_, client) = context.client()?;
+        let (_, client) = context.active_client().await?;
         if let Some(writers) = self.who_may_write {
             client.let_write(writers.into()).await?;
         }

@@ -8,7 +8,7 @@ pub(super) use shown::word as trust_word;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
-use eko_client::messenger::{MessageRequest, Person, Trust, Verification};
+use eko_client::messenger::{MessageRequest, MessengerError, Person, Trust, Verification};
 use eko_client::store::EnvelopeState;
 use serde_json::Value;
 
@@ -71,7 +71,7 @@ pub(crate) struct VerifyArgs {
 
 impl VerifyArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
-        let (_, client) = context.client()?;
+        let (_, client) = context.active_client().await?;
         let person = person(&client, &self.who).await?;
         let who = named(&client, &person.actor());
         let own = person == client.me();
@@ -82,6 +82,10 @@ impl VerifyArgs {
             return self.forget(context, &client, &person, &who).await;
         }
         let seen = client.verification(&person).await?;
+        if client.is_revoked()? {
+            // The number is made of the own list, too, and nobody sees it as this device has it.
+            return Err(MessengerError::Revoked.into());
+        }
         let request = accepted_request(&client, &person, &who)?;
         if self.confirm || self.scanned.is_some() {
             if let Some(warning) = shown::alarm(&seen, own) {

@@ -28,7 +28,9 @@ pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
     }
     let revoked = client.is_revoked()?;
     if revoked {
-        text.push_str("\n  revoked or turned away   eko login ");
+        text.push_str(
+            "\n  ended        it was revoked or turned away, or your account was reset: eko login ",
+        );
         text.push_str(&format!("{} --anew", account.name()));
     } else if !signed_in {
         text.push_str("\n  signed out   eko login ");
@@ -66,7 +68,7 @@ async fn problem(client: &HttpMessenger) -> Result<Option<String>, CommandFailur
         {
             Err(error.into())
         }
-        Ok(Err(error)) => Ok(Some(error.to_string())),
+        Ok(Err(error)) => Ok(Some(CommandFailure::from(error).to_string())),
         Err(_) => Ok(Some(format!("{} does not answer", client.me().origin))),
     }
 }

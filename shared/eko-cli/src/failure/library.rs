@@ -10,6 +10,10 @@ use super::{CommandFailure, Exit, STORE};
 use crate::clock;
 use crate::oidc::OidcError;
 
+/// The next step of a person whose device cannot be used any more.
+const ANEW: &str =
+    "eko login NAME --anew, which makes a new device and takes over messages, people and groups";
+
 impl From<DeviceStoreError> for CommandFailure {
     fn from(error: DeviceStoreError) -> Self {
         let failure = Self::new(&error);
@@ -61,12 +65,13 @@ impl From<MessengerError> for CommandFailure {
             other => other,
         };
         match &error {
-            MessengerError::Distrust { actor, why: why @ Distrust::OwnReset } => Self::new(format!(
-                "{}: {why}",
-                handle(actor)
-            ))
-            .next("eko login NAME --anew, if you have reset your account; if not, your server deceives you")
-            .exit(Exit::NotTrusted),
+            // Whatever has ended a device, its person is told the same, and does the same.
+            MessengerError::Revoked | MessengerError::Distrust { why: Distrust::OwnReset, .. } => {
+                Self::new(MessengerError::Revoked).next(format!(
+                    "{ANEW}. If you have neither revoked it nor reset your account, somebody else has, or your server \
+                     deceives you"
+                ))
+            }
             MessengerError::Distrust { actor, why } => {
                 let who = handle(actor);
                 Self::new(format!("{who}: {why}")).next(format!("eko verify {who}")).exit(Exit::NotTrusted)
@@ -81,15 +86,9 @@ impl From<MessengerError> for CommandFailure {
                 .next("a token for the nonce of eko login NAME --print-nonce")
                 .exit(Exit::NotTrusted),
             MessengerError::IdToken(_) => Self::new(&error).exit(Exit::NotTrusted),
-            MessengerError::Forgotten | MessengerError::Revoked => {
+            MessengerError::Forgotten => {
                 let local = "A server on this machine forgets everything if it runs without --data";
-                let what = match &error {
-                    MessengerError::Forgotten => format!("{error}. {local}"),
-                    error => error.to_string(),
-                };
-                Self::new(what).next(
-                    "eko login NAME --anew, which makes a new device and takes over messages, people and groups",
-                )
+                Self::new(format!("{error}. {local}")).next(ANEW)
             }
             MessengerError::Blocked(actor) => {
                 let who = handle(actor);

@@ -48,6 +48,7 @@ impl<'a> MailboxListener<'a> {
     ) -> Result<(), CommandFailure> {
         if is_typed && self.client.device().tokens().is_none() {
             // What is typed is kept, and nothing can come.
+            self.looked.notify_one();
             return std::future::pending().await;
         }
         // What a program reads was read by nobody yet.
@@ -62,6 +63,7 @@ impl<'a> MailboxListener<'a> {
             }
             self.show_and_read(is_read)?;
             self.show_states()?;
+            self.looked.notify_one();
             let now_ms = self.context.environment.now_ms();
             if let Some(failure) = watch.look(&self.lock, now_ms, FOLLOWING_PAUSE) {
                 self.context.out.failure(&failure);
@@ -88,7 +90,7 @@ impl<'a> MailboxListener<'a> {
         loop {
             let (mut again, mut batch) = (None, ReceivedBatch::default());
             let (looked, mut shown) = self.show_during(feed.advance(), is_read).await?;
-            let looked = self.note_end(looked).await;
+            self.looked.notify_one();
             self.tell_clock();
             if mode.as_ref() != Some(feed.mode()) {
                 self.context.out.detail(&feed.mode().to_string());

@@ -41,6 +41,8 @@ pub(super) struct LineSender<'l, 'a> {
     is_late: Cell<bool>,
     /// True once the person has ended the input.
     is_ended: Cell<bool>,
+    /// True once a line was tried.
+    has_tried: Cell<bool>,
     /// False if the person has deleted what they were writing.
     is_writing: Cell<bool>,
     /// The ids of the messages that were not sent at once.
@@ -74,11 +76,17 @@ impl<'l, 'a> LineSender<'l, 'a> {
             untried: RefCell::default(),
             is_late: Cell::new(false),
             is_ended: Cell::new(false),
+            has_tried: Cell::new(false),
             is_writing: Cell::new(false),
             kept: RefCell::default(),
             failed: Cell::new(None),
             lost: RefCell::default(),
         }
+    }
+
+    /// True if nothing was typed that was tried.
+    pub(super) fn has_sent_nothing(&self) -> bool {
+        !self.has_tried.get()
     }
 
     /// Sends what is typed, until the person ends the input and everything was tried.
@@ -107,6 +115,7 @@ impl<'l, 'a> LineSender<'l, 'a> {
                 }
                 TypedInput::Line(text) => {
                     let excerpt = show::excerpt_of(&text);
+                    self.has_tried.set(true);
                     *self.putting.borrow_mut() = Some(text.clone());
                     let id = self.watched(self.put(text), &excerpt).await;
                     *self.putting.borrow_mut() = None;

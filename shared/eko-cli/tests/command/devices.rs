@@ -204,7 +204,13 @@ async fn a_revoked_device_says_so_and_what_it_may_do() {
         );
         assert!(next.starts_with("eko login @alice@localhost:") && next.contains(" --anew"), "{next}");
         // The first refusal is enough for that.
-        assert!(second.eko(&["whoami"]).await.done().contains("revoked or turned away   eko login alice@"));
+        assert!(
+            second
+                .eko(&["whoami"])
+                .await
+                .done()
+                .contains("revoked or turned away, or your account was reset: eko login alice@")
+        );
     }
 }
 
@@ -223,7 +229,13 @@ async fn a_device_revokes_itself_and_one_that_waits_is_turned_away() {
     first.eko_reading(&["devices", "approve"], &code).await.done();
     let said = third.eko(&["devices", "revoke", &id, "--yes"]).await.done();
     assert!(said.starts_with("This device is revoked"), "{said}");
-    assert!(third.eko(&["whoami"]).await.done().contains("revoked or turned away   eko login alice@"));
+    assert!(
+        third
+            .eko(&["whoami"])
+            .await
+            .done()
+            .contains("revoked or turned away, or your account was reset: eko login alice@")
+    );
     assert_eq!(third.fails(&["listen", "--once"]).await.code, 1);
     assert_eq!(first.objects(&["devices"]).await.len(), 1);
 }
@@ -246,7 +258,13 @@ async fn a_device_that_was_turned_away_says_so_and_shows_no_code() {
     assert!(what.starts_with("this device was turned away or revoked by another of your devices"), "{what}");
     let me = second.object(&["whoami"]).await;
     assert_eq!((&me["joiningCode"], &me["revoked"]), (&Value::Null, &true.into()));
-    assert!(second.eko(&["whoami"]).await.done().contains("revoked or turned away   eko login alice@"));
+    assert!(
+        second
+            .eko(&["whoami"])
+            .await
+            .done()
+            .contains("revoked or turned away, or your account was reset: eko login alice@")
+    );
     let login = ["login", "alice", "--server", &server, "--no-wait"];
     let ReportedFailure { next, .. } = second.fails(&login).await;
     assert!(next.starts_with("eko login @alice@localhost:") && next.contains(" --anew"), "{next}");
@@ -300,12 +318,11 @@ async fn a_device_that_was_revoked_elsewhere_says_that_it_is_the_one_and_what_be
     second.eko(&["send", "@bob", "one"]).await.done();
     first.eko(&["devices", "revoke", &id, "--yes"]).await.done();
     second.eko(&["whoami"]).await.done();
-    let heard = second.eko(&["listen", "--once"]).await.err;
+    let heard = second.fails(&["listen", "--once"]).await;
     assert!(
-        heard
-            .trim_start()
-            .starts_with("this device was revoked by another device of yours: it neither reads"),
-        "{heard}"
+        heard.code == 1 && heard.what.starts_with("this device was turned away or revoked"),
+        "{}",
+        heard.what
     );
     // One that was not told yet keeps what is typed.
     let WaitingDevice { home: third, id, code } = waiting(&server).await;

@@ -8,6 +8,7 @@ mod anew;
 mod blocks;
 mod clocks;
 mod devices;
+mod ended;
 mod export;
 mod following;
 mod groups;

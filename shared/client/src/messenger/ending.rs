@@ -1,0 +1,80 @@
+//! The end of this device: another device of its user has revoked it or turned it away, or a reset has
+//! replaced all devices.
+
+use super::{Messenger, MessengerError};
+use crate::store::{DeviceEnd, DeviceStore, DeviceStoreError};
+use crate::{SignalSessions, Transport};
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// True if this device is taken to have ended: the own chain proves it, the server has refused this device
+    /// as revoked, or it shows a reset. Of the last two it is true until the server takes a call of this
+    /// device, or shows it in the chain.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn is_revoked(&self) -> Result<bool, DeviceStoreError> {
+        Ok(self.store.device_end()?.is_some())
+    }
+
+    /// True if this device has ended for good.
+    pub(super) fn is_proven_revoked(&self) -> Result<bool, DeviceStoreError> {
+        Ok(self.store.device_end()? == Some(DeviceEnd::Proven))
+    }
+
+    /// Succeeds unless this device has ended. Makes no call, or one if only the server has said that it has.
+    ///
+    /// # Errors
+    /// [`MessengerError::Revoked`] if it has, and [`MessengerError::Store`].
+    pub async fn require_not_ended(&self) -> Result<(), MessengerError> {
+        if self.store.device_end()? == Some(DeviceEnd::Said) {
+            // Without an answer it is as the server has said.
+            let _ = self.check_this_device().await;
+        }
+        if self.is_revoked()? { Err(MessengerError::Revoked) } else { Ok(()) }
+    }
+
+    /// Takes notice of what the answer to a call of this device says of its end. If the server has refused
+    /// the device, the own chain is read, which may prove it. One call then.
+    pub(super) async fn note_standing<R>(
+        &self,
+        answer: Result<R, MessengerError>,
+    ) -> Result<R, MessengerError> {
+        match &answer {
+            Ok(_) if self.store.device_end()? == Some(DeviceEnd::Said) => {
+                self.store.write(|tx| tx.forget_said_end())?;
+            }
+            Err(MessengerError::Revoked) => {
+                note_end(&self.store, self.now_ms())?;
+                if self.store.device_end()? == Some(DeviceEnd::Said) {
+                    let _ = self.look_again(&self.me()).await;
+                }
+            }
+            Ok(_) | Err(_) => {}
+        }
+        answer
+    }
+
+    /// Returns the reason for which the server has ended the session of this device: the device has ended, or
+    /// it is signed out. One call.
+    pub(super) async fn why_signed_out(&self) -> Result<MessengerError, DeviceStoreError> {
+        // Without an answer it is signed out, as far as this device knows.
+        let _ = self.look_again(&self.me()).await;
+        Ok(match self.is_revoked()? {
+            true => MessengerError::Revoked,
+            false => MessengerError::SignedOut,
+        })
+    }
+}
+
+/// Records that the server has called this device revoked. A device that waits forgets its joining
+/// code: it is in no chain, so it hears of its end from the server only. For a device in the chain
+/// the chain decides, and what the server says holds until it says otherwise.
+pub(super) fn note_end(store: &DeviceStore, now_ms: i64) -> Result<(), DeviceStoreError> {
+    store.write(|tx| {
+        if tx.joining_code()?.is_none() {
+            return tx.note_device_end(DeviceEnd::Said, now_ms);
+        }
+        tx.forget_joining_code()?;
+        tx.note_device_end(DeviceEnd::Proven, now_ms)
+    })
+}

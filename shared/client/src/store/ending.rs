@@ -1,0 +1,51 @@
+//! The end of the device of a store: what this device knows of its own revocation, or of a reset.
+
+use super::{DeviceStore, DeviceStoreError, Transaction};
+
+/// The name under which the time is kept at which this device saw its own revocation.
+const PROVEN: &str = "own_revocation";
+/// The name under which the time is kept at which the server said that this device has ended.
+const SAID: &str = "own_end_said";
+
+/// The reason for which a device is taken to have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceEnd {
+    /// The own chain proves it, or the server has said it while the device waited. It is for good.
+    Proven,
+    /// The server says it, by a refusal or by a reset in the own chain, which proves nothing. It holds until
+    /// the server takes a call of the device, or shows the device in the chain.
+    Said,
+}
+
+impl DeviceStore {
+    /// Returns the reason for which the device of this store is taken to have ended, or `None` if it has not.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn device_end(&self) -> Result<Option<DeviceEnd>, DeviceStoreError> {
+        self.read(|tx| tx.device_end())
+    }
+}
+
+impl Transaction<'_> {
+    /// Returns the reason for which this device is taken to have ended.
+    pub(crate) fn device_end(&self) -> Result<Option<DeviceEnd>, DeviceStoreError> {
+        if self.moment(PROVEN)?.is_some() {
+            return Ok(Some(DeviceEnd::Proven));
+        }
+        Ok(self.moment(SAID)?.map(|_| DeviceEnd::Said))
+    }
+
+    /// Records that this device has ended.
+    pub(crate) fn note_device_end(&self, end: DeviceEnd, now_ms: i64) -> Result<(), DeviceStoreError> {
+        match end {
+            DeviceEnd::Proven => self.put_moment(PROVEN, now_ms),
+            DeviceEnd::Said => self.put_moment(SAID, now_ms),
+        }
+    }
+
+    /// Forgets what the server has said of the end of this device.
+    pub(crate) fn forget_said_end(&self) -> Result<(), DeviceStoreError> {
+        self.delete(SAID)
+    }
+}

@@ -115,6 +115,7 @@ async fn a_stored_activity_that_is_sent_later() {
                     envelope: alice.envelope_id(),
                 }),
                 listed_as: None,
+                is_deletion: false,
                 body: ParcelBody::Text(text.clone()),
             };
             let store = world.state.store();

@@ -7,6 +7,7 @@ mod answers;
 mod chains;
 mod chaos;
 mod costs;
+mod deletion;
 mod finding;
 mod forms;
 mod full;
@@ -35,6 +36,7 @@ struct ServerPair {
     internet: Internet,
     a: World,
     b: World,
+    a_address: SocketAddr,
     b_address: SocketAddr,
     alice: Device<DirectTransport>,
     bob: Device<DirectTransport>,
@@ -44,10 +46,10 @@ impl ServerPair {
     /// Starts both servers on an internet of their own.
     async fn new() -> Self {
         let internet = Internet::new();
-        let (a, _) = World::online(&internet, "a.example").await;
+        let (a, a_address) = World::online(&internet, "a.example").await;
         let (b, b_address) = World::online(&internet, "b.example").await;
         let (alice, bob) = (a.user("alice").await, b.user("bob").await);
-        Self { internet, a, b, b_address, alice, bob }
+        Self { internet, a, b, a_address, b_address, alice, bob }
     }
 
     /// Pumps every queue of both servers until nothing moves.

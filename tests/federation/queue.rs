@@ -26,6 +26,7 @@ fn parcel(to: &str, now_ms: i64, n: usize) -> Parcel {
         expires_ms: None,
         outcome_to: None,
         listed_as: None,
+        is_deletion: false,
         body: ParcelBody::Text(format!(r#"{{"type":"Delivered","n":{n}}}"#)),
     }
 }

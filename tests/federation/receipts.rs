@@ -68,6 +68,7 @@ async fn queue_receipts(world: &World, author: &UserName, to: &Stranger, count: 
         expires_ms: None,
         outcome_to: None,
         listed_as: None,
+        is_deletion: false,
         body: ParcelBody::Text(r#"{"type":"Delivered"}"#.to_owned()),
     };
     let parcels = (0..count).map(receipt).collect();

@@ -88,6 +88,7 @@ async fn a_server_that_sends_and_does_not_answer() {
         expires_ms: None,
         outcome_to: None,
         listed_as: None,
+        is_deletion: false,
         body: ParcelBody::Text(r#"{"type":"Delivered"}"#.to_owned()),
     };
     pair.internet.unplug(half.address);

@@ -80,11 +80,11 @@ fn each_role_is_limited_to_its_kinds_of_items() {
         .map(|(role, kinds)| format!("{role}: {}", Vec::from_iter(kinds).join(" ")))
         .collect();
     insta::assert_snapshot!(lines.join("\n"), @r"
-    auth: - D#* N#* O#* S#* U#*
-    deliver: - D#* K#* U#*
+    auth: - C#* D#* N#* O#* U#*
+    deliver: - C#* D#* G#* K#* L#* U#*
     devices: - D#* L#* U#*
     discovery: - N#* U#*
-    federate: - F#* H#* L#* R#*
+    federate: - F#* H#* L#* R#* U#*
     group-state: - D#* G#* L#*
     inbox: - D#* H#* I#* L#* R#* U#* W#*
     key-packages: - D#* U#*
@@ -318,6 +318,7 @@ async fn between_servers(internet: &Internet, a: &World, b: &World) {
             expires_ms: None,
             outcome_to: None,
             listed_as: None,
+            is_deletion: false,
             body: ParcelBody::Text(json!({ "type": "Delivered", "object": number }).to_string()),
         }
     };
@@ -379,6 +380,21 @@ async fn sockets(world: &World, there: &World) {
     assert_eq!(socket.fetch().await[0]["reason"], "token-expired");
     world.erase().await;
     settle(there, world).await;
+    deletion(world, &bob).await;
+    settle(there, world).await;
+}
+
+/// Plays the deletion of an account that has a socket, a group state and contact with another server.
+async fn deletion(world: &World, bob: &Device<DirectTransport>) {
+    world.advance(3_600_000);
+    bob.sign_in_again(&world.id_token(bob).await).await.unwrap();
+    let id = GroupStateId::from_mac([7; 16]);
+    bob.keep_group_state(&id, &SealedGroupState { epoch: 1, content: vec![7] }).await.unwrap();
+    let socket = world.connect(bob).await.unwrap();
+    bob.delete_account(&world.id_token(bob).await).await.unwrap();
+    world.deliver().await;
+    assert!(socket.is_closed());
+    world.erase().await;
 }
 
 /// Plays a mailbox that becomes full, and is read on a socket.

@@ -27,6 +27,8 @@ fn every_problem() -> Vec<Problem> {
         Problem::NotOwner,
         Problem::NotYours(invalid()),
         Problem::NotFound("user"),
+        Problem::UserDeleted,
+        Problem::AccountDeleted,
         Problem::MethodNotAllowed(Some(HeaderValue::from_static("GET"))),
         Problem::NameTaken,
         Problem::AccountExists(text()),
@@ -55,6 +57,8 @@ fn every_problem() -> Vec<Problem> {
             | Problem::NotOwner
             | Problem::NotYours(_)
             | Problem::NotFound(_)
+            | Problem::UserDeleted
+            | Problem::AccountDeleted
             | Problem::MethodNotAllowed(_)
             | Problem::NameTaken
             | Problem::AccountExists(_)

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use eko_protocol::{multibase, vocabulary};
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, Method, Request, Response, header};
 use serde_json::{Map, Value};
 
 /// Columns of a line at most, unless one value is longer.
@@ -119,7 +119,8 @@ const LEFT_OUT: [&str; 8] = [
 pub(crate) fn request(request: &Request<Bytes>) -> String {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let first = format!("{} {target} HTTP/1.1", request.method());
-    let token = if target == "/auth/devices" { "<ID token>" } else { "<access token>" };
+    let is_deletion = request.method() == Method::DELETE && target.matches('/').count() == 2;
+    let token = if target == "/auth/devices" || is_deletion { "<ID token>" } else { "<access token>" };
     message(first, headers(request.headers(), &LEFT_OUT[4..5], token), request.headers(), request.body())
 }
 

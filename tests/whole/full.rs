@@ -179,7 +179,7 @@ async fn a_revoked_device_leaves_no_mark() {
     let scene = FullScene::new().await;
     scene.use_up(&scene.alice).await;
     scene.bob.revoke(scene.second.id()).await.unwrap();
-    let devices = scene.world.state.store().device_set(scene.bob.user()).await.unwrap().unwrap();
+    let devices = scene.world.state.store().device_set(scene.bob.user()).await.unwrap().stored().unwrap();
     assert!(devices.full.is_empty(), "{devices:?}");
     scene.world.send(&scene.alice, &[&scene.bob]).await;
     scene.world.erase().await;

@@ -10,6 +10,7 @@ mod bad_input;
 mod blocks;
 mod costs;
 mod coverage;
+mod deletion;
 mod devices;
 mod documents;
 mod faults;

@@ -25,9 +25,9 @@ pub(crate) async fn register_further_device(
     let mut device = request.verify(state, user)?;
     let joining_mac = request.joining_mac()?;
     device.keys.joining_mac = Some(joining_mac);
-    let token = RefreshToken::new(state);
+    let token = RefreshToken::new(state, &device.caller);
     let registration = device.registration(token.session(state));
-    let devices = state.store().device_set(user).await?.ok_or(Problem::NotFound("user"))?;
+    let devices = state.store().device_set(user).await?.stored()?;
     if devices.active.is_empty() {
         return Err(Problem::NoActiveDevice);
     }

@@ -1,6 +1,8 @@
 //! Sign-in (`docs/protocol.md`, section 10): a device registers or signs in again with an OpenID
-//! Connect ID token and gets its tokens; it refreshes them; it logs out.
+//! Connect ID token and gets its tokens; it refreshes them; it logs out; it deletes the account of its
+//! user.
 
+mod delete;
 mod further_device;
 mod logout;
 mod oidc;
@@ -28,6 +30,7 @@ pub const ROUTES: &[Route<SignInState>] = &[
     Route::post("/auth/devices", |method| on(method, register::register_device)),
     Route::post("/auth/refresh", |method| on(method, refresh::refresh_tokens)),
     Route::post("/auth/logout", |method| on(method, logout::log_out)),
+    Route::delete("/user/{name}", |method| on(method, delete::delete_account)),
 ];
 
 /// Returns the router of this function.

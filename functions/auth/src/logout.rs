@@ -23,7 +23,8 @@ pub(crate) async fn log_out(
     let request: RefreshRequest = respond::shape(&body)?;
     let hash = RefreshToken::hash(&request.refresh_token);
     // An old token says nothing of a sign-in that came after it.
-    if let Some(session) = state.store().session(&hash, state.now_ms()).await?
+    if let Some(caller) = RefreshToken::device_of(&request.refresh_token)
+        && let Some(session) = state.store().session(caller.address(), &hash, state.now_ms()).await?
         && state.store().end_family(&session).await?
     {
         state.messaging().end_former_session(session.address()).await?;

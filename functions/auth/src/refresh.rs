@@ -5,6 +5,7 @@ use axum::response::Response;
 use eko_service::body::{JsonBody, SmallBody};
 use eko_service::caller::Caller;
 use eko_service::{AppState, Problem, respond};
+use eko_store::devices::{Absence, OfUser};
 use eko_store::sessions::{NextToken, RotationOutcome};
 use http::StatusCode;
 
@@ -16,7 +17,8 @@ use crate::tokens::{self, RefreshRequest, RefreshToken};
 /// A token is exchanged once. If it comes a second time, the answer to the first exchange may be
 /// lost: the next token is given again, unless it was exchanged, within a minute, and later once in a
 /// day. Otherwise the family ends, because one of the two senders may be a thief. The calls are listed
-/// at [`rotate`](eko_store::Store::rotate).
+/// at [`rotate`](eko_store::Store::rotate). A token that is refused costs one GetItem more, which says
+/// whether the account was deleted.
 pub(crate) async fn refresh_tokens(
     State(state): State<AppState>,
     JsonBody(body): SmallBody,
@@ -24,20 +26,23 @@ pub(crate) async fn refresh_tokens(
     let request: RefreshRequest = respond::shape(&body)?;
     let old = &request.refresh_token;
     let salt = state.random();
-    let next = RefreshToken::after(old, salt);
+    let Some(caller) = RefreshToken::device_of(old) else { return Err(UNKNOWN) };
+    let next = RefreshToken::after(old, &caller, salt);
     let ttl = tokens::refresh_token_expiry(&state);
     let token = NextToken { salt, token_hash: next.hash.clone(), ttl };
-    let (session, next) = match state.store().rotate(&RefreshToken::hash(old), token, state.now_ms()).await? {
-        RotationOutcome::Rotated(session) => (session, next),
+    let (store, hash) = (state.store(), RefreshToken::hash(old));
+    let next = match store.rotate(caller.address(), &hash, token, state.now_ms()).await? {
+        RotationOutcome::Rotated(_) => next,
         RotationOutcome::Repeated { session, salt, is_late } => {
             if is_late {
                 tracing::warn!(user = %session.user, device = %session.device, "a refresh was repeated late");
             }
-            (session, RefreshToken::after(old, salt))
+            RefreshToken::after(old, &caller, salt)
         }
-        RotationOutcome::Unknown => {
-            return Err(Problem::Unauthenticated("the refresh token is not valid"));
+        RotationOutcome::Unknown | RotationOutcome::Ended if is_deleted(&state, &caller).await? => {
+            return Err(Problem::AccountDeleted);
         }
+        RotationOutcome::Unknown => return Err(UNKNOWN),
         RotationOutcome::Reused(session) => {
             tracing::warn!(user = %session.user, device = %session.device, "a refresh token came twice");
             state.messaging().end_former_session(session.address()).await?;
@@ -48,6 +53,14 @@ pub(crate) async fn refresh_tokens(
             return Err(Problem::Unauthenticated("the session has ended: sign in again"));
         }
     };
-    let caller = Caller { user: session.user, device: session.device };
     tokens::answer(&state, StatusCode::OK, &caller, &next, None)
+}
+
+/// The problem of a token that is none of this server.
+const UNKNOWN: Problem = Problem::Unauthenticated("the refresh token is not valid");
+
+/// True if the account of a device was deleted. One GetItem.
+async fn is_deleted(state: &AppState, caller: &Caller) -> Result<bool, Problem> {
+    let set = state.store().device_set(&caller.user).await?;
+    Ok(matches!(set, OfUser::Absent(Absence::Deleted { .. })))
 }

@@ -8,6 +8,7 @@ use eko_service::body::{JsonBody, SmallBody};
 use eko_service::caller::bearer_token;
 use eko_service::{AppState, Problem};
 use eko_store::accounts::AccountOutcome;
+use eko_store::devices::{Absence, OfUser};
 use http::{HeaderMap, StatusCode};
 
 use crate::oidc::VerifiedSubject;
@@ -23,7 +24,8 @@ use crate::{further_device, reset, sign_in};
 /// signed in: it is checked before the store is asked. A subject without an account claims a name,
 /// and its device starts the chain. For a subject with an account, `signIn` makes it a repeated
 /// sign-in, `node` makes it a reset, and otherwise the device waits for approval. All of it is
-/// stored in one transaction, after one GetItem of the account.
+/// stored in one transaction, after one GetItem of the account. A device that signs in again for another
+/// account than the subject's costs one GetItem more: its account may be deleted.
 pub(crate) async fn register_device(
     State(state): State<SignInState>,
     headers: HeaderMap,
@@ -33,7 +35,14 @@ pub(crate) async fn register_device(
     let subject = state.id_tokens().verify(id_token, state.now_ms()).await?;
     let request = RegistrationRequest::parse(&body)?;
     subject.require_nonce(&request.nonce(state.origin()))?;
-    let Some(user) = state.store().account_of(subject.as_oidc()).await? else {
+    let account = state.store().account_of(subject.as_oidc()).await?;
+    if let (Some(name), Some(_)) = (&request.username, &request.sign_in)
+        && account.as_ref() != Some(name)
+        && let OfUser::Absent(Absence::Deleted { .. }) = state.store().device_set(name).await?
+    {
+        return Err(Problem::AccountDeleted);
+    }
+    let Some(user) = account else {
         return first_device(&state, &subject, &request).await;
     };
     if request.username.as_ref().is_some_and(|name| *name != user) {
@@ -58,7 +67,7 @@ async fn first_device(
         request.username.as_ref().ok_or(Invalid::at("/username", "is missing: this is the first sign-in"))?;
     let device = request.verify(state, user)?;
     let node = request.verify_node(state, &device, &ChainPosition::default())?;
-    let token = RefreshToken::new(state);
+    let token = RefreshToken::new(state, &device.caller);
     let registration = device.registration(token.session(state));
     match state.store().create_account(subject.as_oidc(), &registration, &node).await? {
         AccountOutcome::Created => {}

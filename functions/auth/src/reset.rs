@@ -11,8 +11,22 @@ use crate::oidc::VerifiedSubject;
 use crate::registration::RegistrationRequest;
 use crate::tokens::{self, DeviceMembership, RefreshToken, RegisteredStatus};
 
-/// The maximum age of the sign-in of a reset, in seconds.
+/// The maximum age of the sign-in of a reset or a deletion, in seconds.
 const FRESH_SIGN_IN_SECONDS: i64 = 600;
+
+/// Checks that a person has signed in at the issuer in the last ten minutes. `old` says what that is needed
+/// for.
+///
+/// # Errors
+/// [`Problem::Unauthenticated`] with `old`.
+pub(crate) fn require_fresh(
+    subject: &VerifiedSubject,
+    now_ms: i64,
+    old: &'static str,
+) -> Result<(), Problem> {
+    let age_s = now_ms.div_euclid(1000).saturating_sub(subject.signed_in_s);
+    if age_s > FRESH_SIGN_IN_SECONDS { Err(Problem::Unauthenticated(old)) } else { Ok(()) }
+}
 
 /// Registers a device as the user's only one. All others, active and pending, are revoked.
 ///
@@ -27,15 +41,12 @@ pub(crate) async fn reset_chain(
     request: &RegistrationRequest,
 ) -> Result<Response, Problem> {
     let device = request.verify(state, user)?;
-    let seen = state.store().reset_state(user).await?.ok_or(Problem::NotFound("user"))?;
-    let age_s = state.now_ms().div_euclid(1000).saturating_sub(subject.signed_in_s);
-    if age_s > FRESH_SIGN_IN_SECONDS {
-        return Err(Problem::Unauthenticated("a reset needs a sign-in of the last ten minutes"));
-    }
+    let seen = state.store().reset_state(user).await?.stored()?;
+    require_fresh(subject, state.now_ms(), "a reset needs a sign-in of the last ten minutes")?;
     let node = request.verify_node(state, &device, &seen.devices.position()).map_err(|error| {
         if error.is_stale_head() { Problem::StaleHead(seen.devices.set.clone()) } else { error.into() }
     })?;
-    let token = RefreshToken::new(state);
+    let token = RefreshToken::new(state, &device.caller);
     let registration = device.registration(token.session(state));
     let (id, signed_in_s) = (&device.caller.device, subject.signed_in_s);
     let outcome = match seen.refusal(id, signed_in_s, device.keys.registered_ms) {
@@ -63,7 +74,7 @@ pub(crate) async fn reset_chain(
         ResetOutcome::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
         ResetOutcome::Lost => {
             let now = state.store().device_set(user).await?;
-            return Err(Problem::StaleHead(now.unwrap_or(seen.devices).set));
+            return Err(Problem::StaleHead(now.stored()?.set));
         }
     }
     let membership = DeviceMembership { status: RegisteredStatus::Active, set: node.device_set() };

@@ -36,11 +36,11 @@ pub(crate) async fn sign_in_again(
 ) -> Result<Response, Problem> {
     let (store, device) = (state.store(), &request.device);
     let caller = Caller { user, device: device.clone() };
-    let devices = store.device_set(&caller.user).await?.ok_or(Problem::NotFound("user"))?;
+    let devices = store.device_set(&caller.user).await?.stored()?;
     let status = match devices.status_of(device) {
         DeviceStatus::Active => RegisteredStatus::Active,
         DeviceStatus::Pending => RegisteredStatus::Pending,
-        DeviceStatus::Revoked => {
+        DeviceStatus::Revoked | DeviceStatus::Deleted => {
             let was_registered = store.device_record(caller.address()).await?.is_some();
             return Err(if was_registered { Problem::DeviceRevoked } else { Problem::NotFound("device") });
         }
@@ -54,7 +54,7 @@ pub(crate) async fn sign_in_again(
         let detail = "is not the registered identity key's signature over the ID token";
         return Err(Invalid::at("/signIn", detail).into());
     }
-    let token = RefreshToken::new(state);
+    let token = RefreshToken::new(state, &caller);
     if !store.start_session(caller.address(), &token.session(state)).await? {
         return Err(Problem::DeviceRevoked);
     }

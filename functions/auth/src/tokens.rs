@@ -3,7 +3,9 @@
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use eko_protocol::address::UserName;
 use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::id::DeviceId;
 use eko_service::caller::Caller;
 use eko_service::config::{ACCESS_TOKEN_SECONDS, REFRESH_TOKEN_SECONDS};
 use eko_service::{AppState, Problem, respond};
@@ -21,30 +23,44 @@ pub(crate) struct RefreshRequest {
     pub(crate) refresh_token: String,
 }
 
-/// A refresh token: 32 bytes. The device gets the text, the store gets the hash.
+/// A refresh token: 32 bytes, and the device that they are for. The device gets the text, the store gets
+/// the hash.
+///
+/// ```text
+/// ┌───────────────────────────────────────┬───┬──────┬───┬────────┐
+/// │ 32 bytes in base64url without padding │ . │ user │ . │ device │
+/// └───────────────────────────────────────┴───┴──────┴───┴────────┘
+/// ```
 pub(crate) struct RefreshToken {
-    /// The token in base64 without padding (RFC 4648, section 5).
+    /// The text of the token.
     pub(crate) text: String,
     /// The SHA-256 of the text, in lower-case hex.
     pub(crate) hash: String,
 }
 
 impl RefreshToken {
-    /// Draws a token.
-    pub(crate) fn new(state: &AppState) -> Self {
-        Self::of(state.random::<32>())
+    /// Draws a token for a device.
+    pub(crate) fn new(state: &AppState, caller: &Caller) -> Self {
+        Self::of(state.random::<32>(), caller)
+    }
+
+    /// Reads the device that the text of a token names. Returns `None` for another text.
+    pub(crate) fn device_of(text: &str) -> Option<Caller> {
+        let (_, rest) = text.split_once('.')?;
+        let (user, device) = rest.split_once('.')?;
+        Some(Caller { user: UserName::parse(user).ok()?, device: DeviceId::parse(device).ok()? })
     }
 
     /// Returns the token that replaces the one with the text `old`. It follows from `old` and from
     /// random bytes, which the store keeps. So it can be given again, though the store has no
     /// token's text, and nobody finds it who has only one of the two.
-    pub(crate) fn after(old: &str, salt: TokenSalt) -> Self {
+    pub(crate) fn after(old: &str, caller: &Caller, salt: TokenSalt) -> Self {
         let digest = Sha256::new().chain_update(b"eko-refresh-token-v1\0").chain_update(salt);
-        Self::of(digest.chain_update(old).finalize().into())
+        Self::of(digest.chain_update(old).finalize().into(), caller)
     }
 
-    fn of(bytes: [u8; 32]) -> Self {
-        let text = URL_SAFE_NO_PAD.encode(bytes);
+    fn of(bytes: [u8; 32], Caller { user, device }: &Caller) -> Self {
+        let text = format!("{}.{user}.{device}", URL_SAFE_NO_PAD.encode(bytes));
         Self { hash: Self::hash(&text), text }
     }
 

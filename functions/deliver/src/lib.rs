@@ -1,6 +1,6 @@
 //! The function behind the queue `deliveries`: it puts letters and reports into the mailboxes of
-//! devices, and posts them to sockets. It counts mailboxes and erases revoked devices
-//! (`docs/protocol.md`, sections 3, 6 and 8).
+//! devices, and posts them to sockets. It counts mailboxes, and erases revoked devices and deleted accounts
+//! (`docs/protocol.md`, sections 3, 6, 8 and 10).
 //!
 //! A message that fails becomes visible in the queue again. After five receives it goes to the
 //! dead-letter queue.
@@ -10,7 +10,8 @@ use eko_service::AppState;
 use eko_service::config::Needs;
 
 /// The settings that this function needs.
-pub const NEEDS: Needs = Needs { seldom_deliveries: true, sockets: true, pushes: true, ..Needs::NOTHING };
+pub const NEEDS: Needs =
+    Needs { seldom_deliveries: true, sockets: true, pushes: true, parcels: true, ..Needs::NOTHING };
 
 /// Delivers a batch of messages. Returns the ids of those that failed.
 ///

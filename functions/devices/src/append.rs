@@ -3,7 +3,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use eko_messaging::active_device::require_active;
+use eko_messaging::active_device::{require_active, require_present};
 use eko_protocol::Invalid;
 use eko_protocol::chain::{AppendContext, ChainNode, DeviceSetChange, NodeSubject, verify_append};
 use eko_protocol::id::DeviceId;
@@ -74,7 +74,7 @@ pub(crate) async fn append_node(
             }
             Ok(appended(&node))
         }
-        AppendOutcome::Lost => Err(stale_head(&state, &caller, devices).await?),
+        AppendOutcome::Lost => Err(stale_head(&state, &caller).await?),
     }
 }
 
@@ -113,14 +113,14 @@ async fn context(
         subject: match devices.status_of(&subject) {
             DeviceStatus::Active => NodeSubject::Active,
             DeviceStatus::Pending => registered(&subject).map_or(NodeSubject::Other, NodeSubject::Pending),
-            DeviceStatus::Revoked => NodeSubject::Other,
+            DeviceStatus::Revoked | DeviceStatus::Deleted => NodeSubject::Other,
         },
         now_ms: state.now_ms(),
     })
 }
 
 /// Returns the problem of an append that lost a race, with the chain's head as it is now.
-async fn stale_head(state: &AppState, caller: &Caller, seen: UserDevices) -> Result<Problem, Problem> {
-    let now = state.store().device_set(&caller.user).await?;
-    Ok(Problem::StaleHead(now.unwrap_or(seen).set))
+async fn stale_head(state: &AppState, caller: &Caller) -> Result<Problem, Problem> {
+    let now = require_present(state.store().device_set(&caller.user).await?)?;
+    Ok(Problem::StaleHead(now.set))
 }

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use eko_messaging::active_device::require_present;
 use eko_protocol::activity::{self, PendingRegistration};
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
@@ -21,11 +22,11 @@ pub(crate) async fn list_pending(
     State(state): State<AppState>,
     Owner(caller): Owner,
 ) -> Result<Response, Problem> {
-    let devices = state.store().device_set(&caller.user).await?.ok_or(Problem::DeviceRevoked)?;
+    let devices = require_present(state.store().device_set(&caller.user).await?)?;
     let shown: Vec<&DeviceId> = match devices.status_of(&caller.device) {
         DeviceStatus::Active => devices.pending.iter().collect(),
         DeviceStatus::Pending => vec![&caller.device],
-        DeviceStatus::Revoked => return Err(Problem::DeviceRevoked),
+        DeviceStatus::Revoked | DeviceStatus::Deleted => return Err(Problem::DeviceRevoked),
     };
     let keys = state.store().device_keys(&caller.user, shown).await?;
     let items = keys.iter().filter_map(|(device, keys)| item(&state, &caller.user, device, keys));

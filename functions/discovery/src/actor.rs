@@ -9,7 +9,8 @@ use eko_protocol::address::{Origin, UserName};
 use eko_protocol::vocabulary::actor_context;
 use eko_service::caller::PathUser;
 use eko_service::negotiate::{self, Representation};
-use eko_service::{AppState, Problem, respond};
+use eko_service::{AppState, Problem, respond, tombstone};
+use eko_store::devices::OfUser;
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Value, json};
 
@@ -18,14 +19,20 @@ use crate::FRESH_SECONDS;
 /// GET `/user/{name}` (`docs/protocol.md`, section 2): returns the user's actor document, or a page
 /// for a person if a browser asks.
 ///
-/// One GetItem.
+/// One GetItem. A deleted account answers 410 with a `Tombstone`, also to a browser.
 pub(crate) async fn user_actor(
     State(state): State<AppState>,
     PathUser(user): PathUser,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    state.store().device_set(&user).await?.ok_or(Problem::NotFound("user"))?;
     let origin = state.origin();
+    if let OfUser::Absent(absence) = state.store().device_set(&user).await? {
+        let actor = origin.actor(&user);
+        let mut body = tombstone::document(&actor, "Person", absence)?;
+        // A `Delete` of the actor can still be verified.
+        put_key(&state, &mut body, &actor)?;
+        return Ok(tombstone::cached(&headers, &body));
+    }
     if Representation::of_document_and_page(&headers) == Representation::Page {
         return Ok(respond::cached(negotiate::vary(page(origin, &user)), FRESH_SECONDS));
     }

@@ -40,7 +40,7 @@ pub(crate) async fn find_actor(
         return Ok(server(origin));
     }
     let user = user_of(origin, &resource).ok_or(Problem::NotFound("resource here"))?;
-    state.store().device_set(&user).await?.ok_or(Problem::NotFound("user"))?;
+    state.store().device_set(&user).await?.stored()?;
     let actor = origin.actor(&user);
     let body = json!({
         "subject": format!("acct:{user}@{}", origin.authority()),

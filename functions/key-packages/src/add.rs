@@ -35,5 +35,6 @@ pub(crate) async fn add_keys(state: &AppState, caller: &Caller, body: &Value) ->
         }
         PublicationOutcome::DevicePending => Err(Problem::DevicePending),
         PublicationOutcome::DeviceRevoked => Err(Problem::DeviceRevoked),
+        PublicationOutcome::AccountDeleted => Err(Problem::AccountDeleted),
     }
 }

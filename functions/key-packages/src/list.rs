@@ -10,8 +10,9 @@ use eko_protocol::id::DeviceId;
 use eko_protocol::key_package::KeyPackage;
 use eko_protocol::vocabulary::in_context;
 use eko_service::caller::PathUser;
-use eko_service::{AppState, Problem, negotiate, respond};
+use eko_service::{AppState, Problem, negotiate, respond, tombstone};
 use eko_store::device::DeviceAddress;
+use eko_store::devices::OfUser;
 use http::HeaderMap;
 
 /// The time for which caches may keep a package, in seconds.
@@ -26,7 +27,11 @@ pub(crate) async fn list_packages(
     PathUser(user): PathUser,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let devices = state.store().device_set(&user).await?.ok_or(Problem::NotFound("user"))?;
+    let url = state.origin().key_packages(&user);
+    let devices = match state.store().device_set(&user).await? {
+        OfUser::Stored(devices) => devices,
+        OfUser::Absent(absence) => return tombstone::answer(&headers, &url, "Collection", absence),
+    };
     let keys = state.store().device_keys(&user, devices.active.keys()).await?;
     let packages: Vec<KeyPackage> =
         keys.into_iter().map(|(device, keys)| keys.package(state.origin(), &user, &device)).collect();
@@ -46,7 +51,11 @@ pub(crate) async fn one_package(
 ) -> Result<Response, Problem> {
     const NONE: Problem = Problem::NotFound("key package");
     let device = path.get("device").and_then(|text| DeviceId::parse(text).ok()).ok_or(NONE)?;
-    let devices = state.store().device_set(&user).await?.ok_or(NONE)?;
+    let url = state.origin().key_package(&user, &device);
+    let devices = match state.store().device_set(&user).await? {
+        OfUser::Stored(devices) => devices,
+        OfUser::Absent(absence) => return tombstone::answer(&headers, &url, "Object", absence),
+    };
     if !devices.active.contains_key(&device) {
         return Err(NONE);
     }

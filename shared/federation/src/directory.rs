@@ -112,16 +112,19 @@ impl Federation {
         }
     }
 
-    /// Removes an actor, who was deleted or has changed, from memory and table. The next signature
-    /// of the actor is verified with a document that is fetched then.
+    /// Removes an actor, who was deleted or has changed, and the actor's handle from memory and table. The
+    /// next signature of the actor is verified with a document that is fetched then. The handle is known
+    /// of ids in the layout of this protocol; that of another actor is forgotten after a day.
     ///
-    /// One DeleteItem. Other processes use their memory for up to five minutes more.
+    /// One BatchWriteItem. Other processes use their memory for up to five minutes more.
     ///
     /// # Errors
     /// [`RemoteError`] with the store's error.
     pub async fn forget(&self, id: &str) -> Result<(), RemoteError> {
         self.memory.forget(id);
-        Ok(self.store.forget_actor(id).await?)
+        let user = Origin::of(id).and_then(|origin| Some((origin.parse_actor(id)?, origin)));
+        let acct = user.map(|(user, origin)| format!("acct:{user}@{}", origin.authority()));
+        Ok(self.store.forget_actor(id, acct.as_deref()).await?)
     }
 
     /// Returns the actor id of a handle (WebFinger, RFC 7033): from the table with one GetItem, or
@@ -229,7 +232,7 @@ pub(crate) fn is_out_of_reach(failure: &LookupFailure) -> bool {
 /// Returns the time for which a failure counts.
 pub(crate) fn remembered_ms(failure: &LookupFailure) -> i64 {
     match failure {
-        LookupFailure::Gone | LookupFailure::Unusable(_) => BRIEFLY_KEPT_MS,
+        LookupFailure::Gone | LookupFailure::Deleted | LookupFailure::Unusable(_) => BRIEFLY_KEPT_MS,
         LookupFailure::Unconnected(_) | LookupFailure::Unreachable(_) => UNREACHABLE_MS,
     }
 }

@@ -15,9 +15,12 @@ pub enum RemoteError {
     /// The other server refuses to federate with this one.
     #[error("{0} does not federate with this server")]
     Excluded(String),
-    /// The actor does not exist, or no longer exists.
+    /// The actor does not exist.
     #[error("{0} does not exist")]
     Gone(String),
+    /// The actor was deleted.
+    #[error("{0} was deleted")]
+    Deleted(String),
     /// The server's answer cannot be used. The text says why.
     #[error("{0}")]
     Unusable(String),

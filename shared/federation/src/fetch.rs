@@ -112,7 +112,9 @@ impl Federation {
                     actor.add_linked_key(&link, &value, document.url.as_str());
                 }
             }
-            Err(FetchFault::Failed(LookupFailure::Gone | LookupFailure::Unusable(_))) => {}
+            Err(FetchFault::Failed(
+                LookupFailure::Gone | LookupFailure::Deleted | LookupFailure::Unusable(_),
+            )) => {}
             Err(fault) => return Err(fault),
         }
         actor.key_links.retain(|other| *other != link);
@@ -212,7 +214,8 @@ pub(crate) fn document(
 ) -> Result<FetchedDocument, LookupFailure> {
     match fetched {
         Ok(FetchOutcome::Document(document)) => Ok(document),
-        Ok(FetchOutcome::Gone | FetchOutcome::NotFound) => Err(LookupFailure::Gone),
+        Ok(FetchOutcome::Gone) => Err(LookupFailure::Deleted),
+        Ok(FetchOutcome::NotFound) => Err(LookupFailure::Gone),
         Err(error) if error.unconnected() == Some(authority) => {
             Err(LookupFailure::Unconnected(reason(error)))
         }
@@ -225,6 +228,7 @@ pub(crate) fn document(
 pub(crate) fn error(id: &str, failure: LookupFailure) -> RemoteError {
     match failure {
         LookupFailure::Gone => RemoteError::Gone(id.to_owned()),
+        LookupFailure::Deleted => RemoteError::Deleted(id.to_owned()),
         LookupFailure::Unusable(why) => RemoteError::Unusable(why),
         LookupFailure::Unconnected(why) => RemoteError::Unconnected(why),
         LookupFailure::Unreachable(why) => RemoteError::Unreachable(why),

@@ -107,6 +107,8 @@ pub enum EnvelopeAnswer {
     Rejected(Report),
     /// The server knows no such user.
     UnknownRecipient,
+    /// The server had such a user, whose account was deleted.
+    DeletedRecipient,
     /// The server will never accept the envelope. Holds the reason, for a person.
     Refused(String),
 }
@@ -118,6 +120,8 @@ pub enum TakeAnswer {
     Packages(PackageCollection),
     /// The server knows no such user.
     UnknownUser,
+    /// The server had such a user, whose account was deleted.
+    DeletedUser,
     /// The server does not federate with this one.
     NotFederated,
     /// The answer cannot be used. Holds the reason, for a person.
@@ -281,7 +285,8 @@ impl EnvelopeAnswer {
                 Ok(report) => Self::Rejected(report),
                 Err(why) => Self::Refused(no_report(why)),
             },
-            StatusCode::NOT_FOUND | StatusCode::GONE => Self::UnknownRecipient,
+            StatusCode::NOT_FOUND => Self::UnknownRecipient,
+            StatusCode::GONE => Self::DeletedRecipient,
             _ if status.is_success() => Self::Accepted,
             _ => Self::Refused(refusal(answer)),
         }
@@ -297,7 +302,8 @@ impl TakeAnswer {
                 .and_then(|text| json::parse(text).map_err(|error| error.to_string()))
                 .and_then(|value| PackageCollection::parse(&value, origin).map_err(|error| error.to_string()))
                 .map_or_else(|why| Self::Unusable(reason(why)), Self::Packages),
-            StatusCode::NOT_FOUND | StatusCode::GONE => Self::UnknownUser,
+            StatusCode::NOT_FOUND => Self::UnknownUser,
+            StatusCode::GONE => Self::DeletedUser,
             StatusCode::FORBIDDEN => Self::NotFederated,
             _ => Self::Unusable(refusal(answer)),
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use eko_protocol::Invalid;
 use eko_protocol::activity::Report;
-use eko_protocol::address::UserName;
+use eko_protocol::address::{Origin, UserName};
 use eko_protocol::coverage::{self, Coverage};
 use eko_protocol::envelope::{Create, EnvelopeHeader};
 use eko_protocol::id::{self, DeviceId};
@@ -43,7 +43,7 @@ impl Messaging {
     /// names full devices only, and not all devices, also the GetItem of its record.
     ///
     /// # Errors
-    /// [`Refusal::UnknownUser`], [`Refusal::OverBudget`], and [`Refusal::Invalid`] if a message is
+    /// [`Refusal::UnknownUser`], [`Refusal::UserDeleted`], [`Refusal::OverBudget`], and [`Refusal::Invalid`] if a message is
     /// for an address that is not a device of that user. The store is broken or out of reach.
     pub async fn accept_remote(&self, create: &Create, user: &UserName) -> Result<Acceptance> {
         // A message for another user costs no call.
@@ -51,7 +51,7 @@ impl Messaging {
         let charge = self.recipient_charge(create, user.as_str());
         let (devices, mut spending) = tokio::join!(self.store().device_set(user), self.spend(None, charge));
         let accept = async {
-            let devices = devices?.ok_or(Refusal::UnknownUser)?;
+            let devices = devices?.stored().map_err(Refusal::from)?;
             spending.check()?;
             self.accept(create, user, &devices, None).await
         };
@@ -114,9 +114,10 @@ impl Messaging {
         let named: BTreeSet<DeviceId> = messages.iter().map(|(device, _)| device.clone()).collect();
         expected.retain(|device| !full.contains(device));
         let keep_until = self.keep_until(now_ms);
+        let from = Origin::of(&header.author).filter(|from| from != self.origin());
         // What becomes of a letter takes no round of its own.
         let (record, fate) = tokio::join!(
-            self.store().accept_envelope(user, header, &named, now_ms, keep_until),
+            self.store().accept_envelope(user, header, from.as_ref(), &named, now_ms, keep_until),
             self.fate(user, devices, header, sender.is_some(), now_ms)
         );
         let (record, fate) = (record?, fate?);

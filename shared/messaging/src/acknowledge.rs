@@ -151,6 +151,7 @@ impl Messaging {
             expires_ms: None,
             outcome_to: None,
             listed_as: None,
+            is_deletion: false,
             body: ParcelBody::Text(activity.to_string()),
         }))
     }

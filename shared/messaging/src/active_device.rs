@@ -5,33 +5,45 @@
 
 use eko_protocol::id::DeviceId;
 use eko_store::device::DeviceStatus;
-use eko_store::devices::UserDevices;
+use eko_store::devices::{Absence, OfUser, UserDevices};
 
 use crate::Refusal;
 
 /// Returns the caller's device set if the calling device is in it.
 ///
-/// `devices` is the set as the store has it, `None` if the user does not exist (any more).
+/// `devices` is the set as the store has it.
 ///
 /// # Errors
-/// [`Refusal::DevicePending`] or [`Refusal::DeviceRevoked`].
+/// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`] or [`Refusal::AccountDeleted`].
 pub fn require_active(
-    devices: Option<UserDevices>,
+    devices: OfUser<UserDevices>,
     device: &DeviceId,
 ) -> std::result::Result<UserDevices, Refusal> {
-    let devices = devices.ok_or(Refusal::DeviceRevoked)?;
+    let devices = require_present(devices)?;
     require_status(Some(devices.status_of(device)))?;
     Ok(devices)
+}
+
+/// Returns the caller's device set, whether the calling device is in it or not.
+///
+/// # Errors
+/// [`Refusal::DeviceRevoked`] or [`Refusal::AccountDeleted`].
+pub fn require_present(devices: OfUser<UserDevices>) -> std::result::Result<UserDevices, Refusal> {
+    devices.stored().map_err(|absence| match absence {
+        Absence::Unknown => Refusal::DeviceRevoked,
+        Absence::Deleted { .. } => Refusal::AccountDeleted,
+    })
 }
 
 /// Checks the status of the calling device. `None` means that the store has no such device.
 ///
 /// # Errors
-/// [`Refusal::DevicePending`] or [`Refusal::DeviceRevoked`].
+/// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`] or [`Refusal::AccountDeleted`].
 pub fn require_status(status: Option<DeviceStatus>) -> std::result::Result<(), Refusal> {
     match status {
         Some(DeviceStatus::Active) => Ok(()),
         Some(DeviceStatus::Pending) => Err(Refusal::DevicePending),
         Some(DeviceStatus::Revoked) | None => Err(Refusal::DeviceRevoked),
+        Some(DeviceStatus::Deleted) => Err(Refusal::AccountDeleted),
     }
 }

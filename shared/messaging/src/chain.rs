@@ -25,8 +25,7 @@ impl Messaging {
         let (own, spending) =
             tokio::join!(self.store().device_set(caller.user), self.spend(Some(account), None));
         self.check_caller(caller, own, spending).await?;
-        let nodes = self.store().chain(user).await?;
-        if nodes.is_empty() { Err(Refusal::UnknownUser.into()) } else { Ok(nodes) }
+        Ok(self.store().chain(user).await?.stored().map_err(Refusal::from)?)
     }
 
     /// Returns the chain of a user of another server to the device `caller`. It is not verified and

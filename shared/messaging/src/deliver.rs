@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use eko_store::StoreError;
-use eko_store::deliveries::{Delivery, ReportDelivery};
+use eko_store::deletion::AccountErasure;
+use eko_store::deliveries::{Delivery, LetterDelivery, ReportDelivery};
 use eko_store::erasure::Erasure;
 use eko_store::fill::{MailboxCount, MailboxSender};
 use eko_store::live::LiveOrder;
@@ -23,10 +24,16 @@ use crate::{Messaging, QueueMessage};
 /// `deliver` to the mailboxes.
 const POSTS_TIME: Duration = Duration::from_secs(2);
 
+/// The time after its acceptance from which on a letter is late, in milliseconds: ten minutes. The second
+/// pass of an erasure begins 15 minutes after the first.
+const LATE_MS: i64 = 600_000;
+
 /// An order that the queue brings beside entries.
 enum DeliverOrder {
     /// To erase devices.
     Erase(Erasure),
+    /// To erase what a deleted account left.
+    Delete(AccountErasure),
     /// To count a mailbox.
     Count(MailboxCount),
     /// To do something about sockets.
@@ -36,7 +43,8 @@ enum DeliverOrder {
 impl Messaging {
     /// Delivers a batch. Returns the ids of the messages that failed.
     ///
-    /// One BatchWriteItem for each 25 entries. A report costs one more GetItem, of the device set.
+    /// One BatchWriteItem for each 25 entries. A report costs one more GetItem, of the device set, and so
+    /// does a letter that was accepted ten minutes ago or more.
     /// Now and then a SendMessageBatch orders the count of a mailbox ([`crate::fill`]). Then the
     /// calls of `notify`: one BatchGetItem on a server with sockets or pushes, and a post for each
     /// entry of a device that has a socket; and those of [`order_pushes`](Self::order_pushes). An
@@ -52,10 +60,14 @@ impl Messaging {
         let mut orders = Vec::new();
         for message in batch {
             let more = match Delivery::parse(&message.body) {
-                Ok(Delivery::Letter(letter)) => Ok(letter.entries()),
+                Ok(Delivery::Letter(letter)) => self.letter_entries(letter).await,
                 Ok(Delivery::Report(report)) => self.report_entries(report).await,
                 Ok(Delivery::Erase(erasure)) => {
                     orders.push((message, DeliverOrder::Erase(erasure)));
+                    continue;
+                }
+                Ok(Delivery::Delete(erasure)) => {
+                    orders.push((message, DeliverOrder::Delete(erasure)));
                     continue;
                 }
                 Ok(Delivery::Count(count)) => {
@@ -96,6 +108,7 @@ impl Messaging {
         let (messages, orders): (Vec<&QueueMessage>, Vec<_>) = orders.into_iter().unzip();
         let carried_out = orders.into_iter().map(async |order| match order {
             DeliverOrder::Erase(erasure) => self.erase(erasure, deadline).await,
+            DeliverOrder::Delete(erasure) => self.erase_account(erasure, deadline).await,
             DeliverOrder::Count(count) => self.count(count).await,
             DeliverOrder::Live(order) => self.carry_out(order, deadline).await,
         });
@@ -111,6 +124,26 @@ impl Messaging {
         failed.into_iter().map(str::to_owned).collect()
     }
 
+    /// Returns the entries of a letter.
+    ///
+    /// No call, since a letter that was under way when its device was revoked, or its account deleted, is
+    /// erased in the second pass. One that comes too late for that costs a GetItem of the device set:
+    /// devices that are not active any more get none.
+    async fn letter_entries(
+        &self,
+        letter: LetterDelivery,
+    ) -> std::result::Result<Vec<AddressedEntry>, StoreError> {
+        let user = letter.to.clone();
+        let age_ms = self.now_ms().saturating_sub(letter.letter.accepted_ms);
+        let mut entries = letter.entries();
+        if age_ms < LATE_MS || entries.is_empty() {
+            return Ok(entries);
+        }
+        let Ok(set) = self.store().device_set(&user).await?.stored() else { return Ok(Vec::new()) };
+        entries.retain(|entry| set.active.contains_key(&entry.device));
+        Ok(entries)
+    }
+
     /// Returns the entries of a report: one for the device that it names, or one for every device,
     /// as far as these are active and their mailboxes are not full. One GetItem.
     ///
@@ -120,7 +153,7 @@ impl Messaging {
         report: ReportDelivery,
     ) -> std::result::Result<Vec<AddressedEntry>, StoreError> {
         let ReportDelivery { to, device, entry, ttl, charged_to, activity } = report;
-        let Some(set) = self.store().device_set(&to).await? else { return Ok(Vec::new()) };
+        let Ok(set) = self.store().device_set(&to).await?.stored() else { return Ok(Vec::new()) };
         let mut devices = set.active_ids();
         if let Some(device) = device {
             devices.retain(|active| *active == device);

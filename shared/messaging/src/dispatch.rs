@@ -215,7 +215,9 @@ impl Messaging {
         fetched: &std::result::Result<T, RemoteError>,
     ) -> Result<()> {
         match fetched {
-            Ok(_) | Err(RemoteError::Gone(_)) => self.note_answer(origin, host, host.wants_cavage).await,
+            Ok(_) | Err(RemoteError::Gone(_) | RemoteError::Deleted(_)) => {
+                self.note_answer(origin, host, host.wants_cavage).await
+            }
             Err(RemoteError::Unconnected(why)) => {
                 let why = format!("{}: {why}", origin.authority());
                 self.note_failure(origin, host, None, FailingPart::Server, &why).await.map(drop)

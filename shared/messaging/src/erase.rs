@@ -16,17 +16,22 @@ use crate::{Messaging, Result};
 
 /// The time between an order and the first step, in seconds. No request that revokes a device lasts
 /// as long, so the device is revoked then or never by that request.
-const ORDER_SECONDS: i32 = 60;
+pub(crate) const ORDER_SECONDS: i32 = 60;
 /// The time between two steps, in seconds.
-const STEP_SECONDS: i32 = 1;
+pub(crate) const STEP_SECONDS: i32 = 1;
 /// The time between the passes, in seconds: the longest delay of SQS. A ciphertext that was
 /// accepted before the revocation is in the mailbox by then, unless the queue has a backlog.
-const PASS_SECONDS: i32 = 900;
+pub(crate) const PASS_SECONDS: i32 = 900;
 /// The shortest time after a step that failed, in seconds. It doubles with each further failure.
 const RETRY_SECONDS: i32 = 15;
 /// The number of failures in a row after which an erasure goes to the dead-letter queue: about a
 /// day.
-const MOST_FAILURES: u32 = 100;
+pub(crate) const MOST_FAILURES: u32 = 100;
+
+/// Returns the time after a step that failed, in seconds. So many failed before it, one after another.
+pub(crate) fn retry_seconds(failures: u32) -> i32 {
+    RETRY_SECONDS.saturating_mul(1 << failures.min(6)).min(PASS_SECONDS)
+}
 
 impl Messaging {
     /// Orders the erasure of devices that are about to be revoked. Call it before the revocation:
@@ -75,9 +80,9 @@ impl Messaging {
             Err(error) if erasure.failures >= MOST_FAILURES => Err(error),
             Err(error) => {
                 tracing::warn!(%error, failures = erasure.failures, "a revoked device is not erased yet");
-                let delay_seconds = RETRY_SECONDS.saturating_mul(1 << erasure.failures.min(6));
+                let delay_seconds = retry_seconds(erasure.failures);
                 let failures = erasure.failures.saturating_add(1);
-                self.store().queue_erasure(Erasure { failures, ..erasure }, delay_seconds.min(900)).await
+                self.store().queue_erasure(Erasure { failures, ..erasure }, delay_seconds).await
             }
         }
     }

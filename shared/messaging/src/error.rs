@@ -3,6 +3,7 @@
 use eko_federation::RemoteError;
 use eko_protocol::Invalid;
 use eko_store::StoreError;
+use eko_store::devices::Absence;
 
 /// The result of a verb.
 pub type Result<T> = std::result::Result<T, MessagingError>;
@@ -30,6 +31,10 @@ pub enum Refusal {
     NotTheCaller(Invalid),
     /// The user does not exist on this server, or on the server that was asked.
     UnknownUser,
+    /// The account of the user was deleted, on this server or on the server that was asked.
+    UserDeleted,
+    /// The account of the calling device was deleted.
+    AccountDeleted,
     /// The calling device waits for approval.
     DevicePending,
     /// The calling device has been revoked, or was never there.
@@ -43,6 +48,22 @@ pub enum Refusal {
         /// The budget, for a person.
         budget: &'static str,
     },
+}
+
+impl From<Absence> for Refusal {
+    /// Returns the refusal of what is asked of a user who is not there.
+    fn from(absence: Absence) -> Self {
+        match absence {
+            Absence::Unknown => Self::UnknownUser,
+            Absence::Deleted { .. } => Self::UserDeleted,
+        }
+    }
+}
+
+impl From<Absence> for MessagingError {
+    fn from(absence: Absence) -> Self {
+        Self::Refused(absence.into())
+    }
 }
 
 impl From<Refusal> for MessagingError {

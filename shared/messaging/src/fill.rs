@@ -66,7 +66,7 @@ impl Messaging {
             if self.store().count_some(&mut count, self.origin(), limits, now_ms).await? {
                 continue;
             }
-            let Some(devices) = self.store().device_set(&count.user).await? else { return Ok(()) };
+            let Ok(devices) = self.store().device_set(&count.user).await?.stored() else { return Ok(()) };
             let whom = count.full_for(limits);
             if whom.is_nobody() && !devices.full.contains_key(&count.device) {
                 return Ok(());

@@ -40,6 +40,7 @@ pub mod block;
 mod budget;
 pub mod chain;
 mod context;
+mod delete;
 pub mod deliver;
 pub mod dispatch;
 mod erase;

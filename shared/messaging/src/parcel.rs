@@ -11,10 +11,10 @@ mod fate;
 mod receipts;
 mod wait;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use eko_federation::Federation;
-use eko_protocol::address::Origin;
+use eko_protocol::address::{Origin, UserName};
 use eko_store::deliveries::ReportDelivery;
 use eko_store::hosts::HostRecord;
 use eko_store::outstanding::Outstanding;
@@ -53,7 +53,8 @@ struct BatchFates {
 impl Messaging {
     /// Tries the parcels of a batch. Returns the ids of the messages that stay in the queue.
     ///
-    /// One BatchGetItem of the records of the parcels' servers; for each parcel the calls of an
+    /// One BatchGetItem of the records of the parcels' servers, and of the device sets of the authors of
+    /// parcels that have waited: those of deleted accounts are dropped; for each parcel the calls of an
     /// attempt; a SendMessageBatch for the reports; an UpdateItem for each envelope that is done and
     /// was listed among its author's parcels, and two for each receipt that begins or ends to wait;
     /// a ChangeMessageVisibilityBatch and a
@@ -82,8 +83,18 @@ impl Messaging {
             }
         }
         let authorities: Vec<&str> = by_server.keys().map(Origin::authority).collect();
-        let hosts = match self.store().hosts(&authorities).await {
-            Ok(hosts) => hosts,
+        let old = by_server.values().flatten().filter(|received| self.may_be_of_nobody(&received.parcel));
+        let authors: BTreeSet<UserName> = old.map(|received| received.parcel.author.clone()).collect();
+        let hosts = match self.store().hosts(&authorities, &authors).await {
+            Ok((hosts, deleted)) => {
+                for group in by_server.values_mut() {
+                    let dropped = group.extract_if(.., |received| {
+                        !received.parcel.is_deletion && deleted.contains(&received.parcel.author)
+                    });
+                    fates.done.extend(dropped.map(|received| (received, None)));
+                }
+                hosts
+            }
             Err(error) => {
                 tracing::error!(%error, "nothing can be delivered to other servers");
                 fates.failed.extend(by_server.into_values().flatten().map(|received| received.message.id));
@@ -98,6 +109,12 @@ impl Messaging {
             fates.done.extend(group.done);
         }
         self.settle(fates).await
+    }
+
+    /// True if the author of a parcel may have been deleted since it was queued: it has waited. Others are
+    /// posted as if the account had been deleted a moment later.
+    fn may_be_of_nobody(&self, parcel: &Parcel) -> bool {
+        !parcel.is_deletion && self.has_waited(parcel)
     }
 
     /// Tries the parcels for one server: one first, and then the others at once. A server that

@@ -10,7 +10,7 @@ use eko_protocol::envelope::Create;
 use eko_protocol::id;
 use eko_store::StoreError;
 use eko_store::device::DeviceAddress;
-use eko_store::devices::UserDevices;
+use eko_store::devices::{OfUser, UserDevices};
 use eko_store::hosts::HostRecord;
 use eko_store::outstanding::Outstanding;
 use eko_store::parcels::{OutcomeAddress, Parcel, ParcelBody};
@@ -84,7 +84,7 @@ impl Messaging {
         let accept = async {
             let [own, recipient] = sets?;
             require_active(own, caller.device)?;
-            let recipient = recipient.ok_or(Refusal::UnknownUser)?;
+            let recipient = recipient.stored()?;
             spending.check()?;
             let sender = create.is_sync().then_some(caller.device);
             self.accept(create, user, &recipient, sender).await
@@ -127,7 +127,7 @@ impl Messaging {
     pub(crate) async fn check_caller(
         &self,
         caller: DeviceAddress<'_>,
-        own: std::result::Result<Option<UserDevices>, StoreError>,
+        own: std::result::Result<OfUser<UserDevices>, StoreError>,
         mut spending: Spending,
     ) -> Result<Spending> {
         let check = || {
@@ -235,6 +235,7 @@ impl Messaging {
                 EnvelopeAnswer::Partial(report) => SendOutcome::Partial(to_author(report)),
                 EnvelopeAnswer::Rejected(report) => SendOutcome::Rejected(to_author(report)),
                 EnvelopeAnswer::UnknownRecipient => return Err(Refusal::UnknownUser.into()),
+                EnvelopeAnswer::DeletedRecipient => return Err(Refusal::UserDeleted.into()),
                 EnvelopeAnswer::Refused(why) => rejected(&format!("{}: {why}", origin.authority())),
             },
             DispatchOutcome::Never(why) => rejected(&why),
@@ -251,6 +252,7 @@ impl Messaging {
                         envelope: header.id.clone(),
                     }),
                     listed_as: None,
+                    is_deletion: false,
                     body: ParcelBody::Text(text),
                 };
                 self.queue_envelope(caller.user, parcel).await?;

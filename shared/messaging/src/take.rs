@@ -68,7 +68,7 @@ impl Messaging {
     pub async fn take_for_device(&self, caller: DeviceAddress<'_>, packages: LocalPackages) -> Result<Value> {
         let [own, owner] = self.store().device_sets([caller.user, &packages.user]).await?;
         require_active(own, caller.device)?;
-        let owner = owner.ok_or(Refusal::UnknownUser)?;
+        let owner = owner.stored()?;
         let taker = self.origin().actor(caller.user);
         let limits = self.limits();
         let budget = TakeBudget {
@@ -91,7 +91,7 @@ impl Messaging {
     /// [`Refusal::UnknownUser`]; [`Refusal::Invalid`] for a package of a device that is not active;
     /// the store is broken or out of reach.
     pub async fn take_for_server(&self, actor: &RemoteActor, packages: LocalPackages) -> Result<Value> {
-        let owner = self.store().device_set(&packages.user).await?.ok_or(Refusal::UnknownUser)?;
+        let owner = self.store().device_set(&packages.user).await?.stored()?;
         let origin = actor.origin();
         let site = origin.as_ref().map(|origin| site(origin.authority())).unwrap_or_default();
         let limits = self.limits();
@@ -176,6 +176,7 @@ impl Messaging {
         match TakeAnswer::of(&answer, &take.origin) {
             TakeAnswer::Packages(packages) => Ok(packages.to_value()),
             TakeAnswer::UnknownUser => Err(Refusal::UnknownUser.into()),
+            TakeAnswer::DeletedUser => Err(Refusal::UserDeleted.into()),
             TakeAnswer::NotFederated => Err(RemoteError::Excluded(authority.to_owned()).into()),
             TakeAnswer::Unusable(why) => Err(RemoteError::Unusable(format!("{authority}: {why}")).into()),
         }

@@ -72,6 +72,7 @@ pub mod chain;
 pub mod chain_request;
 pub mod collection;
 pub mod coverage;
+pub mod deletion;
 pub mod device_set;
 pub mod envelope;
 pub mod excerpt;

@@ -25,6 +25,9 @@ pub const VOCABULARY: &str = "https://eko.network/ns#";
 /// The address of the context of ActivityStreams. Followed by `#` it is its vocabulary.
 pub const ACTIVITY_STREAMS: &str = "https://www.w3.org/ns/activitystreams";
 
+/// The IRI of everyone, to whom an activity is addressed.
+pub const PUBLIC: &str = "https://www.w3.org/ns/activitystreams#Public";
+
 /// The address of the context that defines `publicKey` and its members.
 const SECURITY: &str = "https://w3id.org/security/v1";
 

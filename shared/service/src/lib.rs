@@ -33,6 +33,7 @@ pub mod socket_event;
 pub mod state;
 pub mod take_request;
 pub mod telemetry;
+pub mod tombstone;
 
 pub use federated::FederatedState;
 pub use problem::Problem;

@@ -18,6 +18,7 @@ use eko_protocol::http_signature::ACCEPT_SIGNATURE;
 use eko_protocol::json::JsonError;
 use eko_protocol::limits::{MAX_FRAME_BYTES, MAX_REASON_BYTES};
 use eko_store::StoreError;
+use eko_store::devices::Absence;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
@@ -47,6 +48,10 @@ pub enum Problem {
     NotYours(Invalid),
     /// The thing that the request names does not exist. Holds the kind of thing.
     NotFound(&'static str),
+    /// The account of the user whom the request names was deleted.
+    UserDeleted,
+    /// The account of the calling device was deleted.
+    AccountDeleted,
     /// The path knows other methods only. Holds the header `Allow`.
     MethodNotAllowed(Option<HeaderValue>),
     /// The user name belongs to somebody else.
@@ -132,6 +137,7 @@ impl Problem {
                 StatusCode::FORBIDDEN
             }
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::UserDeleted | Self::AccountDeleted => StatusCode::GONE,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NameTaken
             | Self::AccountExists(_)
@@ -163,6 +169,8 @@ impl Problem {
             Self::NotOwner => ("not-owner", "Only the owner may do this"),
             Self::NotYours(_) => ("not-yours", "A member names somebody else"),
             Self::NotFound(_) => ("not-found", "There is no such thing"),
+            Self::UserDeleted => ("user-deleted", "The user's account was deleted"),
+            Self::AccountDeleted => ("account-deleted", "Your account was deleted"),
             Self::MethodNotAllowed(_) => ("method-not-allowed", "The method is not allowed here"),
             Self::NameTaken => ("name-taken", "The user name is taken"),
             Self::AccountExists(_) => ("account-exists", "The subject has an account already"),
@@ -196,6 +204,8 @@ impl Problem {
             | Self::NotOwner
             | Self::NotYours(_)
             | Self::NotFound(_)
+            | Self::UserDeleted
+            | Self::AccountDeleted
             | Self::MethodNotAllowed(_)
             | Self::NameTaken
             | Self::AccountExists(_)
@@ -232,6 +242,8 @@ impl Problem {
             Self::DevicePending => "approve it on an active device".into(),
             Self::NotOwner => "the token belongs to another user".into(),
             Self::NotFound(what) => format!("no such {what}").into(),
+            Self::UserDeleted => "nobody else gets the name".into(),
+            Self::AccountDeleted => "register another name to use this server again".into(),
             Self::MethodNotAllowed(_) => "see the Allow header".into(),
             Self::NameTaken => "choose another user name".into(),
             Self::AccountExists(name) => format!("leave username out, or say {name}").into(),
@@ -384,6 +396,8 @@ impl From<Refusal> for Problem {
             Refusal::Invalid(invalid) => Self::Invalid(invalid),
             Refusal::NotTheCaller(invalid) => Self::NotYours(invalid),
             Refusal::UnknownUser => Self::NotFound("user"),
+            Refusal::UserDeleted => Self::UserDeleted,
+            Refusal::AccountDeleted => Self::AccountDeleted,
             Refusal::DevicePending => Self::DevicePending,
             Refusal::DeviceRevoked => Self::DeviceRevoked,
             Refusal::SignedOut => Self::Unauthenticated("the device has signed out"),
@@ -398,6 +412,7 @@ impl From<RemoteError> for Problem {
         match error {
             RemoteError::NotFederated(_) | RemoteError::Excluded(_) => Self::NotFederated(error.to_string()),
             RemoteError::Gone(_) => Self::NotFound("user"),
+            RemoteError::Deleted(_) => Self::UserDeleted,
             RemoteError::Unusable(why) => Self::RemoteFailed(why),
             RemoteError::Unconnected(why) | RemoteError::Unreachable(why) => {
                 Self::RemoteUnreachable { why, retry_after: UNREACHABLE_SECONDS }
@@ -410,6 +425,12 @@ impl From<RemoteError> for Problem {
             },
             RemoteError::Store(why) => Self::Unavailable(why),
         }
+    }
+}
+
+impl From<Absence> for Problem {
+    fn from(absence: Absence) -> Self {
+        Refusal::from(absence).into()
     }
 }
 

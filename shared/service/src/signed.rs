@@ -61,7 +61,11 @@ pub async fn read(
     let claim = federation.claim(&request, &actor, now_ms).map_err(unverified)?;
     match federation.verify(&claim, &actor, now_ms).await {
         Ok(verified) => Ok(Some(SignedActivity { activity, actor: verified.actor })),
-        Err(VerificationError::Actor(RemoteError::Gone(_))) if is_own_deletion(&activity, &actor) => Ok(None),
+        Err(VerificationError::Actor(RemoteError::Gone(_) | RemoteError::Deleted(_)))
+            if is_own_deletion(&activity, &actor) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(unverified(error)),
     }
 }
@@ -70,9 +74,9 @@ pub async fn read(
 fn unverified(error: VerificationError) -> Problem {
     match error {
         VerificationError::Signature(why) => Problem::BadSignature(why),
-        VerificationError::Actor(RemoteError::Gone(_) | RemoteError::Unusable(_)) => {
-            Problem::BadSignature(error.to_string())
-        }
+        VerificationError::Actor(
+            RemoteError::Gone(_) | RemoteError::Deleted(_) | RemoteError::Unusable(_),
+        ) => Problem::BadSignature(error.to_string()),
         VerificationError::Actor(error) => error.into(),
     }
 }

@@ -15,6 +15,11 @@
 //! | `at` | N | epoch ms | the time at which the account was created |
 //! | `rs`, `ra`, `rn` | N | | the last reset ([`crate::resets`]) |
 //!
+//! # Item `C#{user}` / `{device}`
+//!
+//! The item has no attributes. It is written with the device's record and stays when the device is
+//! revoked or turned away, so that a deletion finds everything of every device ([`crate::deletion`]).
+//!
 //! # Item `N#server` / `STATISTICS`
 //!
 //! | Attribute | Type | Unit | Meaning |
@@ -26,7 +31,7 @@ use eko_protocol::address::UserName;
 use eko_protocol::chain::ChainNode;
 use eko_protocol::key_package::PublishedKeys;
 
-use crate::attribute::{ReadItem, WriteItem, corrupt, n, s, ss};
+use crate::attribute::{Item, ReadItem, WriteItem, corrupt, n, s, ss};
 use crate::chain::node_item;
 use crate::device::{self, DeviceAddress, DeviceStatus};
 use crate::device_keys::LastingKeys;
@@ -58,6 +63,32 @@ pub struct OidcSubject<'a> {
     pub subject: &'a str,
 }
 
+/// An account's item `PROFILE`, as far as a deletion reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// The OIDC issuer.
+    pub issuer: String,
+    /// The subject at that issuer.
+    pub subject: String,
+    /// The time at which the account was created, in epoch milliseconds.
+    pub created_ms: i64,
+}
+
+impl Profile {
+    pub(crate) fn from_item(item: &Item) -> Result<Self> {
+        Ok(Self {
+            issuer: item.need_s(attr::ISSUER)?.to_owned(),
+            subject: item.need_s(attr::SUBJECT)?.to_owned(),
+            created_ms: item.need_n(attr::CREATED_MS)?,
+        })
+    }
+
+    /// Returns the person whose account it is.
+    pub fn as_oidc(&self) -> OidcSubject<'_> {
+        OidcSubject { issuer: &self.issuer, subject: &self.subject }
+    }
+}
+
 /// A device that is about to be registered. Everything in it is verified.
 #[derive(Clone, Debug)]
 pub struct DeviceRegistration<'a> {
@@ -78,7 +109,7 @@ pub enum AccountOutcome {
     Created,
     /// The subject already has an account, created since it was looked up.
     SubjectTaken,
-    /// The name belongs to another subject.
+    /// The name belongs to another subject, or to an account that was deleted.
     NameTaken,
     /// The device id is or was in use.
     DeviceIdUsed,
@@ -129,7 +160,8 @@ impl Store {
         node: &ChainNode,
     ) -> Result<AccountOutcome> {
         const SUBJECT: usize = 0;
-        const PROFILE: usize = 1;
+        const SET: usize = 1;
+        const PROFILE: usize = 2;
         let user = device.address.user;
         let mut binding = key::subject(subject.issuer, subject.subject).item();
         binding.set(attr::USER, s(user.as_str()));
@@ -138,14 +170,13 @@ impl Store {
         profile.set(attr::SUBJECT, s(subject.subject));
         profile.set(attr::CREATED_MS, n(device.keys.registered_ms));
         let set = UserDevices::first_item(device.address, node, device.keys.registration_id);
-        let mut writes = vec![self.put_new(binding)?, self.put_new(profile)?];
+        let mut writes = vec![self.put_new(binding)?, self.put_new(set)?, self.put_new(profile)?];
         writes.extend(self.device_writes(device, DeviceStatus::Active)?);
-        writes.push(self.put_new(set)?);
         writes.push(self.put_new(node_item(user, node))?);
         Ok(match self.transact(writes).await? {
             TransactionOutcome::Done => AccountOutcome::Created,
             TransactionOutcome::Refused { index: SUBJECT } => AccountOutcome::SubjectTaken,
-            TransactionOutcome::Refused { index: PROFILE } => AccountOutcome::NameTaken,
+            TransactionOutcome::Refused { index: SET | PROFILE } => AccountOutcome::NameTaken,
             // Under a new name the device's items are the first that can exist already.
             TransactionOutcome::Refused { .. } => AccountOutcome::DeviceIdUsed,
         })
@@ -166,8 +197,9 @@ impl Store {
             update
                 .update_expression("ADD #p :device")
                 .condition_expression(
-                    "attribute_exists(pk) AND (attribute_not_exists(#p) OR size(#p) < :most)",
+                    "attribute_exists(#a) AND (attribute_not_exists(#p) OR size(#p) < :most)",
                 )
+                .expression_attribute_names("#a", devices::attr::ACTIVE)
                 .expression_attribute_names("#p", devices::attr::PENDING)
                 .expression_attribute_values(":device", ss([device.address.device]))
                 .expression_attribute_values(":most", n(PENDING_DEVICES))
@@ -198,6 +230,7 @@ impl Store {
             self.put_new(record)?,
             self.put_new(registration.keys.item(address))?,
             self.put_new(registration.session.item(address))?,
+            self.put(key::owned(address).item())?,
         ];
         for block in pools.blocks {
             writes.push(self.put(block)?);
@@ -220,13 +253,27 @@ impl Store {
     ///
     /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
     pub async fn count_user(&self) -> Result<()> {
+        self.change_user_count(1).await
+    }
+
+    /// Subtracts one from the number of users, after a deletion. One UpdateItem, as
+    /// [`count_user`](Self::count_user).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
+    pub async fn uncount_user(&self) -> Result<()> {
+        self.change_user_count(-1).await
+    }
+
+    async fn change_user_count(&self, change: i64) -> Result<()> {
         self.dynamodb()
             .update_item()
             .table_name(self.table())
             .set_key(Some(key::statistics().item()))
-            .update_expression("ADD #users :one")
+            .update_expression("ADD #users :change")
             .expression_attribute_names("#users", attr::USERS)
-            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":change", n(change))
             .send()
             .await
             .map(drop)
@@ -245,6 +292,6 @@ impl Store {
         let key = Some(key::statistics().item());
         let found = self.dynamodb().get_item().table_name(self.table()).set_key(key).send().await;
         let item = found.map_err(call("GetItem"))?.item.unwrap_or_default();
-        Ok(device::number_or_zero(&item, attr::USERS))
+        Ok(item.get_n(attr::USERS).unwrap_or_default().max(0).unsigned_abs())
     }
 }

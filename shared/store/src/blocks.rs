@@ -24,7 +24,7 @@ use eko_protocol::limits::MAX_BLOCKS;
 
 use crate::attribute::{Item, ReadItem, b, bs, corrupt, digests, n, s, short_digest, short_hash};
 use crate::device::DeviceAddress;
-use crate::items::Projection;
+use crate::items::{Projection, SortKeys};
 use crate::transaction::TransactionOutcome;
 use crate::{Result, Store, devices, key};
 
@@ -135,7 +135,8 @@ impl Store {
     /// [`StoreError::Call`](crate::StoreError::Call) if the call fails;
     /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if an item is not readable.
     pub async fn blocks(&self, user: &UserName) -> Result<Vec<ListedBlock>> {
-        let items = self.query_all(&key::user_partition(user), key::BLOCK_PREFIX, Projection::Whole).await?;
+        let sort_keys = SortKeys::StartingWith(key::BLOCK_PREFIX);
+        let items = self.query_all(&key::user_partition(user), sort_keys, Projection::Whole).await?;
         let block = |item: &Item| {
             let party = BlockedParty::parse(item.need_s(attr::PARTY)?).map_err(corrupt)?;
             Ok(ListedBlock { party, since_ms: item.need_n(attr::SINCE_MS)? })

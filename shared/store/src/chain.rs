@@ -15,8 +15,8 @@ use eko_protocol::id::DeviceId;
 
 use crate::attribute::{Item, ReadItem, WriteItem, b, corrupt, n, s, ss};
 use crate::device::{self, DeviceAddress, DeviceStatus};
-use crate::devices::{self, UserDevices};
-use crate::items::Projection;
+use crate::devices::{self, OfUser, UserDevices};
+use crate::items::{Projection, SortKeys};
 use crate::transaction::TransactionOutcome;
 use crate::{Result, Store, key};
 
@@ -41,18 +41,22 @@ pub(crate) fn node_item(user: &UserName, node: &ChainNode) -> Item {
 }
 
 impl Store {
-    /// Reads the whole chain, strongly consistent, oldest node first. The chain of a user who does
-    /// not exist is empty.
+    /// Reads the whole chain, strongly consistent, oldest node first.
     ///
-    /// One Query for each megabyte: 1 read unit for each 4 KB.
+    /// One Query for each megabyte: 1 read unit for each 4 KB. It reads the device set too, which sorts
+    /// right after the chain and says whether the account was deleted.
     ///
     /// # Errors
     ///
     /// [`StoreError::Call`](crate::StoreError::Call) if a call fails;
     /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if a node is not readable.
-    pub async fn chain(&self, user: &UserName) -> Result<Vec<ChainNode>> {
-        let items = self.query_all(&key::user_partition(user), key::CHAIN_PREFIX, Projection::Whole).await?;
-        items.iter().map(|item| ChainNode::from_stored(item.need_b(NODE)?).map_err(corrupt)).collect()
+    pub async fn chain(&self, user: &UserName) -> Result<OfUser<Vec<ChainNode>>> {
+        let range = SortKeys::Between(key::CHAIN_PREFIX, key::DEVICES);
+        let mut items = self.query_all(&key::user_partition(user), range, Projection::Whole).await?;
+        let set = items.pop_if(|item| key::devices(user).is_of(item));
+        devices::set_item(set.as_ref()).read(|_| {
+            items.iter().map(|item| ChainNode::from_stored(item.need_b(NODE)?).map_err(corrupt)).collect()
+        })
     }
 
     /// Appends a verified node and changes the device set and the device's record with it, on
@@ -164,8 +168,17 @@ impl Store {
     /// The transaction that takes the device out of the set contains it, so that from then on no
     /// fetch, no take and no refresh finds the device.
     pub(crate) fn tombstone(&self, address: DeviceAddress<'_>) -> Result<TransactWriteItem> {
+        self.leave_status(address, DeviceStatus::Revoked)
+    }
+
+    /// Builds the write that leaves of a device record only a status.
+    pub(crate) fn leave_status(
+        &self,
+        address: DeviceAddress<'_>,
+        status: DeviceStatus,
+    ) -> Result<TransactWriteItem> {
         let mut item = key::device(address).item();
-        item.set(device::attr::STATUS, s(DeviceStatus::Revoked.code()));
+        item.set(device::attr::STATUS, s(status.code()));
         self.put(item)
     }
 }

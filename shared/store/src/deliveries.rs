@@ -12,6 +12,8 @@
 //! {"kind": "report", "to": "bob", "device": "0f3…", "entry": "<entry key>", "ttl": …, "charged_to": "…",
 //!  "activity": {…}}
 //! {"kind": "erase", "user": "bob", "devices": ["0f3…"], "erased": [], "pass": "first", "failures": 0}
+//! {"kind": "delete", "user": "bob", "devices": ["0f3…"], "told": ["https://a.example"], "pass": "first",
+//!  "failures": 0}
 //! {"kind": "count", "user": "bob", "device": "0f3…", "after": null, "charged": 0, "senders": {}}
 //! {"kind": "live", "order": "hang-up", "user": "bob", "devices": ["0f3…"]}
 //! {"kind": "live", "order": "end-session", "user": "bob", "device": "0f3…"}
@@ -28,6 +30,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::attribute::corrupt;
+use crate::deletion::AccountErasure;
 use crate::erasure::Erasure;
 use crate::fill::MailboxCount;
 use crate::live::LiveOrder;
@@ -45,6 +48,8 @@ pub enum Delivery {
     Report(ReportDelivery),
     /// The order to erase devices that were revoked.
     Erase(Erasure),
+    /// The order to erase what a deleted account left.
+    Delete(AccountErasure),
     /// The order to count a mailbox.
     Count(MailboxCount),
     /// The order to do something about sockets.

@@ -8,7 +8,7 @@
 //!
 //! | Attribute | Type | Unit | Meaning |
 //! |---|---|---|---|
-//! | `st` | S | | [`DeviceStatus`]: `A` active, `P` pending, `R` revoked |
+//! | `st` | S | | [`DeviceStatus`]: `A` active, `P` pending, `R` revoked, `X` of a deleted account |
 //! | `fam` | S | | the family of the device's refresh tokens, while it is signed in ([`crate::sessions`]) |
 //! | `oh`, `kh` | N | place | head: the next place to hand out, of one-time prekeys and of Kyber prekeys |
 //! | `ot`, `kt` | N | place | tail: the place after the last key |
@@ -23,8 +23,9 @@
 //! | `T{hour}` | N | takes | takes by everyone in that hour since the epoch ([`crate::one_time_keys`]) |
 //! | `B{hour}.{hash}` | N | takes | takes by one taker in that hour |
 //!
-//! The record of a revoked device has `st` only. It stays for ever, so that the id is never used
-//! again.
+//! The record of a revoked device has `st` only. It stays as long as the account, so that the id is never
+//! used again. So has that of a device whose account was deleted, until it is erased
+//! ([`crate::deletion`]).
 
 use eko_protocol::address::UserName;
 use eko_protocol::id::{DeviceId, EntryKey};
@@ -93,6 +94,8 @@ pub enum DeviceStatus {
     Pending,
     /// The device was revoked, reset or turned away. Its id is never used again.
     Revoked,
+    /// The account of the device was deleted.
+    Deleted,
 }
 
 impl DeviceStatus {
@@ -102,6 +105,7 @@ impl DeviceStatus {
             Self::Active => "A",
             Self::Pending => "P",
             Self::Revoked => "R",
+            Self::Deleted => "X",
         }
     }
 
@@ -110,6 +114,7 @@ impl DeviceStatus {
             "A" => Ok(Self::Active),
             "P" => Ok(Self::Pending),
             "R" => Ok(Self::Revoked),
+            "X" => Ok(Self::Deleted),
             other => Err(StoreError::Corrupt(format!("device status {other}"))),
         }
     }

@@ -16,6 +16,7 @@
 //! | `b` | BS | 16 bytes | the digests of what the user blocks ([`crate::blocks`]); missing if there is nothing |
 //! | `w` | S | | who may write ([`crate::known`]); missing for everyone |
 //! | `kn` | N | actors | the number of actors whom the user knows |
+//! | `x` | N | epoch ms | the time at which the account was deleted; then there is no other attribute |
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,6 +55,58 @@ pub(crate) mod attr {
     pub(crate) const BLOCKS: &str = "b";
     pub(crate) const WHO_MAY_WRITE: &str = "w";
     pub(crate) const KNOWN: &str = "kn";
+    pub(crate) const DELETED_MS: &str = "x";
+}
+
+/// Something that is stored of a user, or the reason why nothing is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OfUser<T> {
+    /// It is stored.
+    Stored(T),
+    /// There is no such account.
+    Absent(Absence),
+}
+
+/// The reason why there is no account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// No user has had this name.
+    Unknown,
+    /// The account was deleted. Nobody else gets the name.
+    Deleted {
+        /// The time of the deletion, in epoch milliseconds.
+        at_ms: i64,
+    },
+}
+
+impl<T> OfUser<T> {
+    /// Returns what is stored.
+    ///
+    /// # Errors
+    /// The reason why nothing is.
+    pub fn stored(self) -> std::result::Result<T, Absence> {
+        match self {
+            Self::Stored(stored) => Ok(stored),
+            Self::Absent(absence) => Err(absence),
+        }
+    }
+
+    /// Returns what is stored, as `read` reads it.
+    pub(crate) fn read<U>(self, read: impl FnOnce(T) -> Result<U>) -> Result<OfUser<U>> {
+        Ok(match self {
+            Self::Stored(stored) => OfUser::Stored(read(stored)?),
+            Self::Absent(absence) => OfUser::Absent(absence),
+        })
+    }
+}
+
+/// Returns the item of a device set, unless it is the tombstone of a deleted account.
+pub(crate) fn set_item(item: Option<&Item>) -> OfUser<&Item> {
+    match item.map(|item| (item, item.get_n(attr::DELETED_MS))) {
+        None => OfUser::Absent(Absence::Unknown),
+        Some((_, Some(at_ms))) => OfUser::Absent(Absence::Deleted { at_ms }),
+        Some((item, None)) => OfUser::Stored(item),
+    }
 }
 
 /// A user's devices: the device set and the pending devices.
@@ -140,7 +193,12 @@ impl UserDevices {
         self.full.get(device).is_some_and(|mark| mark.holds_for(sender, now_ms))
     }
 
-    pub(crate) fn from_item(item: &Item) -> Result<Self> {
+    /// Reads the item of a device set.
+    pub(crate) fn of(item: Option<&Item>) -> Result<OfUser<Self>> {
+        set_item(item).read(Self::from_item)
+    }
+
+    fn from_item(item: &Item) -> Result<Self> {
         let stored =
             item.get(attr::ACTIVE).and_then(|v| v.as_m().ok()).ok_or_else(|| missing(attr::ACTIVE))?;
         let mut active = BTreeMap::new();
@@ -200,8 +258,7 @@ pub(crate) fn active_attribute<'a>(
 }
 
 impl Store {
-    /// Reads the devices of several users, strongly consistent; `None` for a user who does not
-    /// exist.
+    /// Reads the devices of several users, strongly consistent.
     ///
     /// One BatchGetItem: 1 read unit a user, and more for a user with 180 blocks or more: the set has
     /// at most 1.2 KB without blocks, and 16 bytes for each. The same user may stand twice, one after the other,
@@ -215,19 +272,18 @@ impl Store {
     pub async fn device_sets<const N: usize>(
         &self,
         users: [&UserName; N],
-    ) -> Result<[Option<UserDevices>; N]> {
+    ) -> Result<[OfUser<UserDevices>; N]> {
         let mut keys: Vec<key::ItemKey> = users.iter().map(|user| key::devices(user)).collect();
         keys.dedup();
         let items = self.batch_get(keys).await?;
-        let mut found: [Option<UserDevices>; N] = std::array::from_fn(|_| None);
+        let mut found: [OfUser<UserDevices>; N] = std::array::from_fn(|_| OfUser::Absent(Absence::Unknown));
         for (user, slot) in users.iter().zip(found.iter_mut()) {
-            let item = key::devices(user).find_in(&items);
-            *slot = item.map(UserDevices::from_item).transpose()?;
+            *slot = UserDevices::of(key::devices(user).find_in(&items))?;
         }
         Ok(found)
     }
 
-    /// Reads the devices of one user, strongly consistent; `None` if the user does not exist.
+    /// Reads the devices of one user, strongly consistent.
     ///
     /// One GetItem: 1 read unit, and more for a user with many blocks as above.
     ///
@@ -235,7 +291,7 @@ impl Store {
     ///
     /// [`StoreError::Call`](crate::StoreError::Call) if the call fails;
     /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if the item is not readable.
-    pub async fn device_set(&self, user: &UserName) -> Result<Option<UserDevices>> {
-        self.get_item(&key::devices(user)).await?.as_ref().map(UserDevices::from_item).transpose()
+    pub async fn device_set(&self, user: &UserName) -> Result<OfUser<UserDevices>> {
+        UserDevices::of(self.get_item(&key::devices(user)).await?.as_ref())
     }
 }

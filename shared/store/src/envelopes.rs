@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | `at` | number | time of the first acceptance, epoch milliseconds |
 //! | `d` | string set | devices for which the envelope was accepted |
+//! | `o` | string | the origin of the author's server, if that is another one ([`crate::deletion`]) |
 //! | `k` | string set | those of them that have acknowledged or discarded it; absent if none has |
 //! | `rd` | string | the device that sends the receipt; absent before the first acknowledgement |
 //! | `rt` | number | time of that device's first acknowledgement, epoch milliseconds |
@@ -14,12 +15,13 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::ReturnValue;
-use eko_protocol::address::UserName;
+use eko_protocol::address::{Origin, UserName};
 use eko_protocol::envelope::EnvelopeHeader;
 use eko_protocol::id::{self, DeviceId, EntryKey};
 
 use crate::attribute::{Item, ReadItem, corrupt, n, s, ss};
 use crate::condition::{ConditionalWrite, conditional};
+use crate::deletion::CONTACT;
 use crate::device::DeviceAddress;
 use crate::key::EXISTS;
 use crate::{Result, Store, StoreError, key};
@@ -64,7 +66,8 @@ pub enum ReceiptDuty {
 }
 
 impl Store {
-    /// Records that an envelope is accepted for `devices` of `user`. Returns the record.
+    /// Records that an envelope is accepted for `devices` of `user`. `from` is the author's server, if
+    /// that is another one. Returns the record.
     ///
     /// One UpdateItem. A PutItem follows only if a record of the same envelope has expired and is
     /// not removed yet, and another UpdateItem if somebody else has replaced that record first.
@@ -76,16 +79,17 @@ impl Store {
         &self,
         user: &UserName,
         envelope: &EnvelopeHeader,
+        from: Option<&Origin>,
         devices: &BTreeSet<DeviceId>,
         now_ms: i64,
         ttl: i64,
     ) -> Result<EnvelopeRecord> {
         let record = record_key(user, envelope);
         for _ in 0..ACCEPT_TRIES {
-            if let Some(record) = self.extend_envelope(&record, devices, now_ms, ttl).await? {
+            if let Some(record) = self.extend_envelope(&record, from, devices, now_ms, ttl).await? {
                 return Ok(record);
             }
-            if let Some(record) = self.restart_envelope(&record, devices, now_ms, ttl).await? {
+            if let Some(record) = self.restart_envelope(&record, from, devices, now_ms, ttl).await? {
                 return Ok(record);
             }
         }
@@ -97,18 +101,25 @@ impl Store {
     async fn extend_envelope(
         &self,
         record: &key::ItemKey,
+        from: Option<&Origin>,
         devices: &BTreeSet<DeviceId>,
         now_ms: i64,
         ttl: i64,
     ) -> Result<Option<EnvelopeRecord>> {
-        let updated = self
-            .dynamodb()
-            .update_item()
-            .table_name(self.table())
-            .set_key(Some(record.item()))
-            .update_expression(
+        let update = self.dynamodb().update_item().table_name(self.table());
+        let update = match from {
+            None => update.update_expression(
                 "SET #at = if_not_exists(#at, :now), #ttl = if_not_exists(#ttl, :ttl) ADD #d :devices",
-            )
+            ),
+            Some(origin) => update
+                .update_expression(
+                    "SET #at = if_not_exists(#at, :now), #ttl = if_not_exists(#ttl, :ttl), #o = :o ADD #d :devices",
+                )
+                .expression_attribute_names("#o", CONTACT)
+                .expression_attribute_values(":o", s(origin.as_str())),
+        };
+        let updated = update
+            .set_key(Some(record.item()))
             .condition_expression("attribute_not_exists(#ttl) OR #ttl > :seconds")
             .expression_attribute_names("#at", ACCEPTED)
             .expression_attribute_names("#ttl", TTL)
@@ -151,11 +162,15 @@ impl Store {
     async fn restart_envelope(
         &self,
         record: &key::ItemKey,
+        from: Option<&Origin>,
         devices: &BTreeSet<DeviceId>,
         now_ms: i64,
         ttl: i64,
     ) -> Result<Option<EnvelopeRecord>> {
         let mut item = record.item();
+        if let Some(origin) = from {
+            item.insert(CONTACT.to_owned(), s(origin.as_str()));
+        }
         item.insert(ACCEPTED.to_owned(), n(now_ms));
         item.insert(TTL.to_owned(), n(ttl));
         item.insert(DEVICES.to_owned(), ss(devices));

@@ -32,8 +32,11 @@ use std::collections::BTreeSet;
 
 pub use failures::{InboxFailure, Witness};
 
+use eko_protocol::address::UserName;
+
 use crate::attribute::{Item, ReadItem, n};
 use crate::condition::{ConditionalWrite, conditional};
+use crate::devices::{Absence, OfUser, set_item};
 use crate::error::call;
 use crate::resources::TTL_ATTRIBUTE;
 use crate::{Result, Store, key};
@@ -149,22 +152,30 @@ impl Store {
             .unwrap_or_default())
     }
 
-    /// Reads the records of up to 100 different servers, strongly consistent, in the order of
-    /// `authorities`.
+    /// Reads the records of different servers, strongly consistent, in the order of `authorities`, and
+    /// finds out which of some users have deleted their accounts. 100 servers and users at most.
     ///
-    /// One BatchGetItem: 1 read unit a server. Makes no call without servers.
+    /// One BatchGetItem: 1 read unit a server, and 1 for each 4 KB of a user's device set. Makes no call
+    /// without servers and users.
     ///
     /// # Errors
     ///
     /// [`StoreError::Call`](crate::StoreError::Call) if a call fails;
     /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) if DynamoDB leaves servers unread.
-    pub async fn hosts(&self, authorities: &[&str]) -> Result<Vec<HostRecord>> {
+    pub async fn hosts(
+        &self,
+        authorities: &[&str],
+        users: &BTreeSet<UserName>,
+    ) -> Result<(Vec<HostRecord>, BTreeSet<UserName>)> {
         let keys: Vec<key::ItemKey> = authorities.iter().map(|authority| key::host(authority)).collect();
-        let items = self.batch_get(keys.clone()).await?;
-        Ok(keys
-            .iter()
-            .map(|key| key.find_in(&items).map(HostRecord::from_item).unwrap_or_default())
-            .collect())
+        let sets = users.iter().map(key::devices);
+        let items = self.batch_get(keys.iter().cloned().chain(sets).collect()).await?;
+        let record = |key: &key::ItemKey| key.find_in(&items).map(HostRecord::from_item).unwrap_or_default();
+        let is_deleted = |user: &&UserName| {
+            let set = set_item(key::devices(user).find_in(&items));
+            matches!(set, OfUser::Absent(Absence::Deleted { .. }))
+        };
+        Ok((keys.iter().map(record).collect(), users.iter().filter(is_deleted).cloned().collect()))
     }
 
     /// Claims the probe of a server whose pause is over; `host` is its record as it was read.

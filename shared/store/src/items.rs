@@ -33,6 +33,17 @@ pub(crate) enum Projection {
     Keys,
 }
 
+/// The sort keys of the items that a query returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SortKeys<'a> {
+    /// All of the partition.
+    All,
+    /// Those that start with this text.
+    StartingWith(&'a str),
+    /// Those from the first text to the second, both included.
+    Between(&'a str, &'a str),
+}
+
 impl Store {
     /// Reads one item, strongly consistent. One GetItem: 1 read unit for each 4 KB.
     ///
@@ -105,8 +116,8 @@ impl Store {
         Err(StoreError::GaveUp { operation: OPERATION, detail: "unprocessed keys".to_owned() })
     }
 
-    /// Reads all items of a partition whose sort keys start with `prefix`, in the order of their
-    /// sort keys, strongly consistent. One Query for each megabyte: 1 read unit for each 4 KB.
+    /// Reads all items of a partition that have these sort keys, in their order, strongly consistent.
+    /// One Query for each megabyte: 1 read unit for each 4 KB.
     ///
     /// # Errors
     ///
@@ -114,7 +125,7 @@ impl Store {
     pub(crate) async fn query_all(
         &self,
         partition: &str,
-        prefix: &str,
+        sort_keys: SortKeys<'_>,
         projection: Projection,
     ) -> Result<Vec<Item>> {
         let attributes = match projection {
@@ -132,11 +143,15 @@ impl Store {
                 .set_projection_expression(attributes.clone())
                 .consistent_read(true)
                 .set_exclusive_start_key(start);
-            let query = match prefix {
-                "" => query.key_condition_expression("pk = :pk"),
-                _ => query
+            let query = match sort_keys {
+                SortKeys::All => query.key_condition_expression("pk = :pk"),
+                SortKeys::StartingWith(prefix) => query
                     .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
                     .expression_attribute_values(":prefix", s(prefix)),
+                SortKeys::Between(first, last) => query
+                    .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+                    .expression_attribute_values(":first", s(first))
+                    .expression_attribute_values(":last", s(last)),
             };
             let page = query.send().await.map_err(call("Query"))?;
             items.extend(page.items.unwrap_or_default());

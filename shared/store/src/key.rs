@@ -3,19 +3,21 @@
 //! | `pk` | `sk` | Item | Module |
 //! |---|---|---|---|
 //! | `U#{user}` | `PROFILE` | the account: issuer, subject, time of creation | [`crate::accounts`] |
-//! | `U#{user}` | `DEVICES` | the device set, the pending devices, the marks of full mailboxes, the digests of blocks | [`crate::devices`] |
+//! | `U#{user}` | `DEVICES` | the device set, the pending devices, the marks of full mailboxes, the digests of blocks; or the tombstone of a deleted account | [`crate::devices`] |
 //! | `U#{user}` | `CHAIN#{seq}` | one node of the device chain | [`crate::chain`] |
 //! | `U#{user}` | `A#{hash}` | an actor whom the user knows, or a stranger's requests | [`crate::known`] |
 //! | `U#{user}` | `B#{hash}` | a block: whom it is about, and since when | [`crate::blocks`] |
 //! | `U#{user}` | `E#{hash}` | an accepted envelope: its devices and its receipt | [`crate::envelopes`] |
 //! | `U#{user}` | `X#{hash}` | an envelope that was sent to another server | [`crate::sent`] |
 //! | `U#{user}` | `LIVE` | the open sockets of the user's devices, and the state of their pushes | [`crate::live`] |
+//! | `C#{user}` | `{device}` | a device that the user has or had, whatever its status | [`crate::accounts`] |
 //! | `D#{user}#{device}` | `DEVICE` | the device record: status, pools, counters of takes | [`crate::device`] |
 //! | `D#{user}#{device}` | `M#{entry}` | an entry of the device's mailbox | [`crate::mailbox`] |
 //! | `D#{user}#{device}` | `OPK#{block}` | a block of one-time prekeys | [`crate::one_time_keys`] |
 //! | `D#{user}#{device}` | `PQK#{block}` | a block of one-time Kyber prekeys | [`crate::one_time_keys`] |
 //! | `D#{user}#{device}` | `PREKEYS` | the device's lasting keys | [`crate::device_keys`] |
 //! | `D#{user}#{device}` | `PUSH` | the device's push subscription | [`crate::push`] |
+//! | `D#{user}#{device}` | `S#{sha256}` | a refresh token | [`crate::sessions`] |
 //! | `G#{user}` | `{id}` | a sealed group state | [`crate::group_states`] |
 //! | `R#{actor id}` | `ACTOR` | an actor of another server, as looked up | [`crate::remote`] |
 //! | `R#acct:{handle}` | `ACTOR` | the actor id of a handle, as looked up | [`crate::remote`] |
@@ -25,7 +27,6 @@
 //! | `W#{group}` | `WAIT#{window}` | the waits for servers of a group | [`crate::inbound`] |
 //! | `W#{group}` | `FETCH#{window}` | the planned fetches of actors of a group | [`crate::inbound`] |
 //! | `F#{uuid}` | `{part}` | a part of an activity too long for the queue `federation` | [`crate::parcels`] |
-//! | `S#{sha256}` | `SESSION` | a refresh token | [`crate::sessions`] |
 //! | `K#{connection}` | `SOCKET` | an open socket | [`crate::live`] |
 //! | `O#{issuer}#{subject}` | `SUBJECT` | the user name of an OIDC subject | [`crate::accounts`] |
 //! | `N#server` | `STATISTICS` | the approximate number of users | [`crate::accounts`] |
@@ -44,7 +45,8 @@
 //! is the number of minutes, or of other windows, since the epoch.
 //!
 //! No item of a device may sort between `DEVICE` and `M#`: [`Store::fetch`](crate::Store::fetch)
-//! reads that range with one Query.
+//! reads that range with one Query. For the same reason no item of a user may sort between the chain
+//! and `DEVICES`: [`Store::chain`](crate::Store::chain) reads both.
 
 use eko_protocol::address::UserName;
 use eko_protocol::id::{EntryKey, GroupStateId};
@@ -76,10 +78,12 @@ impl ItemKey {
 
     /// Returns the item that has this key, if it is among `items`.
     pub(crate) fn find_in<'a>(&self, items: &'a [Item]) -> Option<&'a Item> {
-        items.iter().find(|item| {
-            item.get_s(PARTITION_KEY) == Some(self.pk.as_str())
-                && item.get_s(SORT_KEY) == Some(self.sk.as_str())
-        })
+        items.iter().find(|item| self.is_of(item))
+    }
+
+    /// True if this is the key of `item`.
+    pub(crate) fn is_of(&self, item: &Item) -> bool {
+        item.get_s(PARTITION_KEY) == Some(self.pk.as_str()) && item.get_s(SORT_KEY) == Some(self.sk.as_str())
     }
 }
 
@@ -96,6 +100,8 @@ pub(crate) const ENTRY_PREFIX: &str = "M#";
 pub(crate) const ENTRY_END: &str = "M$";
 /// The beginning of the sort keys of chain nodes.
 pub(crate) const CHAIN_PREFIX: &str = "CHAIN#";
+/// The sort key of a device set. It sorts right after the chain.
+pub(crate) const DEVICES: &str = "DEVICES";
 
 /// The beginning of the sort keys of blocks.
 pub(crate) const BLOCK_PREFIX: &str = "B#";
@@ -117,7 +123,7 @@ pub(crate) fn profile(user: &UserName) -> ItemKey {
 
 /// Returns the key of a user's device set.
 pub(crate) fn devices(user: &UserName) -> ItemKey {
-    ItemKey::new(user_partition(user), "DEVICES")
+    ItemKey::new(user_partition(user), DEVICES)
 }
 
 /// Returns the key of the sockets and pushes of a user's devices.
@@ -140,9 +146,24 @@ pub(crate) fn chain_node(user: &UserName, seq: u64) -> ItemKey {
     ItemKey::new(user_partition(user), format!("{CHAIN_PREFIX}{seq:010}"))
 }
 
+/// Returns the partition key of the list of the devices that a user has or had.
+pub(crate) fn owned_partition(user: &UserName) -> String {
+    format!("C#{user}")
+}
+
+/// Returns the key that lists a device among those which its user has or had.
+pub(crate) fn owned(address: DeviceAddress<'_>) -> ItemKey {
+    ItemKey::new(owned_partition(address.user), address.device.as_str())
+}
+
 /// Returns the key of what `user` has to do with an actor.
 pub(crate) fn acquaintance(user: &UserName, hash: &str) -> ItemKey {
     ItemKey::new(user_partition(user), format!("A#{hash}"))
+}
+
+/// Returns the partition key of a user's counters and lists.
+pub(crate) fn counters_partition(user: &UserName) -> String {
+    format!("L#{user}")
 }
 
 /// Returns the key of the requests to `user` in one day, counted from the epoch.
@@ -248,9 +269,9 @@ pub(crate) fn group_state_count(user: &UserName) -> ItemKey {
     ItemKey::new(format!("L#{user}"), "GROUPS")
 }
 
-/// Returns the key of a refresh token by its hash.
-pub(crate) fn session(token_hash: &str) -> ItemKey {
-    ItemKey::new(format!("S#{token_hash}"), "SESSION")
+/// Returns the key of a device's refresh token by its hash.
+pub(crate) fn session(address: DeviceAddress<'_>, token_hash: &str) -> ItemKey {
+    ItemKey::new(device_partition(address), format!("S#{token_hash}"))
 }
 
 /// Returns the key of an OIDC subject.

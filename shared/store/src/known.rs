@@ -40,7 +40,8 @@ const DAY_MS: i64 = 86_400_000;
 
 /// The names of the attributes.
 mod attr {
-    pub(super) const ACTOR: &str = "o";
+    /// Also names the server with which the user had contact ([`crate::deletion`]).
+    pub(super) const ACTOR: &str = crate::deletion::CONTACT;
     pub(super) const KNOWN_MS: &str = "c";
     pub(super) const REQUESTS: &str = "r";
 }

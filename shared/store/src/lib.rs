@@ -20,6 +20,7 @@ pub mod blocks;
 pub mod budget;
 pub mod chain;
 mod condition;
+pub mod deletion;
 pub mod deliveries;
 pub mod device;
 pub mod device_keys;
@@ -89,7 +90,8 @@ pub struct Names {
     pub table: String,
     /// URL of the queue `deliveries`.
     pub deliveries_url: String,
-    /// URL of the queue `federation`.
+    /// URL of the queue `federation`. Empty if the server does not federate, or if the function queues
+    /// nothing for other servers.
     pub federation_url: String,
     /// URL of the queue `pushes`. Empty if the server sends no pushes, or if the function neither
     /// orders nor sends them.

@@ -14,7 +14,7 @@ use eko_protocol::id::{DeviceId, EnvelopeId};
 use serde::{Deserialize, Serialize};
 
 use crate::attribute::{Item, ReadItem, b, corrupt, n};
-use crate::items::Projection;
+use crate::items::{Projection, SortKeys};
 use crate::queue::{MESSAGE_BYTES, OutgoingMessage};
 use crate::{Result, Store, key};
 
@@ -56,6 +56,9 @@ pub struct Parcel {
     /// listed there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listed_as: Option<String>,
+    /// True for the `Delete` of a deleted account. Other parcels of the account are dropped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_deletion: bool,
     /// The activity's text, without its context.
     pub body: ParcelBody,
 }
@@ -106,6 +109,11 @@ impl Parcel {
 }
 
 impl Store {
+    /// True if this function may queue parcels, and the server federates.
+    pub fn has_parcels(&self) -> bool {
+        !self.federation_url().is_empty()
+    }
+
     /// Queues parcels, each delayed until it may be tried, as far as SQS can delay it (15 minutes).
     ///
     /// One SendMessageBatch for each ten parcels, or for each megabyte. A text that is too long for
@@ -165,7 +173,8 @@ impl Store {
             ParcelBody::Stored(stored) => stored,
         };
         let mut bytes = Vec::with_capacity(stored.bytes);
-        for item in self.query_all(&key::body_partition(&stored.id), "", Projection::Whole).await? {
+        for item in self.query_all(&key::body_partition(&stored.id), SortKeys::All, Projection::Whole).await?
+        {
             bytes.extend_from_slice(item.need_b(TEXT)?);
         }
         if bytes.len() < stored.bytes {
@@ -181,7 +190,7 @@ impl Store {
     /// The table is out of reach. DynamoDB then deletes the parts after their `ttl`.
     pub async fn discard_parcel(&self, body: &ParcelBody) -> Result<()> {
         let ParcelBody::Stored(StoredText { id, .. }) = body else { return Ok(()) };
-        let parts = self.query_all(&key::body_partition(id), "", Projection::Keys).await?;
+        let parts = self.query_all(&key::body_partition(id), SortKeys::All, Projection::Keys).await?;
         if parts.is_empty() { Ok(()) } else { self.batch_delete(parts).await }
     }
 

@@ -44,6 +44,8 @@ pub enum PublicationOutcome {
     DevicePending,
     /// The device is revoked or unknown; nothing is stored.
     DeviceRevoked,
+    /// The account of the device was deleted.
+    AccountDeleted,
 }
 
 /// The plans of a publication for both pools and for the lasting keys.
@@ -107,6 +109,7 @@ impl Store {
                 DeviceStatus::Active => {}
                 DeviceStatus::Pending => return Ok(PublicationOutcome::DevicePending),
                 DeviceStatus::Revoked => return Ok(PublicationOutcome::DeviceRevoked),
+                DeviceStatus::Deleted => return Ok(PublicationOutcome::AccountDeleted),
             }
             let kind = match kind_now(record, publication, now_ms) {
                 Ok(kind) => kind,

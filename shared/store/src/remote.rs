@@ -14,7 +14,7 @@
 //! | `k` | S | | the URL of the actor's collection of key packages |
 //! | `p` | M | | the actor's public keys: PEM text by key id |
 //! | `l` | SS | | the addresses of further keys; missing if there are none |
-//! | `w` | S | | the kind of failure: `gone`, `unusable`, `unconnected` or `unreachable`; missing if the lookup succeeded |
+//! | `w` | S | | the kind of failure: `gone`, `deleted`, `unusable`, `unconnected` or `unreachable`; missing if the lookup succeeded |
 //! | `x` | N | | 1 if no signature of the actor was verified yet |
 //! | `d` | S | | the detail of the failure, a text for people of at most 256 bytes |
 //! | `ttl` | N | epoch s | the time after which the lookup is forgotten |
@@ -34,7 +34,7 @@ use eko_protocol::limits::MAX_REASON_BYTES;
 
 use crate::attribute::{Item, ReadItem, WriteItem, missing, n, s, ss};
 use crate::condition::conditional;
-use crate::devices::UserDevices;
+use crate::devices::{OfUser, UserDevices};
 use crate::error::call;
 use crate::hosts::HostRecord;
 use crate::resources::TTL_ATTRIBUTE;
@@ -97,8 +97,10 @@ impl CachedLookup<RemoteActor> {
 /// The reason that a lookup has no usable answer. The texts are for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookupFailure {
-    /// The actor does not exist, or no longer.
+    /// The actor does not exist.
     Gone,
+    /// The actor was deleted.
+    Deleted,
     /// The answer cannot be used.
     Unusable(String),
     /// No connection to the server could be opened.
@@ -111,6 +113,7 @@ impl LookupFailure {
     fn write(&self, item: &mut Item) {
         let (kind, detail) = match self {
             Self::Gone => ("gone", None),
+            Self::Deleted => ("deleted", None),
             Self::Unusable(why) => ("unusable", Some(why)),
             Self::Unconnected(why) => ("unconnected", Some(why)),
             Self::Unreachable(why) => ("unreachable", Some(why)),
@@ -127,6 +130,7 @@ impl LookupFailure {
         let detail = || Ok::<_, StoreError>(item.need_s(attr::DETAIL)?.to_owned());
         Ok(Some(match kind {
             "gone" => Self::Gone,
+            "deleted" => Self::Deleted,
             "unusable" => Self::Unusable(detail()?),
             "unconnected" => Self::Unconnected(detail()?),
             "unreachable" => Self::Unreachable(detail()?),
@@ -138,8 +142,8 @@ impl LookupFailure {
 /// The facts that a device's server needs before it sends to a user of another server.
 #[derive(Clone, Debug)]
 pub struct SendContext {
-    /// The author's devices; `None` if the author does not exist.
-    pub author: Option<UserDevices>,
+    /// The author's devices.
+    pub author: OfUser<UserDevices>,
     /// The last lookup of the recipient, if it is kept.
     pub recipient: Option<CachedLookup<RemoteActor>>,
     /// The record of the recipient's server.
@@ -178,7 +182,7 @@ impl Store {
         let items = self.batch_get(keys.to_vec()).await?;
         let [devices, remote, host] = keys.map(|key| key.find_in(&items));
         Ok(SendContext {
-            author: devices.map(UserDevices::from_item).transpose()?,
+            author: UserDevices::of(devices)?,
             recipient: remote.and_then(|item| read_actor(recipient, item)),
             host: host.map(HostRecord::from_item).unwrap_or_default(),
         })
@@ -219,18 +223,18 @@ impl Store {
         conditional(put.send().await).map(|_| ())
     }
 
-    /// Forgets the lookup of an actor, if one is kept.
+    /// Forgets the lookup of an actor and that of the actor's handle (`acct:…`), as far as the handle is
+    /// known and they are kept.
     ///
-    /// One DeleteItem: 1 write unit for each KB. The verb may be repeated; a lost answer does no
-    /// harm.
+    /// One BatchWriteItem: 1 write unit for each KB of both. The verb may be repeated; a lost answer does
+    /// no harm.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Call`] if the call fails.
-    pub async fn forget_actor(&self, id: &str) -> Result<()> {
-        let delete = self.dynamodb().delete_item().table_name(self.table());
-        delete.set_key(Some(key::remote(id).item())).send().await.map_err(call("DeleteItem"))?;
-        Ok(())
+    /// [`StoreError::Call`] or [`StoreError::GaveUp`] of the writes.
+    pub async fn forget_actor(&self, id: &str, acct: Option<&str>) -> Result<()> {
+        let names = [Some(id), acct].into_iter().flatten();
+        self.batch_delete(names.map(|name| key::remote(name).item()).collect()).await
     }
 
     /// Reads the last lookup of a handle (`acct:…`), which answers an actor id, strongly
@@ -343,6 +347,7 @@ mod tests {
     fn a_failed_lookup_is_read_as_it_was_written() {
         let failures = [
             LookupFailure::Gone,
+            LookupFailure::Deleted,
             LookupFailure::Unusable("unreachable, it says".to_owned()),
             LookupFailure::Unconnected("gone fishing".to_owned()),
             LookupFailure::Unreachable("gone fishing".to_owned()),

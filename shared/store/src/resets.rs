@@ -15,11 +15,12 @@ use eko_protocol::address::UserName;
 use eko_protocol::chain::ChainNode;
 use eko_protocol::id::DeviceId;
 
-use crate::accounts::{DEVICE_RECORD, DeviceRegistration};
-use crate::attribute::{Item, ReadItem, n, ss};
+use crate::accounts::{DEVICE_RECORD, DeviceRegistration, Profile};
+use crate::attribute::{Item, ReadItem, missing, n, ss};
 use crate::chain::{HEAD_AS_SEEN, name_head, node_item};
+use crate::deletion::{DELETABLE_AFTER_MS, DeletionRefusal};
 use crate::device::{self, DeviceAddress, DeviceStatus};
-use crate::devices::{self, UserDevices, active_attribute};
+use crate::devices::{self, OfUser, UserDevices, active_attribute};
 use crate::key::EXISTS;
 use crate::transaction::TransactionOutcome;
 use crate::{Result, Store, fill, key};
@@ -34,9 +35,11 @@ pub const MAX_RESET_PAUSE_MS: i64 = 86_400_000;
 /// The time after a reset from which on the next one follows no other, in milliseconds: seven days.
 const RESETS_FORGOTTEN_MS: i64 = 7 * 86_400_000;
 
-/// The names of the attributes of the profile.
+/// The name of the attribute of the profile that holds the time of the last reset's sign-in.
+pub(crate) const SIGN_IN_S: &str = "rs";
+
+/// The names of the other attributes of the profile.
 mod attr {
-    pub(super) const SIGN_IN_S: &str = "rs";
     pub(super) const RESET_MS: &str = "ra";
     pub(super) const RESETS: &str = "rn";
 }
@@ -64,6 +67,8 @@ pub enum ResetOutcome {
 pub struct ResetState {
     /// The devices.
     pub devices: UserDevices,
+    /// Who the user is.
+    pub profile: Profile,
     /// The last reset; `None` before the first one.
     last: Option<LastReset>,
 }
@@ -82,6 +87,22 @@ impl ResetState {
         let left_ms = self.last?.pause_ends_ms().saturating_sub(now_ms);
         let retry_after_s = left_ms.unsigned_abs().div_ceil(1000);
         (left_ms > 0).then_some(ResetOutcome::TooSoon { retry_after_s })
+    }
+
+    /// Returns the reason why what was read refuses a deletion, and `None` if it may happen. `sign_in_s` is
+    /// the time of the sign-in, in epoch seconds; one that has reset the devices deletes nothing.
+    pub fn deletion_refusal(&self, sign_in_s: i64, now_ms: i64) -> Option<DeletionRefusal> {
+        if self.last_sign_in_s().is_some_and(|last_s| sign_in_s <= last_s) {
+            return Some(DeletionRefusal::SignInUsed);
+        }
+        let left_ms = self.profile.created_ms.saturating_add(DELETABLE_AFTER_MS).saturating_sub(now_ms);
+        let retry_after_s = left_ms.unsigned_abs().div_ceil(1000);
+        (left_ms > 0).then_some(DeletionRefusal::TooYoung { retry_after_s })
+    }
+
+    /// Returns the time of the sign-in that last reset the devices, in epoch seconds.
+    pub(crate) fn last_sign_in_s(&self) -> Option<i64> {
+        self.last.map(|last| last.sign_in_s)
     }
 
     /// Returns the number of resets that follow each other, with one more at `now_ms`.
@@ -112,7 +133,7 @@ impl LastReset {
 
     fn from_profile(item: &Item) -> Option<Self> {
         Some(Self {
-            sign_in_s: item.get_n(attr::SIGN_IN_S)?,
+            sign_in_s: item.get_n(SIGN_IN_S)?,
             at_ms: item.get_n(attr::RESET_MS)?,
             count: device::number_or_zero(item, attr::RESETS),
         })
@@ -120,7 +141,7 @@ impl LastReset {
 }
 
 impl Store {
-    /// Reads what a reset depends on, strongly consistent; `None` if the user does not exist.
+    /// Reads what a reset or a deletion depends on, strongly consistent.
     ///
     /// One BatchGetItem: 2 read units.
     ///
@@ -129,12 +150,14 @@ impl Store {
     /// [`StoreError::Call`](crate::StoreError::Call) and
     /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the reads;
     /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if an item is not readable.
-    pub async fn reset_state(&self, user: &UserName) -> Result<Option<ResetState>> {
+    pub async fn reset_state(&self, user: &UserName) -> Result<OfUser<ResetState>> {
         let [devices, profile] = [key::devices(user), key::profile(user)];
         let items = self.batch_get(vec![devices.clone(), profile.clone()]).await?;
-        let Some(found) = devices.find_in(&items) else { return Ok(None) };
-        let last = profile.find_in(&items).and_then(LastReset::from_profile);
-        Ok(Some(ResetState { devices: UserDevices::from_item(found)?, last }))
+        UserDevices::of(devices.find_in(&items))?.read(|devices| {
+            let profile = profile.find_in(&items).ok_or_else(|| missing("PROFILE"))?;
+            let last = LastReset::from_profile(profile);
+            Ok(ResetState { devices, profile: Profile::from_item(profile)?, last })
+        })
     }
 
     /// Starts the chain anew with this device alone. All other devices, active and pending, are
@@ -164,7 +187,7 @@ impl Store {
             return Ok(refused);
         }
         let reset = LastReset { sign_in_s, at_ms: now_ms, count: seen.next_count(now_ms) };
-        let ResetState { devices: seen, last } = seen;
+        let ResetState { devices: seen, last, .. } = seen;
         let mut writes = self.device_writes(device, DeviceStatus::Active)?;
         writes.push(self.reset_set(seen, device, node)?);
         writes.push(self.put_new(node_item(user, node))?);
@@ -223,7 +246,7 @@ impl Store {
             let update = update
                 .update_expression("SET #rs = :rs, #ra = :ra, #rn = :rn")
                 .condition_expression(format!("{EXISTS} AND {as_seen}"))
-                .expression_attribute_names("#rs", attr::SIGN_IN_S)
+                .expression_attribute_names("#rs", SIGN_IN_S)
                 .expression_attribute_names("#ra", attr::RESET_MS)
                 .expression_attribute_names("#rn", attr::RESETS)
                 .expression_attribute_values(":rs", n(reset.sign_in_s))

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `at` | number | time of the first sending, epoch milliseconds |
 //! | `d` | string | the sending device's id |
+//! | `o` | string | the origin of the recipient's server ([`crate::deletion`]) |
 //! | `r` | map | the reports that count: by digest the time of the first arrival, epoch milliseconds |
 //! | `p` | string set | digests of the reports that went to the author's devices; absent if none did |
 //! | `ttl` | number | epoch seconds after which the record counts as absent |
@@ -19,6 +20,7 @@ use eko_protocol::id::{self, DeviceId, EnvelopeId};
 
 use crate::attribute::{Item, ReadItem, corrupt, missing, n, s, ss};
 use crate::condition::{ConditionalWrite, conditional};
+use crate::deletion::CONTACT;
 use crate::error::call;
 use crate::{Result, Store, key};
 
@@ -96,13 +98,15 @@ impl Store {
             .set_key(Some(envelope.key().item()))
             .update_expression(
                 "SET #at = if_not_exists(#at, :now), #d = if_not_exists(#d, :device), #ttl = :ttl, \
-                 #r = if_not_exists(#r, :none)",
+                 #o = :origin, #r = if_not_exists(#r, :none)",
             )
             .expression_attribute_names("#r", REPORTS)
             .expression_attribute_values(":none", AttributeValue::M(HashMap::new()))
             .expression_attribute_names("#at", SENT)
             .expression_attribute_names("#d", DEVICE)
+            .expression_attribute_names("#o", CONTACT)
             .expression_attribute_names("#ttl", TTL)
+            .expression_attribute_values(":origin", s(envelope.recipient_origin.as_str()))
             .expression_attribute_values(":now", n(now_ms))
             .expression_attribute_values(":device", s(device.to_string()))
             .expression_attribute_values(":ttl", n(ttl))

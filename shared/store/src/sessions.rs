@@ -8,12 +8,12 @@
 //! device would not be noticed otherwise. A family is alive as long as the device record names it
 //! ([`crate::device`]); a device has one family at a time.
 //!
-//! # Item `S#{sha256}` / `SESSION`
+//! A token names its device, so that it lies among the items of the device, and is erased with them.
+//!
+//! # Item `D#{user}#{device}` / `S#{sha256}`
 //!
 //! | Attribute | Type | Unit | Meaning |
 //! |---|---|---|---|
-//! | `u` | S | | the user |
-//! | `d` | S | | the device |
 //! | `fam` | S | | the family |
 //! | `used` | N | epoch ms | the time of the exchange; missing before it, like the next two |
 //! | `salt` | B | | the random bytes from which the text of the next token follows |
@@ -33,8 +33,6 @@ use crate::{Result, Store, StoreError};
 
 /// The names of the attributes.
 mod attr {
-    pub(super) const USER: &str = "u";
-    pub(super) const DEVICE: &str = "d";
     pub(super) const FAMILY: &str = "fam";
     pub(super) const USED_MS: &str = "used";
     pub(super) const SALT: &str = "salt";
@@ -66,9 +64,7 @@ pub struct NewSession {
 
 impl NewSession {
     pub(crate) fn item(&self, address: DeviceAddress<'_>) -> Item {
-        let mut item = key::session(&self.token_hash).item();
-        item.set(attr::USER, s(address.user.as_str()));
-        item.set(attr::DEVICE, s(address.device.as_str()));
+        let mut item = key::session(address, &self.token_hash).item();
         item.set(attr::FAMILY, s(&self.family));
         item.set(TTL_ATTRIBUTE, n(self.ttl));
         item
@@ -152,8 +148,8 @@ pub enum RotationOutcome {
 }
 
 impl Store {
-    /// Reads a refresh token by its hash, strongly consistent; `None` if it does not exist or its
-    /// time is over.
+    /// Reads a refresh token of a device by its hash, strongly consistent; `None` if it does not exist or
+    /// its time is over.
     ///
     /// One GetItem: 1 read unit.
     ///
@@ -161,13 +157,18 @@ impl Store {
     ///
     /// [`StoreError::Call`](crate::StoreError::Call) if the call fails;
     /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if the item is not readable.
-    pub async fn session(&self, token_hash: &str, now_ms: i64) -> Result<Option<Session>> {
-        let found = self.get_item(&key::session(token_hash)).await?;
+    pub async fn session(
+        &self,
+        device: DeviceAddress<'_>,
+        token_hash: &str,
+        now_ms: i64,
+    ) -> Result<Option<Session>> {
+        let found = self.get_item(&key::session(device, token_hash)).await?;
         let is_live = |item: &Item| item.get_n(TTL_ATTRIBUTE).unwrap_or(0) > now_ms.div_euclid(1000);
         let Some(item) = found.filter(is_live) else { return Ok(None) };
         Ok(Some(Session {
-            user: UserName::parse(item.need_s(attr::USER)?).map_err(corrupt)?,
-            device: DeviceId::parse(item.need_s(attr::DEVICE)?).map_err(corrupt)?,
+            user: device.user.clone(),
+            device: device.device.clone(),
             family: item.need_s(attr::FAMILY)?.to_owned(),
             exchange: TokenExchange::from_item(&item)?,
             late_ms: item.get_n(attr::LATE_MS),
@@ -190,16 +191,22 @@ impl Store {
     /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the transaction, or if the token was given
     /// again meanwhile;
     /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if the token is not readable.
-    pub async fn rotate(&self, token_hash: &str, next: NextToken, now_ms: i64) -> Result<RotationOutcome> {
+    pub async fn rotate(
+        &self,
+        device: DeviceAddress<'_>,
+        token_hash: &str,
+        next: NextToken,
+        now_ms: i64,
+    ) -> Result<RotationOutcome> {
         const OLD_TOKEN: usize = 0;
-        let Some(session) = self.session(token_hash, now_ms).await? else {
+        let Some(session) = self.session(device, token_hash, now_ms).await? else {
             return Ok(RotationOutcome::Unknown);
         };
         if session.exchange.is_some() {
             return self.use_again(session, now_ms).await;
         }
         let NextToken { salt, token_hash: next_hash, ttl } = next;
-        let use_up = self.update(&key::session(token_hash), |update| {
+        let use_up = self.update(&key::session(device, token_hash), |update| {
             // The next token takes over what this one knows of the family.
             let update = match session.late_ms {
                 None => update.condition_expression(concat!(
@@ -235,7 +242,7 @@ impl Store {
         match self.transact(vec![use_up, is_alive, put]).await? {
             TransactionOutcome::Done => Ok(RotationOutcome::Rotated(session)),
             TransactionOutcome::Refused { index: OLD_TOKEN } => {
-                match self.session(token_hash, now_ms).await? {
+                match self.session(device, token_hash, now_ms).await? {
                     Some(session) if session.exchange.is_some() => self.use_again(session, now_ms).await,
                     Some(_) => Err(StoreError::GaveUp {
                         operation: "TransactWriteItems",
@@ -252,14 +259,14 @@ impl Store {
     /// if it is not.
     async fn use_again(&self, session: Session, now_ms: i64) -> Result<RotationOutcome> {
         if let Some(TokenExchange { at_ms, salt, next_hash }) = &session.exchange
-            && let Some(next) = self.session(next_hash, now_ms).await?
+            && let Some(next) = self.session(session.address(), next_hash, now_ms).await?
             && next.exchange.is_none()
         {
             let passed_ms = now_ms.saturating_sub(*at_ms);
             let since_late_ms = next.late_ms.map(|late_ms| now_ms.saturating_sub(late_ms));
             let is_same = passed_ms < REPEATED_MS || since_late_ms.is_some_and(|ms| ms < REPEATED_MS);
             let is_first = since_late_ms.is_none_or(|ms| ms >= LATE_REPEATED_MS);
-            if is_same || (is_first && self.note_late(next_hash, now_ms).await?) {
+            if is_same || (is_first && self.note_late(session.address(), next_hash, now_ms).await?) {
                 let family = self.device_record(session.address()).await?.and_then(|record| record.family);
                 let (salt, is_late) = (*salt, passed_ms >= REPEATED_MS);
                 return Ok(match family.as_ref() == Some(&session.family) {
@@ -277,12 +284,12 @@ impl Store {
     /// Notes a late repetition at the token that it gives again. Returns false if that one was exchanged
     /// meanwhile. One UpdateItem, more while an exchange of that token is under way. It may be repeated:
     /// within a minute, a repetition is the same one.
-    async fn note_late(&self, next_hash: &str, now_ms: i64) -> Result<bool> {
+    async fn note_late(&self, device: DeviceAddress<'_>, next_hash: &str, now_ms: i64) -> Result<bool> {
         let update = self
             .dynamodb()
             .update_item()
             .table_name(self.table())
-            .set_key(Some(key::session(next_hash).item()))
+            .set_key(Some(key::session(device, next_hash).item()))
             .update_expression("SET #late = :now")
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(#used)")
             .expression_attribute_names("#late", attr::LATE_MS)
@@ -307,12 +314,13 @@ impl Store {
         let name = self.update(&key::device(address), |update| {
             update
                 .update_expression("SET #fam = :fam REMOVE #pu")
-                .condition_expression("attribute_exists(pk) AND #st <> :revoked")
+                .condition_expression("#st = :active OR #st = :pending")
                 .expression_attribute_names("#fam", device::attr::FAMILY)
                 .expression_attribute_names("#pu", device::attr::PUSHED_MS)
                 .expression_attribute_names("#st", device::attr::STATUS)
                 .expression_attribute_values(":fam", s(&session.family))
-                .expression_attribute_values(":revoked", s(DeviceStatus::Revoked.code()))
+                .expression_attribute_values(":active", s(DeviceStatus::Active.code()))
+                .expression_attribute_values(":pending", s(DeviceStatus::Pending.code()))
         })?;
         let put = self.put_new(session.item(address))?;
         let [subscription, state] = self.without_push(address)?;

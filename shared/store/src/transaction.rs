@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::builders::{ConditionCheckBuilder, UpdateBuilder};
+use aws_sdk_dynamodb::types::builders::{ConditionCheckBuilder, DeleteBuilder, PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Update};
 
 use crate::attribute::Item;
@@ -117,6 +117,26 @@ impl Store {
     /// Builds a delete without a condition.
     pub(crate) fn remove(&self, key: &ItemKey) -> Result<TransactWriteItem> {
         let delete = Delete::builder().table_name(self.table()).set_key(Some(key.item()));
+        Ok(TransactWriteItem::builder().delete(delete.build().map_err(call(OPERATION))?).build())
+    }
+
+    /// Builds a put; `complete` adds the condition.
+    pub(crate) fn put_if(
+        &self,
+        item: Item,
+        complete: impl FnOnce(PutBuilder) -> PutBuilder,
+    ) -> Result<TransactWriteItem> {
+        let put = complete(Put::builder().table_name(self.table()).set_item(Some(item)));
+        Ok(TransactWriteItem::builder().put(put.build().map_err(call(OPERATION))?).build())
+    }
+
+    /// Builds a delete; `complete` adds the condition.
+    pub(crate) fn remove_if(
+        &self,
+        key: &ItemKey,
+        complete: impl FnOnce(DeleteBuilder) -> DeleteBuilder,
+    ) -> Result<TransactWriteItem> {
+        let delete = complete(Delete::builder().table_name(self.table()).set_key(Some(key.item())));
         Ok(TransactWriteItem::builder().delete(delete.build().map_err(call(OPERATION))?).build())
     }
 

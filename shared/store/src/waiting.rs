@@ -16,7 +16,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::attribute::{Item, ReadItem, WriteItem, corrupt, n, s};
-use crate::items::{BATCH_WRITES, Projection};
+use crate::items::{BATCH_WRITES, Projection, SortKeys};
 use crate::queue::OutgoingMessage;
 use crate::resources::TTL_ATTRIBUTE;
 use crate::{Result, Store, key};
@@ -98,7 +98,9 @@ impl Store {
     /// The table or the queue is out of reach. Some of the parcels may be awake then.
     pub async fn wake_parcels(&self, authority: &str, now_ms: i64) -> Result<()> {
         let partition = key::host_partition(authority);
-        let listed = self.query_all(&partition, key::WAITING_PREFIX, Projection::Whole).await?;
+        let listed = self
+            .query_all(&partition, SortKeys::StartingWith(key::WAITING_PREFIX), Projection::Whole)
+            .await?;
         let handle = |item: &Item| Ok((item.need_s(RECEIPT)?.to_owned(), now_ms));
         let handles = listed.iter().map(handle).collect::<Result<Vec<_>>>()?;
         self.hide_parcels(&handles, now_ms).await?;

@@ -35,6 +35,29 @@ impl World {
     /// Returns everything that is stored, except the counters of budgets and of unverified requests,
     /// which count refused requests too.
     pub async fn stored(&self) -> StoredState {
+        let mut items = self.all_items().await;
+        items.retain(|(partition, sort), _| {
+            let counts = partition.starts_with("L#") || partition.starts_with("W#");
+            !counts || sort == "GROUPS"
+        });
+        StoredState { items, queued: self.queued().await, waiting: self.waiting().await }
+    }
+
+    /// Returns the items that name somebody in key or value, each in one line that begins with its key.
+    /// What has expired is left out: DynamoDB deletes it.
+    pub async fn items_naming(&self, name: &str) -> Vec<String> {
+        let items = self.all_items().await.into_iter();
+        let now_s = self.now_ms() / 1000;
+        let is_live = |item: &str| {
+            let ttl = item.split_once("\"ttl\": \"N(\\\"").and_then(|(_, rest)| rest.split_once('\\'));
+            ttl.and_then(|(ttl, _)| ttl.parse::<i64>().ok()).is_none_or(|ttl| ttl > now_s)
+        };
+        let items = items.filter(|(_, item)| is_live(item));
+        items.map(|((pk, sk), item)| format!("{pk} {sk} {item}")).filter(|line| line.contains(name)).collect()
+    }
+
+    /// Returns all items in readable form, by `pk` and `sk`.
+    async fn all_items(&self) -> BTreeMap<(String, String), String> {
         let mut items = BTreeMap::new();
         let mut start = None;
         loop {
@@ -50,14 +73,9 @@ impl World {
             }
             start = page.last_evaluated_key;
             if start.is_none() {
-                break;
+                return items;
             }
         }
-        items.retain(|(partition, sort), _| {
-            let counts = partition.starts_with("L#") || partition.starts_with("W#");
-            !counts || sort == "GROUPS"
-        });
-        StoredState { items, queued: self.queued().await, waiting: self.waiting().await }
     }
 }
 

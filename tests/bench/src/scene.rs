@@ -325,6 +325,7 @@ impl BenchScene {
             expires_ms: None,
             outcome_to: None,
             listed_as: None,
+            is_deletion: false,
             body: ParcelBody::Text(self.outgoing().to_string()),
         };
         Ok(serde_json::to_string(&parcel)?)

@@ -40,6 +40,11 @@ pub(super) async fn play(examples: &mut Examples) {
     laptop.register(&world.id_token(&laptop).await, JoinKind::Reset).await.unwrap();
     examples.exchange("register-reset", &laptop.last());
     world.deliver().await;
+    world.advance(3_600_000);
+    laptop.delete_account(&world.id_token(&laptop).await).await.unwrap();
+    examples.exchange("delete-account", &laptop.last());
+    examples.exchange("tombstone", &get(&world, "/user/alice").await);
+    world.erase().await;
 
     // No function has the development issuer.
     assert_eq!(

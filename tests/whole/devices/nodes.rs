@@ -239,7 +239,8 @@ async fn a_day_has_sixteen_additions() {
     assert_eq!(append(&fresh, &approval(&fresh, &further).await).await, "429 too-many");
     // The server counts the nodes since the reset as everybody does who replays the chain.
     let since_reset = async || {
-        let stored = world.state.store().device_set(fresh.user()).await.unwrap().unwrap().since_reset();
+        let stored =
+            world.state.store().device_set(fresh.user()).await.unwrap().stored().unwrap().since_reset();
         assert_eq!(fresh.chain(fresh.user()).await.unwrap().1.since_reset, stored);
         stored
     };

@@ -135,7 +135,7 @@ async fn a_pending_device_gets_its_approval() {
     bob.approve(second.id()).await.unwrap();
     world.deliver().await;
     let frames = socket.frames();
-    let chain = world.state.store().chain(bob.user()).await.unwrap();
+    let chain = world.state.store().chain(bob.user()).await.unwrap().stored().unwrap();
     assert_eq!(frames, [chain.last().unwrap().to_value()]);
 
     world.send(&alice, &[&bob, &second]).await;

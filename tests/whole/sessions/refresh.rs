@@ -138,7 +138,7 @@ async fn two_racing_uses_get_the_same_token() {
         let [first, second] = answers.map(|answer| refresh_token(&answer));
         assert_eq!(first, second, "{first_wins}");
         let stored = world.stored().await;
-        assert_eq!(stored.keys("S#", "").len(), 2, "the loser stored a token: {first_wins}");
+        assert_eq!(stored.keys("D#", "S#").len(), 2, "the loser stored a token: {first_wins}");
         let answer = post_public(&alice, "/auth/refresh", &json!({ "refreshToken": first })).await;
         assert_eq!(answer.status, 200, "the family has ended: {first_wins}");
     }
@@ -265,7 +265,7 @@ async fn a_logout_in_the_middle_of_a_refresh() {
     };
     let (answer, ()) = tokio::join!(post_public(&alice, "/auth/refresh", &body), meanwhile);
     assert_eq!(refusal(&answer), "401 unauthenticated");
-    assert_eq!(world.stored().await.keys("S#", "").len(), 1);
+    assert_eq!(world.stored().await.keys("D#", "S#").len(), 1);
 }
 
 /// The device is revoked after a sign-in or a refresh has read it and before the session is stored.
@@ -276,7 +276,7 @@ async fn a_revocation_in_the_middle_of_a_sign_in() {
     for label in ["two", "three"] {
         let second = world.further(&alice, label).await;
         let token = world.id_token(&second).await;
-        let sessions = world.stored().await.keys("S#", "").len();
+        let sessions = world.stored().await.keys("D#", "S#").len();
         let held = world.calls.hold("TransactWriteItems", 0);
         let meanwhile = async {
             held.reached().await;
@@ -291,7 +291,7 @@ async fn a_revocation_in_the_middle_of_a_sign_in() {
             assert_eq!(refused(refreshed), "401 unauthenticated");
         }
         assert_eq!(refused(second.fetch().await), "401 device-revoked");
-        assert_eq!(world.stored().await.keys("S#", "").len(), sessions, "{label}: a session was started");
+        assert_eq!(world.stored().await.keys("D#", "S#").len(), sessions, "{label}: a session was started");
         let record = world.stored().await.keys(second.id().as_str(), "DEVICE").len();
         assert_eq!(record, 1, "the id stays used");
     }

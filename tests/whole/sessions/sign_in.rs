@@ -143,7 +143,7 @@ async fn of_many_that_want_one_name_one_has_it() {
         stored.keys("D#", "DEVICE").into_iter().map(|(pk, _)| pk.clone()).collect::<Vec<_>>(),
         [format!("D#alice#{}", winner.id())]
     );
-    assert_eq!((stored.keys("S#", "").len(), stored.keys("O#", "").len()), (1, 1));
+    assert_eq!((stored.keys("D#", "S#").len(), stored.keys("O#", "").len()), (1, 1));
     assert_eq!(winner.chain(winner.user()).await.unwrap().1.active.len(), 1);
     winner.fetch().await.unwrap();
 }

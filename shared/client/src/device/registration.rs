@@ -1,6 +1,7 @@
 //! Registering a device and signing it in again (section 10).
 
 use eko_protocol::chain::{ChainPosition, NextNode, sign_in_base};
+use eko_protocol::deletion::deletion_base;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::json::shape;
 use eko_protocol::key::NonceRandom;
@@ -136,12 +137,34 @@ impl<T: Transport> Device<T> {
         let base = sign_in_base(id_token.text().as_bytes());
         let proof = self.keys.identity().sign(&base, &self.environment);
         let mut body = json!({
+            "username": self.user,
             "deviceId": self.id,
             "identityKey": self.keys.identity().public(),
             "registrationId": self.keys.registration_id(),
             "signIn": multibase::encode(&proof),
         });
         self.present_id_token(id_token, &mut body, StatusCode::OK).await
+    }
+
+    /// DELETE `/user/{name}`: deletes the account of the device's user, with everything that the server
+    /// has of it. The sign-in of the ID token is at most ten minutes old. The device proves that it holds
+    /// its identity key, by a signature over this very ID token. An account that is gone already counts as
+    /// deleted.
+    ///
+    /// # Errors
+    /// The problem `device-revoked`, `not-owner`, `unauthenticated`, `stale-head` or `too-many`.
+    pub async fn delete_account(&self, id_token: &IdToken) -> Result<(), ClientError> {
+        let proof = self.keys.identity().sign(&deletion_base(id_token.text().as_bytes()), &self.environment);
+        let body = json!({
+            "deviceId": self.id,
+            "identityKey": self.keys.identity().public(),
+            "nonceRandom": id_token.random(),
+            "deletion": multibase::encode(&proof),
+        });
+        let path = format!("/user/{}", self.user);
+        let (body, auth) = (Body::Json(&body), Auth::Token(id_token.text()));
+        self.call(Method::DELETE, &path, body, auth).await?.expect(StatusCode::NO_CONTENT)?;
+        Ok(())
     }
 
     async fn present_id_token(

@@ -153,6 +153,7 @@ struct SignedIn {
 fn signed_in(record: Option<DeviceRecord>) -> std::result::Result<SignedIn, Refusal> {
     match record {
         None | Some(DeviceRecord { status: DeviceStatus::Revoked, .. }) => Err(Refusal::DeviceRevoked),
+        Some(DeviceRecord { status: DeviceStatus::Deleted, .. }) => Err(Refusal::AccountDeleted),
         Some(DeviceRecord { family: None, .. }) => Err(Refusal::SignedOut),
         Some(DeviceRecord { status, family: Some(family), .. }) => Ok(SignedIn { status, family }),
     }

@@ -5,8 +5,9 @@ use eko_protocol::frame::{self, TerminationReason};
 use eko_protocol::id::DeviceId;
 use eko_store::StoreError;
 use eko_store::device::DeviceAddress;
-use eko_store::live::{LiveOrder, MarkedItems, Socket};
+use eko_store::live::{ConnectionId, LiveOrder, MarkedItems, Socket};
 use eko_store::sockets::PostOutcome;
+use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -122,6 +123,33 @@ impl Messaging {
         let mut ended = self.sockets_of(user).await?;
         ended.retain(|socket| devices.contains(&socket.device));
         self.end_in_time(&ended, TerminationReason::DeviceRevoked, deadline).await
+    }
+
+    /// Ends all sockets of a deleted account. Their own items are deleted; the list of them is erased
+    /// later, so that they are found again if the process dies.
+    ///
+    /// # Errors
+    /// The sockets cannot be read, or some are not ended by the deadline.
+    pub(crate) async fn end_all_sockets(
+        &self,
+        user: &UserName,
+        deadline: Instant,
+    ) -> std::result::Result<(), StoreError> {
+        let ended = self.sockets_of(user).await?;
+        let end = |socket: &Socket| {
+            let connection = socket.connection.clone();
+            async move {
+                let told = self.hang_up_on(&connection, TerminationReason::DeviceRevoked);
+                in_time(deadline, told).await.map(|()| connection)
+            }
+        };
+        let closed = join_all(ended.iter().map(end)).await;
+        let connections: Vec<ConnectionId> = closed.into_iter().flatten().collect();
+        self.store().erase_sockets(&connections).await?;
+        match connections.len() == ended.len() {
+            true => Ok(()),
+            false => Err(not_in_time("DeleteConnection")),
+        }
     }
 
     /// Ends sockets of one user. [`StoreError::GaveUp`] if some are not ended by the deadline.

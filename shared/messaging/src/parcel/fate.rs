@@ -108,6 +108,9 @@ impl Messaging {
                     EnvelopeAnswer::UnknownRecipient => {
                         ParcelOutcome::Undeliverable(format!("{} does not exist", parcel.to))
                     }
+                    EnvelopeAnswer::DeletedRecipient => {
+                        ParcelOutcome::Undeliverable(format!("{} was deleted", parcel.to))
+                    }
                     EnvelopeAnswer::Refused(why) => {
                         ParcelOutcome::Undeliverable(format!("{}: {why}", origin.authority()))
                     }
@@ -124,6 +127,7 @@ impl Messaging {
             // The other server's word on its actor does not become better by asking again.
             Err(MessagingError::Remote(
                 error @ (RemoteError::Gone(_)
+                | RemoteError::Deleted(_)
                 | RemoteError::Unusable(_)
                 | RemoteError::NotFederated(_)
                 | RemoteError::Excluded(_)),

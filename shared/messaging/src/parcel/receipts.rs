@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use eko_protocol::address::Origin;
 use eko_store::inbound::site;
 use eko_store::outstanding::Outstanding;
+use eko_store::parcels::Parcel;
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 
@@ -47,7 +48,8 @@ impl Messaging {
 
     /// Reads the lists of the sites whose receipts may be listed already.
     async fn listed_receipts(&self, waiting: &[(ReceivedParcel, i64)]) -> BTreeMap<String, BTreeSet<String>> {
-        let may_be_listed = waiting.iter().map(|(received, _)| received).filter(|one| self.has_waited(one));
+        let may_be_listed =
+            waiting.iter().map(|(received, _)| received).filter(|one| self.has_waited(&one.parcel));
         let sites: BTreeSet<String> = may_be_listed.filter_map(site_of_receipt).collect();
         let read = sites.into_iter().map(async |site| {
             let listed = self.store().outstanding(Outstanding::ReceiptsFor(&site)).await;
@@ -102,7 +104,7 @@ impl Messaging {
     /// Removes a receipt that is done from the lists of its account and of its site. Two UpdateItem;
     /// no call for another parcel, and none for a receipt that has not waited.
     pub(super) async fn unlist_receipt(&self, received: &ReceivedParcel) {
-        if !self.has_waited(received) {
+        if !self.has_waited(&received.parcel) {
             return;
         }
         let Some(site) = site_of_receipt(received) else { return };
@@ -118,15 +120,17 @@ impl Messaging {
 
     /// True if a parcel may have waited before. A wait takes longer than the time that this looks
     /// back.
-    fn has_waited(&self, received: &ReceivedParcel) -> bool {
-        self.now_ms().saturating_sub(received.parcel.first_ms) >= wait::SHORTEST_MS
+    pub(super) fn has_waited(&self, parcel: &Parcel) -> bool {
+        self.now_ms().saturating_sub(parcel.first_ms) >= wait::SHORTEST_MS
     }
 }
 
-/// Returns the site of the server of a receipt, and `None` for another parcel.
+/// Returns the site of the server of a receipt, and `None` for another parcel. The `Delete` of an account
+/// is listed nowhere: an account sends one to each server.
 fn site_of_receipt(received: &ReceivedParcel) -> Option<String> {
     let parcel = &received.parcel;
-    let origin = parcel.outcome_to.is_none().then(|| Origin::of(&parcel.to)).flatten()?;
+    let is_receipt = parcel.outcome_to.is_none() && !parcel.is_deletion;
+    let origin = is_receipt.then(|| Origin::of(&parcel.to)).flatten()?;
     Some(site(origin.authority()).to_owned())
 }
 

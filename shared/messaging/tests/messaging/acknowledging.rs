@@ -68,6 +68,7 @@ fn waiting_parcel(
         expires_ms: None,
         outcome_to: Some(OutcomeAddress { device: device(2), envelope: create.header.id }),
         listed_as: None,
+        is_deletion: false,
         body: ParcelBody::Text("{}".to_owned()),
     };
     let body = serde_json::to_string(&parcel).unwrap();

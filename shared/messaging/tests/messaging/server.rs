@@ -112,7 +112,7 @@ impl TestServer {
         for number in further {
             let id = device(*number);
             self.pending(&user, *number).await;
-            let seen = store.device_set(&user.name).await.unwrap().unwrap();
+            let seen = store.device_set(&user.name).await.unwrap().stored().unwrap();
             let new = registration(user.at(&id), &one_time);
             let node = addition(&new, &seen.position());
             let registration_id = new.keys.registration_id;

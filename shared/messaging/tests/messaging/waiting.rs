@@ -19,6 +19,7 @@ async fn queue(server: &TestServer, not_before_hours: i64, expires_hours: Option
         expires_ms: expires_hours.map(|hours| now_ms + hours * HOUR_MS),
         outcome_to: None,
         listed_as: None,
+        is_deletion: false,
         body: ParcelBody::Text("{}".to_owned()),
     };
     server.messaging.store().queue_parcels(vec![parcel], now_ms, String::new).await.unwrap();

@@ -15,7 +15,7 @@ use eko_protocol::key_package::{PublicationKind, check_jump};
 use super::POOL_KEYS;
 use crate::attribute::{Item, ReadItem, corrupt, n};
 use crate::device::{self, DeviceAddress, KeyPool, number_or_zero};
-use crate::items::Projection;
+use crate::items::{Projection, SortKeys};
 use crate::one_time_keys::block::{KeyBlock, OneTimeKey};
 use crate::{Result, Store, key};
 
@@ -171,7 +171,9 @@ impl Store {
 
     /// Reads all stored keys of a pool, by their ids.
     async fn stored_keys<K: OneTimeKey>(&self, address: DeviceAddress<'_>) -> Result<BTreeMap<u32, K>> {
-        let items = self.query_all(&key::device_partition(address), K::PREFIX, Projection::Whole).await?;
+        let items = self
+            .query_all(&key::device_partition(address), SortKeys::StartingWith(K::PREFIX), Projection::Whole)
+            .await?;
         let mut keys = BTreeMap::new();
         for item in items {
             keys.extend(KeyBlock::<K>::from_item(&item)?.keys().iter().map(|k| (k.id().get(), k.clone())));

@@ -1,0 +1,75 @@
+//! Deletions that are interrupted at each call: everything goes all the same.
+
+use eko_client::Device;
+use eko_protocol::group_state::SealedGroupState;
+use eko_protocol::id::GroupStateId;
+use eko_testkit::{BARE, CallFault, DirectTransport, TestSocket, World, lose_each_answer};
+
+use super::delete;
+use crate::HOUR_MS;
+use crate::people::sign_in_again;
+
+/// A server with sockets. Wanda has one item of each kind that an erasure deletes by another call.
+struct SmallScene {
+    world: World,
+    wanda: Device<DirectTransport>,
+    _socket: TestSocket,
+}
+
+async fn small_scene() -> SmallScene {
+    let world = World::live().await;
+    let (alice, wanda) = (world.user_with("alice", BARE).await, world.user_with("wanda", BARE).await);
+    let _ = world.pending(&wanda, "two").await;
+    world.deliver().await;
+    world.advance(HOUR_MS);
+    for device in [&alice, &wanda] {
+        sign_in_again(&world, device).await;
+    }
+    let state = SealedGroupState { epoch: 1, content: vec![7] };
+    wanda.keep_group_state(&GroupStateId::from_mac([7; 16]), &state).await.unwrap();
+    wanda.accept_actor(&alice.actor()).await.unwrap();
+    world.send(&alice, &[&wanda]).await;
+    let socket = world.connect(&wanda).await.unwrap();
+    world.deliver().await;
+    SmallScene { world, wanda, _socket: socket }
+}
+
+/// Deletes the account and lets the erasure end, whatever happened before.
+async fn delete_and_erase(scene: &SmallScene, _: usize) -> Result<(), String> {
+    match delete(&scene.world, &scene.wanda).await.as_str() {
+        "204" => {}
+        other => return Err(other.to_owned()),
+    }
+    scene.world.deliver().await;
+    scene.world.erase().await;
+    Ok(())
+}
+
+/// Asserts that nothing names the user except the tombstone.
+async fn assert_gone(scene: &SmallScene, run: &str) {
+    // What a process that has died had received comes back.
+    scene.world.erase().await;
+    let left = scene.world.items_naming("wanda").await;
+    assert!(matches!(left.as_slice(), [one] if one.starts_with("U#wanda DEVICES")), "{run}: {left:#?}");
+    assert_eq!(scene.world.queued().await, (0, 0), "{run}");
+}
+
+#[tokio::test]
+async fn at_any_call() {
+    lose_each_answer(small_scene, |scene| &scene.world.calls, delete_and_erase, assert_gone).await;
+}
+
+#[tokio::test]
+async fn while_a_part_of_aws_is_down() {
+    for operation in ["Query", "BatchWriteItem", "SendMessageBatch", "BatchGetItem", "DeleteMessageBatch"] {
+        let scene = small_scene().await;
+        assert_eq!(delete(&scene.world, &scene.wanda).await, "204");
+        scene.world.calls.fail(operation, CallFault::Down, 6);
+        for _ in 0..4 {
+            scene.world.advance(60_000);
+            scene.world.try_pump().await;
+        }
+        scene.world.erase().await;
+        assert_gone(&scene, operation).await;
+    }
+}

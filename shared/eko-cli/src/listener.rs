@@ -90,11 +90,11 @@ impl<'a> MailboxListener<'a> {
     /// Shows what is in the mailbox, and ends when no message waits for another one any more. If another
     /// process reads the mailbox, it shows what that one has put into the store.
     pub(crate) async fn once(&self) -> Result<(), CommandFailure> {
-        match self.take_lock()? {
-            Some(lock) => lock.alive(&self.context.environment, self.look_once()).await,
-            None => {
+        match mailbox_lock::lock_or_reader(&self.lock, &self.context.environment).await {
+            Ok(Some(lock)) => lock.alive(&self.context.environment, self.look_once()).await,
+            reader => {
                 self.show_new()?;
-                self.require_reader()
+                reader.map(drop)
             }
         }
     }
@@ -156,11 +156,6 @@ impl<'a> MailboxListener<'a> {
 
     fn take_lock(&self) -> Result<Option<MailboxLock>, CommandFailure> {
         MailboxLock::take(&self.lock, self.context.environment.now_ms())
-    }
-
-    /// Fails if another process has the mailbox and seems to be suspended.
-    fn require_reader(&self) -> Result<(), CommandFailure> {
-        mailbox_lock::require_reader(&self.lock, self.context.environment.now_ms())
     }
 
     async fn receive(&self) -> Result<ReceivedBatch, MessengerError> {
@@ -262,19 +257,18 @@ impl<'a> MailboxListener<'a> {
 /// before can be listed all the same.
 ///
 /// # Errors
-/// The lock file cannot be opened, or the store cannot be written.
+/// The store cannot be written.
 pub(crate) async fn look(
     context: &Context,
     account: &AccountFolder,
     client: &HttpMessenger,
 ) -> Result<(), CommandFailure> {
     let listener = MailboxListener::new(context, account, client, Duration::ZERO, None);
-    match listener.take_lock()? {
-        Some(lock) => lock.alive(&context.environment, listener.look()).await,
-        None => {
-            if let Err(failure) = listener.require_reader() {
-                listener.say_unread(&failure);
-            }
+    match mailbox_lock::lock_or_reader(&listener.lock, &context.environment).await {
+        Ok(Some(lock)) => lock.alive(&context.environment, listener.look()).await,
+        Ok(None) => Ok(()),
+        Err(failure) => {
+            listener.say_unread(&failure);
             Ok(())
         }
     }

@@ -13,9 +13,13 @@ use crate::failure::{CommandFailure, Exit};
 use crate::home::AccountFolder;
 
 /// The pause between two signs of life.
-const LIFE_PAUSE: Duration = Duration::from_secs(10);
-/// The age of the last sign of life from which on a process is taken to be suspended.
-const SUSPENDED_MS: i64 = 3 * 60_000;
+const LIFE_PAUSE: Duration = Duration::from_secs(1);
+/// The age of the last sign of life from which on a follower takes a process to be suspended.
+const SUSPENDED_MS: i64 = 30_000;
+/// The time in which a process must show life to a command that does not follow it for long.
+const LIFE_TIME: Duration = Duration::from_secs(5);
+/// The pause between two looks for a sign of life.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
 /// The time for which a follower must have waited for another sign of life. A machine that has slept is
 /// not a process that is suspended.
 const WATCHED: Duration = Duration::from_secs(15);
@@ -102,21 +106,48 @@ impl LifeSign {
     /// Returns the failure of whoever needs the mailbox to be read.
     fn failure(&self, now_ms: i64) -> CommandFailure {
         let Self { process, at_ms } = self;
-        let minutes = now_ms.saturating_sub(*at_ms).div_euclid(60_000);
+        let seconds = now_ms.saturating_sub(*at_ms).div_euclid(1_000);
+        let age = match seconds {
+            ..120 => format!("{seconds} seconds"),
+            120.. => format!("{} minutes", seconds.div_euclid(60)),
+        };
         CommandFailure::new(format!(
             "nobody reads your mailbox: another eko, the process {process}, has it and shows no life for \
-             {minutes} minutes; it seems to be suspended"
+             {age}; it seems to be suspended"
         ))
         .next(format!("kill -CONT {process}, which wakes it, or kill -9 {process}, which ends it"))
         .exit(Exit::TryLater)
     }
 }
 
-/// Fails if the process that has the lock seems to be suspended.
-pub(super) fn require_reader(path: &Path, now_ms: i64) -> Result<(), CommandFailure> {
-    match LifeSign::read(path).filter(|sign| sign.is_old(now_ms)) {
-        Some(sign) => Err(sign.failure(now_ms)),
-        None => Ok(()),
+/// Takes the lock, or waits for the next sign of life of the process that has it, and returns `None` then.
+///
+/// # Errors
+/// The file cannot be opened; there is no sign of life for [`LIFE_TIME`], so that nobody seems to read the
+/// mailbox.
+pub(super) async fn lock_or_reader(
+    path: &Path,
+    environment: &Environment,
+) -> Result<Option<MailboxLock>, CommandFailure> {
+    let (first, mut waited) = (LifeSign::read(path), Duration::ZERO);
+    loop {
+        if let Some(lock) = MailboxLock::take(path, environment.now_ms())? {
+            return Ok(Some(lock));
+        }
+        let sign = LifeSign::read(path);
+        if sign.is_some() && sign != first {
+            return Ok(None);
+        }
+        if waited >= LIFE_TIME {
+            return Err(match sign {
+                Some(sign) => sign.failure(environment.now_ms()),
+                None => CommandFailure::new("another eko has your mailbox, and does not say that it reads it")
+                    .next("end that one, or try again")
+                    .exit(Exit::TryLater),
+            });
+        }
+        sleep(LOOK_PAUSE).await;
+        waited = waited.saturating_add(LOOK_PAUSE);
     }
 }
 
@@ -152,12 +183,11 @@ mod tests {
     fn a_reader_that_shows_no_life_is_named_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("listening");
-        assert!(require_reader(&path, 0).is_ok());
         let lock = MailboxLock::take(&path, 1_000).unwrap().unwrap();
         assert!(MailboxLock::take(&path, 2_000).unwrap().is_none());
         let later_ms = 1_000 + SUSPENDED_MS;
-        assert!(require_reader(&path, later_ms - 1).is_ok());
-        assert!(require_reader(&path, later_ms).unwrap_err().to_string().contains("for 3 minutes"));
+        let named = |now_ms| LifeSign::read(&path).unwrap().failure(now_ms).to_string();
+        assert!(named(8_500).contains("no life for 7 seconds") && named(200_000).contains("for 3 minutes"));
         let mut watch = ReaderWatch::default();
         let mut look = |now_ms| watch.look(&path, now_ms, WATCHED / 3).is_some();
         // The machine has slept.

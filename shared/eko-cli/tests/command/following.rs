@@ -163,6 +163,36 @@ async fn a_chat_that_takes_over_says_what_became_of_its_messages() {
     quit(chat).await;
 }
 
+/// The process that reads the mailbox was stopped by Ctrl-Z a moment ago.
+#[tokio::test]
+async fn a_mailbox_that_a_suspended_process_has_does_not_look_empty() {
+    let [alice, bob] = two().await;
+    let listen = TestTerminal::start(&bob, &["listen"]);
+    alice.eko(&["send", "@bob", "one"]).await.done();
+    shows_row(&listen, "@alice: one").await;
+    bob.eko(&["listen", "--once"]).await.done();
+    kill_process(listen.id(), Signal::STOP).unwrap();
+    alice.eko(&["send", "@bob", "two"]).await.done();
+    let process = listen.id().as_raw_nonzero().get();
+    let named = format!("nobody reads your mailbox: another eko, the process {process}, has it");
+    let failure = bob.fails(&["listen", "--once"]).await;
+    assert!(failure.code == 4 && failure.what.starts_with(&named), "{}", failure.what);
+    assert!(failure.what.ends_with(" seconds; it seems to be suspended"), "{}", failure.what);
+    for command in ["requests", "groups"] {
+        let listed = bob.eko(&[command]).await;
+        let says = format!("something may be missing: {named}");
+        assert!(listed.code == 0 && listed.err.contains(&says), "{command}: {listed:?}");
+    }
+    // It is waited for.
+    let once = tokio::join!(bob.eko(&["listen", "--once"]), async {
+        sleep(Duration::from_millis(500)).await;
+        kill_process(listen.id(), Signal::CONT).unwrap();
+    });
+    assert_eq!(once.0.code, 0, "{:?}", once.0);
+    shows_row(&listen, "@alice: two").await;
+    quit(listen).await;
+}
+
 /// The process that reads the mailbox was stopped by Ctrl-Z more than three minutes ago.
 #[tokio::test]
 async fn a_suspended_reader_is_named() {

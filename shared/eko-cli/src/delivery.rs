@@ -26,6 +26,15 @@ const KEPT_SIGNED_OUT: &str = "eko login NAME, and then eko listen, which sends 
 /// The next step of a person whose message is kept by a device that was revoked.
 const KEPT_REVOKED: &str = "eko login NAME --anew, which makes a new device and sends it from there";
 
+/// The next step of a person whose message has gone to a name that may be nobody's.
+const NO_SUCH_NAME: &str = "check the name; eko send @NAME TEXT sends it to the right one";
+
+/// True if this device has never seen a device of a recipient.
+fn is_unknown(client: &HttpMessenger, recipient: &str) -> bool {
+    // A store that cannot be read fails the sending itself.
+    client.people().is_ok_and(|people| !people.iter().any(|actor| actor == recipient))
+}
+
 /// Tries again what can be tried again, for at most `wait_s` seconds or until Ctrl-C, and returns
 /// the result.
 pub(crate) async fn wait_for(
@@ -96,6 +105,8 @@ struct MissedRecipient {
     name: String,
     reason: String,
     is_distrusted: bool,
+    /// True if this device has never seen a device of them, so that there may be nobody of that name.
+    is_unknown: bool,
 }
 
 impl DeliverySummary {
@@ -119,6 +130,7 @@ impl DeliverySummary {
                         name,
                         reason: envelope.reason.clone().unwrap_or_else(|| untried.clone()),
                         is_distrusted: envelope.state == EnvelopeState::Refused,
+                        is_unknown: is_unknown(client, &envelope.recipient),
                     });
                 }
             }
@@ -155,6 +167,11 @@ impl DeliverySummary {
         self.missed.is_empty()
     }
 
+    /// True if all who do not have it may be nobody.
+    pub(crate) fn is_to_nobody(&self) -> bool {
+        self.missed.iter().all(|missed| missed.is_unknown)
+    }
+
     /// Returns the failure of this delivery, or `None` if nothing failed. Its sentence begins with
     /// `lead`.
     pub(crate) fn failure(&self, lead: &str) -> Option<CommandFailure> {
@@ -173,11 +190,13 @@ impl DeliverySummary {
                     None => failure,
                 })
             }
-            EnvelopeState::Failed => Some(
-                failure("not sent to")
-                    .next("eko history, which says how to send it again")
-                    .exit(exit(Exit::Failed)),
-            ),
+            EnvelopeState::Failed => {
+                let next = match self.is_to_nobody() {
+                    true => NO_SUCH_NAME,
+                    false => "eko history, which says how to send it again",
+                };
+                Some(failure("not sent to").next(next).exit(exit(Exit::Failed)))
+            }
             EnvelopeState::Queued | EnvelopeState::Accepted | EnvelopeState::Delivered => None,
         }
     }
@@ -275,6 +294,9 @@ fn remedy(client: &HttpMessenger, envelopes: &[&OutboxEnvelope]) -> Option<Strin
         _ => false,
     };
     match (first(is_lost), first(|it| it.state == EnvelopeState::ToSend)) {
+        (Some(lost), _) if is_unknown(client, &lost.recipient) => {
+            Some(format!("{NO_SUCH_NAME}; eko resend {id} tries the same name again"))
+        }
         (Some(_), _) => Some(format!("eko resend {id}")),
         (None, Some(_)) if client.is_revoked().unwrap_or_default() => {
             Some(KEPT_REVOKED.replace("NAME", &client.me().handle().to_string()))

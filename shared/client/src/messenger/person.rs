@@ -7,7 +7,7 @@ use url::form_urlencoded;
 
 use super::{Messenger, MessengerError};
 use crate::store::DeviceStoreError;
-use crate::{SignalSessions, Transport};
+use crate::{ClientError, SignalSessions, Transport};
 
 /// A user of any server.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +73,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         });
         let actor = own.and_then(|link| text(link, "href").ok());
         actor.and_then(Person::of).ok_or_else(nobody)
+    }
+
+    /// True if there is a user of this name on the own server. One call, which asks for the user's chain and
+    /// keeps nothing.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn is_user_here(&self, person: &Person) -> Result<bool, MessengerError> {
+        match self.device.chain(&person.user).await {
+            Ok((nodes, _)) => Ok(!nodes.is_empty()),
+            Err(ClientError::Problem(problem)) if problem.status == 404 => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Returns the user with this handle of whom this device keeps the devices, or who is in a group

@@ -1,7 +1,7 @@
 //! `eko block`, `eko unblock` and `eko blocked`: whom the user does not want to hear.
 
 use clap::Args;
-use eko_client::messenger::{Person, UserBlock};
+use eko_client::messenger::{MessengerError, Person, UserBlock};
 use eko_protocol::block::BlockedParty;
 use serde_json::{Value, json};
 
@@ -20,9 +20,13 @@ program may say that you have not received it.
 A domain stands for everybody there, and for all servers under it: b.example also means chat.b.example. \
 With a port, as in b.example:8443, it is that server alone.
 
+A server is asked whether there is such a person, unless you know them. The address of somebody who has \
+gone, or whose server is down, is blocked without asking.
+
 Examples:
   eko block @mallory
   eko block @mallory@b.example
+  eko block https://b.example/user/mallory
   eko block spam.example";
 
 const MORE_OF_UNBLOCK: &str = "\
@@ -83,13 +87,16 @@ impl BlockedArgs {
 /// Blocks somebody, or undoes that, and says so.
 async fn change(context: &Context, whom: &str, is_undone: bool) -> Result<(), CommandFailure> {
     let (_, client) = context.active_client().await?;
-    let party = party(&client, whom, is_undone).await?;
+    let party = match is_undone {
+        true => blocked_party(&client, whom).await?,
+        false => party(context, &client, whom).await?,
+    };
     let is_told = client.change_block(&party, is_undone).await?;
     let who = called(&client, &party);
     let what = match is_undone {
         false => format!(
             "{who} is blocked, on all your devices. To end that: eko unblock {}",
-            typed(&client, &party)
+            typed_words(&client, &party)
         ),
         true => format!("{who} is not blocked."),
     };
@@ -101,33 +108,118 @@ async fn change(context: &Context, whom: &str, is_undone: bool) -> Result<(), Co
     context.out.result(&text, &json!({ "type": kind, "object": party.as_str(), "told": is_told }))
 }
 
-/// Reads whom a person means: a handle, a domain, or the URL of either. Of somebody who `is_blocked`, no
-/// other server is asked.
-async fn party(client: &HttpMessenger, whom: &str, is_blocked: bool) -> Result<BlockedParty, CommandFailure> {
+/// The party that a person has typed.
+enum TypedParty {
+    /// A person, by a handle.
+    Person(PartialHandle),
+    /// An address, or a domain, about which nobody is asked.
+    Address(BlockedParty),
+}
+
+/// Reads whom a person means: a handle, a domain, or the URL of either.
+fn typed_party(whom: &str) -> Result<TypedParty, CommandFailure> {
     let nobody = |why: String| {
         CommandFailure::new(format!("{whom:?} is neither a person nor a domain: {why}"))
             .next("eko block @bob@chat.example, or eko block chat.example")
             .exit(Exit::Usage)
     };
+    let address = |url: &str| {
+        BlockedParty::parse(url).map(TypedParty::Address).map_err(|fault| nobody(fault.in_words()))
+    };
     if whom.contains("://") {
-        return BlockedParty::parse(whom).map_err(|fault| nobody(fault.in_words()));
+        return address(whom);
     }
     if !whom.contains('@') && whom.contains(['.', ':']) && !whom.starts_with("acct:") {
         let host = whom.to_lowercase();
         let scheme = if is_this_machine(&host) { "http" } else { "https" };
-        return BlockedParty::parse(&format!("{scheme}://{host}")).map_err(|fault| nobody(fault.in_words()));
+        return address(&format!("{scheme}://{host}"));
     }
-    let who: PartialHandle = whom.parse().map_err(nobody)?;
-    if is_blocked {
-        let is_meant = |party: &BlockedParty| {
-            Person::of(party.as_str()).is_some_and(|person| is_called(client, &person, &who))
-        };
-        let mut blocked = client.blocks().await?.into_iter().map(|block| block.party);
-        if let Some(found) = blocked.find(is_meant) {
-            return Ok(found);
+    whom.parse().map(TypedParty::Person).map_err(nobody)
+}
+
+/// Finds whom to block. Their server is asked whether there is such a person, unless this device knows them.
+async fn party(
+    context: &Context,
+    client: &HttpMessenger,
+    whom: &str,
+) -> Result<BlockedParty, CommandFailure> {
+    let who = match typed_party(whom)? {
+        TypedParty::Address(party) => return Ok(party),
+        TypedParty::Person(who) => who,
+    };
+    let unasked = |failure: CommandFailure| {
+        let what = format!("{failure}; nobody is blocked");
+        let next = format!(
+            "check the name; eko block {} blocks that address of an Eko server without asking",
+            address(client, &who)
+        );
+        CommandFailure::new(what).next(next).exit(failure.ends_with())
+    };
+    let person = people::person(client, &who).await.map_err(unasked)?;
+    let actor = person.actor();
+    // Another server was asked already, if this device does not know them.
+    if person.origin == client.me().origin && person != client.me() && !is_known(client, &person)? {
+        match client.is_user_here(&person).await {
+            Ok(true) => {}
+            Ok(false) => {
+                return Err(unasked(MessengerError::NoSuchPerson(person.handle().to_string()).into()));
+            }
+            Err(error) => context.out.prompt(&format!(
+                "Your server does not say whether there is {}, who is blocked all the same: {}",
+                named(client, &actor),
+                CommandFailure::from(error)
+            )),
         }
     }
-    Ok(BlockedParty::Actor(people::person(client, &who).await?.actor()))
+    Ok(BlockedParty::Actor(actor))
+}
+
+/// Returns the actor id of a person on an Eko server that calls itself as its host does.
+fn address(client: &HttpMessenger, who: &PartialHandle) -> String {
+    let own = client.me().origin;
+    let server = who.server(who.host.is_none().then_some(own.as_str()));
+    format!("{server}/user/{}", who.user)
+}
+
+/// True if this device knows a person, who may have gone since.
+fn is_known(client: &HttpMessenger, person: &Person) -> Result<bool, CommandFailure> {
+    let actor = person.actor();
+    Ok(client.people()?.contains(&actor)
+        || client.requests()?.iter().any(|request| request.person == *person)
+        || !client.history(Some(&actor), 1)?.is_empty())
+}
+
+/// Finds whom to block no longer. Nobody but the own server is asked.
+async fn blocked_party(client: &HttpMessenger, whom: &str) -> Result<BlockedParty, CommandFailure> {
+    let typed = typed_party(whom)?;
+    let blocked: Vec<BlockedParty> = client.blocks().await?.into_iter().map(|block| block.party).collect();
+    if client.is_revoked()? {
+        return Err(MessengerError::Revoked.into());
+    }
+    let is_meant = |party: &BlockedParty| match &typed {
+        TypedParty::Address(typed) => party == typed,
+        TypedParty::Person(who) => {
+            Person::of(party.as_str()).is_some_and(|person| is_called(client, &person, who))
+        }
+    };
+    if let Some(found) = blocked.iter().find(|party| is_meant(party)) {
+        return Ok(found.clone());
+    }
+    let (called, domain) = match &typed {
+        TypedParty::Address(party) => (called(client, party), None),
+        TypedParty::Person(who) => {
+            let actor = address(client, who);
+            (who.to_string(), blocked.iter().find(|party| party.covers(&actor)))
+        }
+    };
+    let failure = |what: String| CommandFailure::new(what).exit(Exit::Usage);
+    Err(match domain {
+        Some(domain) => {
+            failure(format!("{called} is blocked with everybody at {}", typed_words(client, domain)))
+                .next(format!("eko unblock {}", typed_words(client, domain)))
+        }
+        None => failure(format!("{called} is not blocked, so there is nothing to end")).next("eko blocked"),
+    })
 }
 
 /// Returns the name of a blocked party in a sentence.
@@ -139,7 +231,7 @@ fn called(client: &HttpMessenger, party: &BlockedParty) -> String {
 }
 
 /// Returns the words that a person types for a blocked party.
-fn typed(client: &HttpMessenger, party: &BlockedParty) -> String {
+fn typed_words(client: &HttpMessenger, party: &BlockedParty) -> String {
     match party {
         BlockedParty::Actor(actor) => named(client, actor),
         BlockedParty::Domain(origin) => origin.authority().to_owned(),
@@ -148,7 +240,7 @@ fn typed(client: &HttpMessenger, party: &BlockedParty) -> String {
 
 fn text(client: &HttpMessenger, block: &UserBlock) -> String {
     let (since, who) = (show::clock(block.since_ms), called(client, &block.party));
-    let typed = typed(client, &block.party);
+    let typed = typed_words(client, &block.party);
     match block.is_at_server {
         Some(true) => format!("{since}  {who}"),
         Some(false) => format!(

@@ -61,6 +61,10 @@ impl RecoverArgs {
         let RecoveredStore { messages, people, groups, device, is_partial } = recovered;
         let next = match device {
             true => "This device goes on as before".to_owned(),
+            false if messages == 0 => format!(
+                "Neither the keys of this device nor a message could be read: eko login {} makes a new device",
+                account.handle
+            ),
             false => format!(
                 "The keys of this device could not be read, so it becomes a new one: eko login {}. Until then eko \
                  history and eko export show what was recovered",

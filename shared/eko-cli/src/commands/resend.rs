@@ -1,7 +1,7 @@
 //! `eko resend` and `eko discard`: what becomes of a message that could not be sent, or waits.
 
 use clap::Args;
-use eko_client::store::StoredMessage;
+use eko_client::store::{EnvelopeState, StoredMessage};
 use serde_json::json;
 
 use crate::context::{Context, HttpMessenger};
@@ -61,7 +61,14 @@ impl ResendArgs {
         if context.out.json || delivery.is_complete() {
             context.out.result(&format!("{excerpt}: {states}"), &object)?;
         }
-        delivery.failure("").map_or(Ok(()), Err)
+        match delivery.failure("") {
+            None => Ok(()),
+            // The history would only name this command again.
+            Some(failure) if delivery.state == EnvelopeState::Failed && !delivery.is_to_nobody() => {
+                Err(failure.next("the same once the reason is gone; nothing is sent by itself"))
+            }
+            Some(failure) => Err(failure),
+        }
     }
 }
 

@@ -141,9 +141,11 @@ pub(super) async fn lock_or_reader(
         if waited >= LIFE_TIME {
             return Err(match sign {
                 Some(sign) => sign.failure(environment.now_ms()),
-                None => CommandFailure::new("another eko has your mailbox, and does not say that it reads it")
-                    .next("end that one, or try again")
-                    .exit(Exit::TryLater),
+                None => {
+                    CommandFailure::new("another eko has your mailbox, and does not say that it reads it")
+                        .next("end that one, or try again")
+                        .exit(Exit::TryLater)
+                }
             });
         }
         sleep(LOOK_PAUSE).await;

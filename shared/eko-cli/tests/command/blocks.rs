@@ -1,5 +1,6 @@
 //! Tests of `block`, `unblock` and `blocked`.
 
+use eko_local::server::{BoundServer, ServerOptions};
 use serde_json::json;
 
 use super::people::{signed_in, text};
@@ -43,6 +44,50 @@ async fn a_domain_is_blocked_and_what_is_no_party_is_named() {
         let refused = alice.fails(&["block", whom]).await;
         assert_eq!(refused.code, code, "{whom}: {}", refused.what);
     }
+}
+
+/// Nothing is said to be blocked, or to be blocked no longer, that is not there.
+#[tokio::test]
+async fn a_name_that_is_nobodys_is_neither_blocked_nor_unblocked() {
+    let server = BoundServer::bind(&ServerOptions::default()).await.unwrap();
+    let origin = server.origin.to_string();
+    let running = tokio::spawn(server.run(std::future::pending()));
+    let alice = signed_in(&origin, "alice").await;
+    let host = &origin["http://".len()..];
+    for nobody in ["@nosuch".to_owned(), format!("@nosuch@{host}")] {
+        let failure = alice.fails(&["block", &nobody]).await;
+        assert_eq!(
+            (failure.code, failure.what),
+            (1, format!("there is no @nosuch@{host}; nobody is blocked"))
+        );
+        let address = format!("check the name; eko block {origin}/user/nosuch blocks that address");
+        assert!(failure.next.starts_with(&address), "{}", failure.next);
+    }
+    for whom in ["@nosuch", "@bob@b.example", "spam.example", "https://b.example/user/eve"] {
+        let failure = alice.fails(&["unblock", whom]).await;
+        assert!(failure.what.ends_with(" is not blocked, so there is nothing to end"), "{}", failure.what);
+        assert_eq!((failure.code, &*failure.next), (2, "eko blocked"));
+    }
+    assert_eq!(alice.eko(&["blocked"]).await.done(), "");
+    // Whoever is out of reach, or has gone, can be blocked all the same.
+    let local = ["--local-server", "http://localhost:9"];
+    let away = alice.fails(&[&["block", "@eve@localhost:9"][..], &local].concat()).await;
+    assert_eq!(away.code, 4, "{}", away.what);
+    assert!(away.what.ends_with("; nobody is blocked"), "{}", away.what);
+    assert!(away.next.contains("eko block http://localhost:9/user/eve blocks"), "{}", away.next);
+    for address in ["http://localhost:9/user/eve".to_owned(), format!("{origin}/user/nosuch")] {
+        alice.eko(&["block", &address]).await.done();
+    }
+    alice.eko(&["block", "spam.example"]).await.done();
+    let with_all = alice.fails(&["unblock", "@eve@spam.example"]).await;
+    assert_eq!(with_all.next, "eko unblock spam.example", "{}", with_all.what);
+    alice.eko(&["unblock", "@eve@localhost:9"]).await.done();
+    alice.eko(&["unblock", "@nosuch"]).await.done();
+    running.abort();
+    running.await.unwrap_err();
+    let blocked = alice.eko(&["block", "@carol"]).await;
+    assert!(blocked.err.contains("Your server does not say whether there is @carol"), "{blocked:?}");
+    assert!(blocked.done().contains("@carol is blocked"));
 }
 
 #[tokio::test]

@@ -154,6 +154,12 @@ async fn a_first_message_to_somebody_of_the_own_server_is_kept_while_it_is_down(
             assert_eq!(heard, ["one", "two"]);
             let failed = alice.eko(&["history", "@nobody"]).await.done();
             assert!(failed.contains("failed: there is no @nobody@localhost:"), "{failed}");
+            // Its way out is no way back.
+            let way = "check the name; eko send @NAME TEXT sends it to the right one";
+            assert!(failed.contains(way), "{failed}");
+            let id = failed.rsplit("eko resend ").next().unwrap().split(' ').next().unwrap();
+            let ReportedFailure { code, next, .. } = alice.fails(&["resend", id]).await;
+            assert_eq!((code, &*next), (1, way));
             assert_eq!(bob.hears().await, ["four"]);
             return;
         }

@@ -22,7 +22,7 @@ pub(crate) async fn accept_actor(
     let party = BlockedParty::parse(text(body, "object")?);
     let actor = match party.map_err(|fault| fault.under("/object"))? {
         BlockedParty::Actor(actor) if actor != state.origin().actor(&caller.user) => actor,
-        BlockedParty::Actor(_) => return Err(Invalid::at("/object", "is yourself").into()),
+        BlockedParty::Actor(_) => return Err(Invalid::at("/object", "nobody can accept themselves").into()),
         BlockedParty::Domain(_) => return Err(Invalid::at("/object", "must be an actor id").into()),
     };
     state.messaging().accept_actor(caller.address(), &actor).await?;

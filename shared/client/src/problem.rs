@@ -44,6 +44,8 @@ impl ProblemDetails {
     pub fn in_words(&self) -> String {
         match self.detail.is_empty() {
             true => self.title.clone(),
+            // The title says no more than that.
+            false if self.slug() == "not-found" => self.detail.clone(),
             false => format!("{}: {}", self.title, self.detail),
         }
     }

@@ -1,5 +1,6 @@
 //! The error of every command: one line for what went wrong, and one for what to do next.
 
+mod file;
 mod library;
 
 use std::fmt;
@@ -10,6 +11,8 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::printable::{printable, printable_json};
+
+pub(crate) use file::FileUse;
 
 /// The sign-in of the account that a command is about, in what to do next. [`CommandFailure::for_account`]
 /// puts the account's handle in the place of the name.
@@ -172,7 +175,11 @@ impl std::error::Error for CommandFailure {}
 /// Converts an error of standard input or standard output.
 impl From<io::Error> for CommandFailure {
     fn from(error: io::Error) -> Self {
-        Self::new(error)
+        let next = match error.kind() {
+            io::ErrorKind::InvalidData => "give text as UTF-8; a file goes with eko send --attach",
+            _ => "look where standard input and standard output lead",
+        };
+        Self::new(error).next(next)
     }
 }
 

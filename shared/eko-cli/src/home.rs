@@ -24,7 +24,7 @@ use etcetera::BaseStrategy;
 pub use account_folder::AccountFolder;
 use named_issuers::NamedIssuers;
 
-use crate::failure::{CommandFailure, Exit};
+use crate::failure::{CommandFailure, Exit, FileUse};
 use crate::partial_handle::PartialHandle;
 
 const ACCOUNTS: &str = "accounts";
@@ -214,8 +214,8 @@ impl EkoHome {
     /// The folder cannot be written.
     pub fn note_carried(&self, former: &AccountFolder) -> Result<(), CommandFailure> {
         let mark = former.path().join(CARRIED);
-        let cannot = |error| CommandFailure::new(format!("cannot write {}: {error}", mark.display()));
-        std::fs::write(&mark, []).map_err(cannot)
+        let cannot = |error| CommandFailure::of_file("cannot write", FileUse::Write, &mark, &error);
+        private::mark_file(&mark).map_err(cannot)
     }
 
     /// Creates a folder of an account with an empty store, which no command sees until it replaces the
@@ -256,11 +256,10 @@ impl EkoHome {
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), CommandFailure> {
-    let cannot =
-        |error| CommandFailure::new(format!("cannot move {} to {}: {error}", from.display(), to.display()));
-    std::fs::rename(from, to).map_err(cannot)
+    let what = format!("cannot move {} to", from.display());
+    std::fs::rename(from, to).map_err(|error| CommandFailure::of_file(&what, FileUse::Write, to, &error))
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> CommandFailure {
-    CommandFailure::new(format!("cannot read {}: {error}", path.display()))
+    CommandFailure::of_file("cannot read", FileUse::Read, path, error)
 }

@@ -15,7 +15,7 @@
 //! | 3 | `context`, `ask`, `people`, `show`, `writers`, `delivery`, `joining` | the device in use, and its data as text or JSON |
 //! | 2 | `global`, `output`, `progress`, `home` | the options of every command, the terminal, the files |
 //! | 1 | `failure` | the error of every command, with its exit code |
-//! | 0 | `printable`, `partial_handle`, `wrapped`, `qr`, `interruption`, `screen`, `libsignal`, `oidc` | parts that know nothing of the command |
+//! | 0 | `printable`, `partial_handle`, `counted`, `wrapped`, `qr`, `interruption`, `screen`, `libsignal`, `oidc` | parts that know nothing of the command |
 //!
 //! **Invariant**: a module uses only modules of lower layers, or modules to its left in its row. A
 //! parent and its child modules count as one. There is therefore no cycle between modules.
@@ -29,6 +29,7 @@ mod cli;
 mod clock;
 mod commands;
 mod context;
+mod counted;
 mod delivery;
 mod failure;
 mod global;
@@ -113,7 +114,10 @@ fn run_command(cli: Cli) -> Result<(), CommandFailure> {
             Command::Recover(recover) => recover.run(&context),
             Command::Completions(completions) => completions.run(Cli::command()),
             Command::Man(man) => man.run(&context, Cli::command()),
-            Command::ExitCodes => context.out.result(cli::EXIT_CODES, &commands::man::exit_codes()),
+            Command::ExitCodes => {
+                let text = wrapped::wrapped(cli::EXIT_CODES, wrapped::help_columns());
+                context.out.result(&text, &commands::man::exit_codes())
+            }
         }
     });
     done.and_then(|()| tell_end(&context, concern)).map_err(|failure| context.explained(failure))

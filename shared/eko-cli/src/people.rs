@@ -1,5 +1,6 @@
 //! People, groups and conversations: found by what a person types, and named for a person.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use eko_client::group::{GroupId, GroupState};
@@ -67,6 +68,20 @@ fn means(name: &str, state: &GroupState) -> bool {
         || (name.len() >= MIN_ID_LETTERS && bare_id(state.id().as_str()).starts_with(name))
 }
 
+/// Returns the question whether one of these groups was meant, whose name differs in the case of letters or
+/// in spaces only. It is empty if there is none.
+fn near_name<'a>(groups: impl Iterator<Item = &'a GroupState>, name: &str) -> String {
+    let plain = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    let near: BTreeSet<String> = groups
+        .filter(|group| plain(group.name()) == plain(name))
+        .map(|group| format!("{:?}", group.name()))
+        .collect();
+    match near.is_empty() {
+        true => String::new(),
+        false => format!(". Did you mean {}?", near.into_iter().collect::<Vec<_>>().join(" or ")),
+    }
+}
+
 /// Finds the group of an invitation by its name, its id, or the beginning of its id. The name may be
 /// the one by which this device knows the group.
 pub(crate) fn invited_group(client: &HttpMessenger, name: &str) -> Result<GroupId, CommandFailure> {
@@ -92,7 +107,12 @@ pub(crate) fn invited_group(client: &HttpMessenger, name: &str) -> Result<GroupI
                     ),
                     format!("eko groups show {}", group_argument(client, group.state.id().as_str())),
                 ),
-                None => (format!("nobody invites you to a group {name:?}"), "eko groups".to_owned()),
+                None => {
+                    let invitations = client.invitations()?;
+                    let known = groups.iter().map(|group| &group.state);
+                    let near = near_name(invitations.iter().map(|it| &it.state).chain(known), name);
+                    (format!("nobody invites you to a group {name:?}{near}"), "eko groups".to_owned())
+                }
             };
             Err(CommandFailure::new(what).next(next).exit(Exit::Usage))
         }
@@ -125,9 +145,14 @@ pub(crate) fn group(client: &HttpMessenger, name: &str) -> Result<Group, Command
                 CommandFailure::new(format!("you are invited to the group {called}, and have not joined it"))
                     .next(format!("eko groups join {typed}, or eko groups decline {typed}"))
             }
-            Err(_) => CommandFailure::new(format!("there is no group {name:?} here"))
-                .next("eko groups")
-                .exit(Exit::Usage),
+            Err(_) => {
+                let invitations = client.invitations()?;
+                let known = groups.iter().map(|group| &group.state);
+                let near = near_name(known.chain(invitations.iter().map(|it| &it.state)), name);
+                CommandFailure::new(format!("there is no group {name:?} here{near}"))
+                    .next("eko groups")
+                    .exit(Exit::Usage)
+            }
         }),
         several => {
             let ids: Vec<&str> = several.iter().map(|group| short(group.state.id())).collect();

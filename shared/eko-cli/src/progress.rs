@@ -6,6 +6,7 @@ use std::time::Duration;
 use eko_client::messenger::{Person, ProgressStep};
 use indicatif::ProgressBar;
 
+use crate::counted::counted;
 use crate::output::Output;
 use crate::printable::printable;
 
@@ -61,5 +62,5 @@ impl ProgressLine {
 }
 
 fn count(devices: usize) -> String {
-    if devices == 1 { "one device".to_owned() } else { format!("{devices} devices") }
+    counted(devices, "device", "devices")
 }

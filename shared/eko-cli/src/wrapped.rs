@@ -8,6 +8,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 /// The indentation of what is broken off a line that has none.
 const INDENTATION: usize = 4;
+/// The widest line of a help text.
+const WIDEST_HELP: usize = 100;
 /// The narrowest terminal for which lines are broken.
 const NARROWEST: usize = 20;
 
@@ -24,6 +26,14 @@ pub(crate) fn wrapped(text: &str, columns: usize) -> String {
 pub(crate) fn wrapped_for(text: &str, to: &(impl AsFd + IsTerminal)) -> String {
     let columns = if to.is_terminal() { tcgetwinsize(to).map_or(0, |size| size.ws_col) } else { 0 };
     wrapped(text, usize::from(columns))
+}
+
+/// Returns the number of columns of a help text: that of COLUMNS, or that of the terminal, and no more than are
+/// easy to read.
+pub(crate) fn help_columns() -> usize {
+    let named = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let shown = || tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    named.or_else(shown).unwrap_or(WIDEST_HELP).min(WIDEST_HELP)
 }
 
 fn wrapped_line(line: &str, columns: usize) -> String {

@@ -81,11 +81,11 @@ impl BlockedParty {
     pub fn check_for(&self, origin: &Origin, user: &UserName) -> Result<(), Invalid> {
         let own = origin.actor(user);
         let why = match self {
-            Self::Actor(id) if *id == own => "is yourself",
+            Self::Actor(id) if *id == own => "nobody can block themselves",
             Self::Actor(id) if origin.owns(id) && origin.parse_actor(id).is_none() => {
-                "is no user of this server"
+                "there is no user of this name on this server"
             }
-            Self::Domain(_) if self.covers(&own) => "is your own server",
+            Self::Domain(_) if self.covers(&own) => "nobody can block their own server",
             Self::Actor(_) | Self::Domain(_) => return Ok(()),
         };
         Err(Invalid::whole(why))

@@ -1,5 +1,7 @@
 //! This user's own devices: listing, approving, turning away, revoking.
 
+use std::collections::BTreeMap;
+
 use eko_protocol::chain::ChainNode;
 use eko_protocol::id::DeviceId;
 use eko_protocol::timestamp;
@@ -15,6 +17,8 @@ use crate::{ClientError, SignalSessions, Transport};
 /// The name under which the store keeps the time at which this device began to change the own
 /// chain. The time is 0 once the device has read the chain again.
 const CHANGED: &str = "chain_changed";
+/// The name under which the store keeps the names of devices that this one has approved, by their ids.
+const NAMES: &str = "device_names";
 
 /// The time after which a device tells those of what the user's devices share whom another one has approved.
 const OTHERS_TELL_MS: i64 = 3_600_000;
@@ -38,6 +42,8 @@ pub struct OwnDevice {
     /// The time at which it came into the chain, by the clock of the device that added it (RFC
     /// 3339).
     pub since: String,
+    /// The name that it has given itself, if this device is it or has approved it.
+    pub name: Option<String>,
     /// True if it is this device.
     pub this: bool,
 }
@@ -65,12 +71,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let own = self.look_again(&self.me()).await?;
         let this = self.device.id();
+        let mut names: BTreeMap<String, String> = self.store.read(|tx| tx.json(NAMES))?.unwrap_or_default();
+        if let Some(name) = self.device.name() {
+            names.insert(this.to_string(), name.to_owned());
+        }
         let active = own.state.active.keys().map(|id| {
             let address = self.device.origin().device(self.device.user(), id);
             let added = own.pinned.nodes.iter().rfind(|node| node.device() == address);
             OwnDevice {
                 id: id.clone(),
                 since: added.map(|node| timestamp::format(node.published_ms())).unwrap_or_default(),
+                name: names.get(id.as_str()).cloned(),
                 this: id == this,
             }
         });
@@ -132,12 +143,24 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         };
         let node = self.device.approval(&own.pinned.nodes, &new, code)?;
         self.append(&node, "it has added the device").await?;
+        self.keep_name(&new, &own)?;
         self.give_state_keys().await?;
         // What does not reach the server now is sent with the next look.
         match Box::pin(self.tell_decisions()).await {
             Err(error @ MessengerError::Store(_)) => Err(error),
             _ => Ok(new),
         }
+    }
+
+    /// Keeps the name of a device that was approved, and forgets those of devices that have gone.
+    fn keep_name(&self, new: &PendingDevice, own: &Contact) -> Result<(), DeviceStoreError> {
+        let Some(name) = &new.name else { return Ok(()) };
+        self.store.write(|tx| {
+            let mut names: BTreeMap<String, String> = tx.json(NAMES)?.unwrap_or_default();
+            names.retain(|id, _| own.state.active.keys().any(|active| active.as_str() == id));
+            names.insert(new.device.id.to_string(), name.clone());
+            tx.put_json(NAMES, &names)
+        })
     }
 
     /// Turns a pending device away.

@@ -69,12 +69,19 @@ impl SenderMark {
 fn lock(store: &Path, number: i64) -> io::Result<Option<File>> {
     let mut path = OsString::from(store);
     path.push(format!("-sender-{number}"));
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    let file = private(OpenOptions::new().write(true).create(true).truncate(false)).open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// Has a file that is created be readable for its owner alone, where a file has such a right.
+fn private(options: &mut OpenOptions) -> &OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
 }
 
 impl DeviceStore {

@@ -13,7 +13,8 @@ use http::StatusCode;
 use serde_json::json;
 
 use crate::context::{Context, HttpMessenger};
-use crate::failure::{CommandFailure, Exit};
+use crate::counted::counted;
+use crate::failure::{CommandFailure, Exit, FileUse};
 use crate::partial_handle::PartialHandle;
 use crate::people::{is_called, named, urn};
 
@@ -101,10 +102,12 @@ async fn save(
             (AttachmentLocation::Https(url), None) => fetch(context, &client, url, file.size).await?,
         };
         let opened = attachment::open(&bytes, file).map_err(|error| {
-            CommandFailure::new(format!("{:?} is not saved: {error}", file.name)).exit(Exit::NotTrusted)
+            CommandFailure::new(format!("{:?} is not saved: {error}", file.name))
+                .next("ask its author to send it again")
+                .exit(Exit::NotTrusted)
         })?;
         let path = write_new(to, &file.file_name(), &opened)?;
-        let text = format!("{}  {} bytes", path.display(), opened.len());
+        let text = format!("{}  {}", path.display(), counted(opened.len(), "byte", "bytes"));
         context
             .out
             .result(&text, &json!({ "saved": path, "size": opened.len(), "mediaType": file.media_type }))?;
@@ -127,10 +130,13 @@ async fn fetch(
         other => cannot(other.to_string()).next("fetch it yourself, and name it with --sealed"),
     })?;
     if answer.status != StatusCode::OK {
-        return Err(cannot(format!("the answer is {}", answer.status)));
+        return Err(
+            cannot(format!("the answer is {}", answer.status)).next("ask its author to send it again")
+        );
     }
     if answer.body.len() as u64 != size.saturating_add(OVERHEAD as u64) {
-        return Err(cannot("it is not as long as the message says".to_owned()).exit(Exit::NotTrusted));
+        let failure = cannot("it is not as long as the message says".to_owned());
+        return Err(failure.next("ask its author to send it again").exit(Exit::NotTrusted));
     }
     Ok(answer.body.to_vec())
 }
@@ -138,7 +144,11 @@ async fn fetch(
 fn seal(context: &Context, file: &Path, url: &str) -> Result<(), CommandFailure> {
     let bytes = read(file)?;
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let failed = |error: attachment::AttachmentError| CommandFailure::new(error).exit(Exit::Usage);
+    let failed = |error: attachment::AttachmentError| {
+        CommandFailure::new(error)
+            .next("eko attachments seal FILE HTTPS-URL, with another file")
+            .exit(Exit::Usage)
+    };
     let sealed = attachment::seal(&bytes, &name, media_type(file), &context.environment).map_err(failed)?;
     let content = sealed.bytes().to_vec();
     let attached = sealed.at(url).map_err(|error| {
@@ -172,13 +182,18 @@ pub(super) fn media_type(path: &Path) -> &'static str {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CommandFailure> {
-    let cannot =
-        |why: &dyn std::fmt::Display| CommandFailure::new(format!("cannot read {}: {why}", path.display()));
-    let length = std::fs::metadata(path).map_err(|error| cannot(&error))?.len();
+    let cannot = |error| CommandFailure::of_file("cannot read", FileUse::Read, path, &error);
+    let length = std::fs::metadata(path).map_err(cannot)?.len();
     if length > MAX_BYTES.saturating_add(OVERHEAD as u64) {
-        return Err(cannot(&format!("it has more than {MAX_BYTES} bytes")).exit(Exit::Usage));
+        let why = format!("it has more than {MAX_BYTES} bytes");
+        return Err(CommandFailure::of_content(
+            "cannot read",
+            path,
+            why,
+            "send a smaller file, or a part of it",
+        ));
     }
-    std::fs::read(path).map_err(|error| cannot(&error))
+    std::fs::read(path).map_err(cannot)
 }
 
 /// Writes a new file that only its owner can read, and returns its path. If the name is taken, a
@@ -193,8 +208,7 @@ fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Command
         std::iter::once(name.to_owned()).chain((2..=MAX_NAMES).map(|n| format!("{stem}-{n}{extension}")));
     for name in names {
         let path = folder.join(&name);
-        let cannot =
-            |error: std::io::Error| CommandFailure::new(format!("cannot write {}: {error}", path.display()));
+        let cannot = |error| CommandFailure::of_file("cannot write", FileUse::Write, &path, &error);
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
             Ok(mut file) => {
                 file.write_all(bytes).and_then(|()| file.sync_all()).map_err(cannot)?;
@@ -204,5 +218,6 @@ fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Command
             Err(error) => return Err(cannot(error)),
         }
     }
-    Err(CommandFailure::new(format!("there are {MAX_NAMES} files named {name} in {}", folder.display())))
+    let what = format!("there are {MAX_NAMES} files named {name} in {}", folder.display());
+    Err(CommandFailure::new(what).next("name another folder: --to FOLDER"))
 }

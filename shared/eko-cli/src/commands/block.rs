@@ -91,7 +91,15 @@ async fn change(context: &Context, whom: &str, is_undone: bool) -> Result<(), Co
         true => blocked_party(&client, whom).await?,
         false => party(context, &client, whom).await?,
     };
-    let is_told = client.change_block(&party, is_undone).await?;
+    let is_told = client.change_block(&party, is_undone).await.map_err(|error| {
+        let is_own = matches!(error, MessengerError::Invalid(_));
+        let failure = CommandFailure::from(error);
+        if is_own {
+            failure.next("name another person or domain; eko blocked lists whom you block")
+        } else {
+            failure
+        }
+    })?;
     let who = called(&client, &party);
     let what = match is_undone {
         false => format!(

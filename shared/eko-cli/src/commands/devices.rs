@@ -73,11 +73,13 @@ impl DevicesArgs {
 async fn list(context: &Context, client: &HttpMessenger) -> Result<(), CommandFailure> {
     let devices = client.devices().await?;
     for device in &devices.active {
-        let OwnDevice { id, since, this } = device;
+        let OwnDevice { id, since, name, this } = device;
+        let called = name.as_ref().map(|name| format!(", called {name:?}")).unwrap_or_default();
         let mine = if *this { ", this one" } else { "" };
-        let text = format!("{}  active since {}{mine}", short(id), moment(since));
+        let text = format!("{}  active since {}{called}{mine}", short(id), moment(since));
         let object = json!({
-            "type": "device", "id": id.to_string(), "state": "active", "since": since, "this": this,
+            "type": "device", "id": id.to_string(), "state": "active", "since": since, "name": name,
+            "this": this,
         });
         context.out.result(&text, &object)?;
     }

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 
 use super::{groups, verify};
 use crate::context::{Context, HttpMessenger};
-use crate::failure::{CommandFailure, Exit};
+use crate::counted::counted_all;
+use crate::failure::{CommandFailure, Exit, FileUse};
 use crate::printable::printable_json;
 use crate::show;
 
@@ -59,7 +60,7 @@ impl ExportArgs {
             return self.write_all(context, &client, |object| context.out.line(object)).map(drop);
         }
         let cannot = |error: &std::io::Error| {
-            CommandFailure::new(format!("cannot write {}: {error}", self.file.display()))
+            CommandFailure::of_file("cannot write", FileUse::Write, &self.file, error)
         };
         let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.file);
         let file = opened.map_err(|error| match error.kind() {
@@ -82,8 +83,9 @@ impl ExportArgs {
             let _ = std::fs::remove_file(&self.file);
         })?;
         let text = format!(
-            "{}  {messages} messages, {groups} groups, {people} people. Whoever can read the file can read them all.",
-            self.file.display()
+            "{}  {}. Whoever can read the file can read them all.",
+            self.file.display(),
+            counted_all(messages, people, groups)
         );
         let object = json!({ "file": self.file, "messages": messages, "groups": groups, "people": people });
         context.out.result(&text, &object)

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::context::Context;
-use crate::failure::{CommandFailure, Exit};
+use crate::failure::{CommandFailure, Exit, FileUse};
 
 const MORE: &str = "\
 Examples:
@@ -26,7 +26,7 @@ impl ManArgs {
     /// Writes the pages of `eko`, the whole command line.
     pub(crate) fn run(&self, context: &Context, eko: clap::Command) -> Result<(), CommandFailure> {
         let cannot = |error: std::io::Error| {
-            CommandFailure::new(format!("cannot write to {}: {error}", self.folder.display()))
+            CommandFailure::of_file("cannot write to", FileUse::Write, &self.folder, &error)
         };
         std::fs::create_dir_all(&self.folder).map_err(cannot)?;
         clap_mangen::generate_to(eko, &self.folder).map_err(cannot)?;

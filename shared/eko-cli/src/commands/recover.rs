@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::login::DEVICE_NAME;
 use crate::context::Context;
+use crate::counted::counted_all;
 use crate::failure::{CommandFailure, Exit};
 use crate::home::AccountFolder;
 use crate::{listener, recovery, show};
@@ -73,7 +74,8 @@ impl RecoverArgs {
         };
         let rest = if is_partial { " The rest could not be read." } else { "" };
         let text = format!(
-            "Recovered: {messages} messages, {people} people, {groups} groups.{rest} {next}.\nThe damaged files are in {}",
+            "Recovered: {}.{rest} {next}.\nThe damaged files are in {}",
+            counted_all(messages, people, groups),
             aside.display()
         );
         let object = json!({

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::attachments::{media_type, read_sealed};
 use crate::context::{Context, HttpMessenger};
 use crate::delivery::{DeliverySummary, WAIT_S, wait_for};
-use crate::failure::{CommandFailure, Exit};
+use crate::failure::{CommandFailure, Exit, FileUse};
 use crate::people::{Correspondent, named};
 use crate::progress::ProgressLine;
 use crate::show::{envelope_object, full_note, word};
@@ -105,7 +105,8 @@ impl SendArgs {
         let within = self.attach.iter().map(|path| {
             let cannot =
                 |why: &dyn Display| CommandFailure::new(format!("cannot attach {}: {why}", path.display()));
-            let bytes = std::fs::read(path).map_err(|error| cannot(&error))?;
+            let unread = |error| CommandFailure::of_file("cannot attach", FileUse::Read, path, &error);
+            let bytes = std::fs::read(path).map_err(unread)?;
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let sealed = attachment::seal(&bytes, &name, media_type(path), &context.environment);
             sealed.and_then(attachment::SealedFile::inline).map_err(|error| match error {
@@ -122,7 +123,7 @@ impl SendArgs {
                     );
                     cannot(&why).next(next).exit(Exit::Usage)
                 }
-                error => cannot(&error),
+                error => cannot(&error).next("attach another file").exit(Exit::Usage),
             })
         });
         within.chain(self.attached.iter().map(|path| read_sealed(path))).collect()

@@ -6,7 +6,7 @@ use eko_client::DeviceStore;
 use eko_protocol::address::Handle;
 
 use super::private;
-use crate::failure::CommandFailure;
+use crate::failure::{CommandFailure, FileUse};
 
 const DATABASE: &str = "eko.db";
 const RECOVERED: &str = "recovered.db";
@@ -83,7 +83,7 @@ impl AccountFolder {
     }
 
     fn cannot_create(&self, error: &std::io::Error) -> CommandFailure {
-        CommandFailure::new(format!("cannot create {}: {error}", self.path.display()))
+        CommandFailure::of_file("cannot create", FileUse::Write, &self.path, error)
     }
 
     /// Returns the path of the store into which another one is recovered.
@@ -103,7 +103,7 @@ impl AccountFolder {
             let path = self.path.join(format!("{RECOVERED}{side}"));
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(CommandFailure::new(format!("cannot remove {}: {error}", path.display())));
+                    return Err(CommandFailure::of_file("cannot remove", FileUse::Write, &path, &error));
                 }
                 _ => {}
             }
@@ -123,8 +123,7 @@ impl AccountFolder {
     /// The folder cannot be removed.
     pub fn remove(&self) -> Result<(), CommandFailure> {
         let removed = std::fs::remove_dir_all(&self.path);
-        removed
-            .map_err(|error| CommandFailure::new(format!("cannot remove {}: {error}", self.path.display())))
+        removed.map_err(|error| CommandFailure::of_file("cannot remove", FileUse::Write, &self.path, &error))
     }
 
     /// Checks that the folder and the database are there, and that only this user can read them.

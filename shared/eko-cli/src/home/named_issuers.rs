@@ -8,7 +8,7 @@ use eko_client::capabilities::Capabilities;
 use serde_json::json;
 
 use super::private;
-use crate::failure::CommandFailure;
+use crate::failure::{CommandFailure, FileUse};
 
 /// The longest text that a server may name as its issuer or audience, in bytes.
 const MAX_NAME_BYTES: usize = 2048;
@@ -28,13 +28,13 @@ pub struct NamedIssuers {
 impl NamedIssuers {
     /// Reads the record. It is empty if there is no file.
     pub(super) fn read(path: &Path) -> Result<Self, CommandFailure> {
-        let cannot = |why: String| CommandFailure::new(format!("cannot read {}: {why}", path.display()));
         let origins = match std::fs::read(path) {
             Ok(text) => serde_json::from_slice(&text).map_err(|error| {
-                cannot(error.to_string()).next("delete the file: it only serves a warning")
+                CommandFailure::new(format!("cannot read {}: {error}", path.display()))
+                    .next("delete the file: it only serves a warning")
             })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(cannot(error.to_string())),
+            Err(error) => return Err(CommandFailure::of_file("cannot read", FileUse::Read, path, &error)),
         };
         Ok(Self { path: path.to_owned(), origins })
     }
@@ -65,7 +65,7 @@ impl NamedIssuers {
             return Ok(());
         }
         let cannot = |error: std::io::Error| {
-            CommandFailure::new(format!("cannot write {}: {error}", self.path.display()))
+            CommandFailure::of_file("cannot write", FileUse::Write, &self.path, &error)
         };
         let folder = self.path.parent().unwrap_or(Path::new("."));
         private::create_folder(folder).map_err(cannot)?;

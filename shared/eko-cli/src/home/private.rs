@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
-use crate::failure::CommandFailure;
+use crate::failure::{CommandFailure, FileUse};
 
 const FOLDER: u32 = 0o700;
 const FILE: u32 = 0o600;
@@ -17,7 +17,7 @@ const OTHERS: u32 = 0o077;
 /// Creates a folder and its parents, if they do not exist, and checks that only the owner can read it.
 pub(super) fn create(path: &Path) -> Result<(), CommandFailure> {
     create_folder(path)
-        .map_err(|error| CommandFailure::new(format!("cannot create {}: {error}", path.display())))?;
+        .map_err(|error| CommandFailure::of_file("cannot create", FileUse::Write, path, &error))?;
     check(path)
 }
 
@@ -39,6 +39,11 @@ pub(super) fn empty_file(path: &Path) -> io::Result<()> {
     new_file(path)?.sync_all()
 }
 
+/// Creates an empty file, unless it is there.
+pub(super) fn mark_file(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(FILE).open(path).map(drop)
+}
+
 /// Creates an empty file in a folder. Its name begins with a dot and is not used yet.
 pub(super) fn unique_file_in(parent: &Path) -> io::Result<(File, PathBuf)> {
     let path = parent.join(format!(".new-{}", uuid::Uuid::new_v4()));
@@ -53,8 +58,7 @@ fn new_file(path: &Path) -> io::Result<File> {
 /// in it.
 pub(super) fn check(path: &Path) -> Result<(), CommandFailure> {
     let found = std::fs::metadata(path);
-    let found =
-        found.map_err(|error| CommandFailure::new(format!("cannot read {}: {error}", path.display())))?;
+    let found = found.map_err(|error| CommandFailure::of_file("cannot read", FileUse::Read, path, &error))?;
     check_owner(path, found.uid(), geteuid().as_raw())?;
     if found.mode() & OTHERS == 0 {
         return Ok(());

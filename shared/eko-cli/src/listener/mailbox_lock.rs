@@ -9,7 +9,7 @@ use std::time::Duration;
 use eko_client::Environment;
 use tokio::time::sleep;
 
-use crate::failure::{CommandFailure, Exit};
+use crate::failure::{CommandFailure, Exit, FileUse};
 use crate::home::AccountFolder;
 
 /// The pause between two signs of life.
@@ -49,7 +49,7 @@ impl MailboxLock {
     /// The file cannot be opened.
     pub(super) fn take(path: &Path, now_ms: i64) -> Result<Option<Self>, CommandFailure> {
         let cannot =
-            |error: std::io::Error| CommandFailure::new(format!("cannot open {}: {error}", path.display()));
+            |error: std::io::Error| CommandFailure::of_file("cannot open", FileUse::Write, path, &error);
         let file = OpenOptions::new()
             .write(true)
             .create(true)

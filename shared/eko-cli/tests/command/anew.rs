@@ -190,7 +190,7 @@ async fn another_device_takes_over_what_the_former_one_had() {
     assert!(code == 4 && what.starts_with("not sent yet to @bob: ") && what.contains("revoked"), "{what}");
 
     let said = second.eko(&[&login[..], &["--anew", "--json"]].concat()).await;
-    let carried = "Taken over from the former device: 4 messages, 1 people, 1 groups. 2 of the messages were not \
+    let carried = "Taken over from the former device: 4 messages, 1 person, 1 group. 2 of the messages were not \
                    sent: they are sent by eko listen, or the next eko send.";
     assert!(said.err.contains(carried), "{}", said.err);
     let made = said.object();

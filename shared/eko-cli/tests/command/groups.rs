@@ -18,6 +18,17 @@ async fn a_group_from_its_beginning_to_its_end() {
     assert_eq!(alice.fails(&["groups", "create", "Friday", "@carol"]).await.code, 2);
     assert_eq!(created["unconfirmed"].as_array().unwrap().len(), 1);
     bob.hears().await;
+    // A name in other letters is asked about.
+    let near = alice.fails(&["send", "--group", "friday", "hello"]).await;
+    assert!(
+        near.what.starts_with("there is no group \"friday\" here. Did you mean \"Friday\"?"),
+        "{}",
+        near.what
+    );
+    for command in ["join", "show"] {
+        let near = bob.fails(&["groups", command, "FRIDAY"]).await;
+        assert!(near.what.ends_with(" Did you mean \"Friday\"?"), "{}", near.what);
+    }
     let listed = bob.objects(&["groups"]).await;
     assert_eq!(
         (listed.len(), text(&listed[0], "type"), &listed[0]["stranger"]),

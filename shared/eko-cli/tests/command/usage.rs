@@ -4,6 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
+use super::people::{ReportedFailure, text};
+use super::talking::two;
 use super::test_home::{CommandOutput, TestHome, ended_of};
 
 #[tokio::test]
@@ -183,4 +185,83 @@ async fn a_home_that_others_read_is_refused() {
     let CommandOutput { code, err, .. } = home.eko(&["whoami"]).await;
     let accounts = accounts.display();
     assert_eq!((code, err), (1, format!("eko: others can read {accounts}\nNext: chmod 700 '{accounts}'\n")));
+}
+
+/// A person who names a wrong file is told what to do about it.
+#[tokio::test]
+async fn every_failure_about_a_file_says_what_next() {
+    let [alice, _bob] = two().await;
+    let (none, folder) = (alice.path().join("none"), alice.path().join("folder"));
+    std::fs::create_dir(&folder).unwrap();
+    let (binary, empty) = (alice.path().join("binary"), alice.path().join("empty"));
+    std::fs::write(&binary, [0xff, 0xfe]).unwrap();
+    std::fs::write(&empty, "").unwrap();
+    let [none, folder, binary, empty] = [none, folder, binary, empty].map(|path| path.display().to_string());
+    let within = format!("{none}/file");
+    let token = ["login", "alice", "--id-token"];
+    for command in [
+        &["send", "@bob", "--attach", &none][..],
+        &["send", "@bob", "--attach", &folder],
+        &["send", "@bob", "--attached", &none],
+        &["send", "@bob", "--attached", &folder],
+        &["verify", "@bob", "--scanned", &none],
+        &["verify", "@bob", "--scanned", &folder],
+        &["verify", "@bob", "--scanned", &binary],
+        &["verify", "@bob", "--scanned", &empty],
+        &["attachments", "seal", &none, "https://a.example/x"],
+        &["attachments", "seal", &folder, "https://a.example/x"],
+        &["export", &within],
+        &["export", &folder],
+        &["man", &format!("{empty}/man1")],
+        &[&token[..], &[&none]].concat(),
+        &[&token[..], &[&folder]].concat(),
+        &[&token[..], &[&binary]].concat(),
+        &[&token[..], &[&empty]].concat(),
+    ] {
+        let ReportedFailure { code, what, next } = alice.fails(command).await;
+        assert!(matches!(code, 1 | 2) && !next.is_empty(), "{command:?}: {what}; {next}");
+    }
+    let named = alice.fails(&["send", "@bob", "--attach", &none]).await;
+    assert_eq!(named.next, format!("check the name of the file: there is none called {none}"));
+}
+
+#[tokio::test]
+async fn the_exit_codes_are_as_wide_as_the_terminal() {
+    let home = TestHome::new();
+    for arguments in [&["exit-codes"][..], &["help", "exit-codes"]] {
+        for width in [50, 72] {
+            let output = home.command(arguments).env("COLUMNS", width.to_string()).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            assert!(
+                text.lines().all(|line| line.chars().count() <= width),
+                "{arguments:?} at {width}: {text}"
+            );
+        }
+    }
+}
+
+/// What is beside the store tells who uses it, and is nobody else's business.
+#[tokio::test]
+async fn every_file_of_an_account_is_its_owners_alone() {
+    let [alice, bob] = two().await;
+    alice.eko(&["send", "@bob", "one"]).await.done();
+    bob.hears().await;
+    alice.hears().await;
+    alice.eko(&["devices", "revoke", text(&alice.object(&["whoami"]).await, "device"), "--yes"]).await.done();
+    alice.eko(&["login", "alice", "--anew", "--reset", "--yes"]).await.done();
+    let (mut folders, mut names) = (vec![alice.path().to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            let right = path.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(right, if path.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
+            names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    for name in ["eko.db", "eko.db-sender-2", "listening", "carried", "issuers.json"] {
+        assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
+    }
 }

@@ -4,6 +4,7 @@ use eko_client::messenger::{HeldItem, Invitation};
 use serde_json::{Value, json};
 
 use crate::context::{Context, HttpMessenger};
+use crate::counted::counted;
 use crate::failure::CommandFailure;
 use crate::partial_handle::PartialHandle;
 use crate::people::{conversation, group_argument, invited_group, named, named_or_you, person, short};
@@ -34,7 +35,7 @@ fn list_held(context: &Context, client: &HttpMessenger) -> Result<(), CommandFai
     }
     for (held, count) in entries {
         let (from, group) = (named(client, &held.actor), conversation(client, &held.group));
-        let number = if count == 1 { "1 activity".to_owned() } else { format!("{count} activities") };
+        let number = counted(count, "activity", "activities");
         let text = format!(
             "held: {number} of {from} for the group {group}, since {}: {}",
             clock(held.received_ms),

@@ -9,7 +9,7 @@ use eko_client::capabilities::Capabilities;
 use super::LoginArgs;
 use crate::ask;
 use crate::context::Context;
-use crate::failure::CommandFailure;
+use crate::failure::{CommandFailure, FileUse};
 use crate::oidc::{BrowserSignIn, RelyingParty};
 
 /// The longest ID token that is read from a file.
@@ -24,10 +24,15 @@ pub(super) fn read(file: &Path) -> Result<String, CommandFailure> {
         std::fs::File::open(file).and_then(|file| file.take(MAX_TOKEN_BYTES).read_to_string(&mut token))
     };
     read.map_err(|error| {
-        CommandFailure::new(format!("cannot read the ID token from {}: {error}", file.display()))
+        CommandFailure::of_file("cannot read the ID token from", FileUse::Read, file, &error)
     })?;
     match token.trim() {
-        "" => Err(CommandFailure::new(format!("there is no ID token in {}", file.display()))),
+        "" => Err(CommandFailure::of_content(
+            "there is no ID token in",
+            file,
+            "it is empty",
+            "a token for the nonce of eko login NAME --print-nonce",
+        )),
         token => Ok(token.to_owned()),
     }
 }

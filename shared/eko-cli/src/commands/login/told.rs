@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{LoginArgs, SignedInDevice};
 use crate::clock;
 use crate::context::{Context, HttpMessenger};
+use crate::counted::counted_all;
 use crate::failure::CommandFailure;
 use crate::home::AccountFolder;
 use crate::joining::{self, WaitOutcome};
@@ -30,9 +31,7 @@ pub(super) fn carried(carried: CarriedOver) -> String {
             )
         }
     };
-    format!(
-        "Taken over from the former device: {messages} messages, {people} people, {groups} groups.{unsent}"
-    )
+    format!("Taken over from the former device: {}.{unsent}", counted_all(messages, people, groups))
 }
 
 /// Puts to be sent what a former device has not sent. If it cannot be done now, whatever is sent next does it.

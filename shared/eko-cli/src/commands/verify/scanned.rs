@@ -6,7 +6,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::failure::{CommandFailure, Exit};
+use crate::failure::{CommandFailure, Exit, FileUse};
 
 /// The longest file that is read. A code holds 74 bytes.
 const MAX_BYTES: u64 = 4 << 10;
@@ -19,7 +19,7 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, CommandFailure> {
     } else {
         std::fs::File::open(file).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text))
     };
-    read.map_err(|error| CommandFailure::new(format!("cannot read {}: {error}", file.display())))?;
+    read.map_err(|error| CommandFailure::of_file("cannot read", FileUse::Read, file, &error))?;
     decoded(&text).ok_or_else(|| {
         let what = format!("there is neither hex nor base64 in {}", file.display());
         CommandFailure::new(what).next("give the code's bytes, as hex or base64").exit(Exit::Usage)

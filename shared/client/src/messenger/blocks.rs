@@ -107,6 +107,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if self.is_blocked(actor)? { Err(MessengerError::Blocked(actor.to_owned())) } else { Ok(()) }
     }
 
+    /// True if an entry is a message of another device of this user, which may say whom the user blocks.
+    pub(super) fn is_of_own(&self, entry: &MailboxEntry) -> bool {
+        match &entry.content {
+            EntryContent::Message(message) => message.letter.header.author == self.device.actor(),
+            EntryContent::Report(_) | EntryContent::DeviceOffered(_) | EntryContent::Unreadable(_) => false,
+        }
+    }
+
     /// True if an entry is a message of a blocked party, which is not read.
     pub(super) fn is_of_blocked(&self, blocks: &KeptBlocks, entry: &MailboxEntry) -> bool {
         match &entry.content {
@@ -138,9 +146,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Tells the server of changes that it was not told of. Returns the time at which its list was read
-    /// last, in epoch milliseconds.
+    /// last, in epoch milliseconds. The end of a block is told to the own devices first: otherwise they would
+    /// drop what the server lets through.
     async fn tell_blocks(&self) -> Result<Option<i64>, MessengerError> {
         let kept = self.store.read(|tx| tx.blocks())?;
+        if kept.all().any(|(_, kept)| kept.is_undone && kept.is_untold) {
+            Box::pin(self.flush()).await?;
+        }
         for (party, told) in kept.all().filter(|(_, kept)| kept.is_untold) {
             let answer =
                 self.signed_in(async || self.device.change_block(&party, told.is_undone).await).await;
@@ -199,6 +211,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if !is_undone && party.check_for(self.device.origin(), self.device.user()).is_err() {
             return Ok(());
         }
+        // It may be over again, as another activity has said.
+        tx.follow_party_anew(party)?;
         let mut blocks = tx.blocks()?;
         let change = KeptBlock { at_ms: activity.published_ms, is_undone, is_untold: false };
         if blocks.note(party, change) {

@@ -174,8 +174,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         // would show that this device is there.
         let counts = self.counts(tx, whence)?;
         let mut forged = 0;
-        for lost in receipt.unreadable.iter().filter(|lost| lost.device == own) {
-            match tx.envelope(lost.envelope.as_str())? {
+        let mut lost = Vec::new();
+        for unreadable in receipt.unreadable.iter().filter(|unreadable| unreadable.device == own) {
+            let sent = tx.envelope(unreadable.envelope.as_str())?;
+            let message = match &sent {
+                Some(sent) => tx.message(&self.device.actor(), &sent.message)?,
+                None => None,
+            };
+            lost.push((message.map(|message| message.position), sent));
+        }
+        // They are sent again in the order in which they were written.
+        lost.sort_by_key(|(position, _)| *position);
+        for (_, sent) in lost {
+            match sent {
                 Some(sent) if sent.recipient != whence.actor => forged += 1,
                 Some(sent) if sent.silent && sent.resent_to.is_none() => {
                     // It may have said what the user has decided.

@@ -221,7 +221,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Gives the messages of a look their positions before what follows from it is done.
     fn place_first(&self, received: &mut ReceivedBatch) -> Result<(), DeviceStoreError> {
         self.store.write(|tx| {
-            tx.place_known(self.now_ms(), HOLD_MS)?;
+            tx.place(self.now_ms(), HOLD_MS)?;
             received.has_messages = !tx.unshown()?.is_empty();
             Ok(())
         })
@@ -249,7 +249,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         later: &mut LaterEntries,
     ) -> Result<TakenEntries, MessengerError> {
         let mut taken = TakenEntries::default();
-        let blocks = self.store.read(|tx| tx.blocks())?;
+        let mut blocks = self.store.read(|tx| tx.blocks())?;
         for entry in entries {
             // Nothing of a blocked party is read, and no chain is asked for.
             if self.is_of_blocked(&blocks, &entry) {
@@ -258,6 +258,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             if let Some(entry) = self.put_aside(entry, later)? {
                 self.take_into(&entry, received, &mut taken).await?;
+                if self.is_of_own(&entry) {
+                    blocks = self.store.read(|tx| tx.blocks())?;
+                }
             }
         }
         Ok(taken)

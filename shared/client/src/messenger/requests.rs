@@ -72,12 +72,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             if !tx.is_pinned(&actor)? {
                 return Err(MessengerError::NoSuchPerson(person.handle().to_string()));
             }
-            tx.accept(&actor)?;
+            self.take_as_contact(tx, &actor)?;
             // The chain came through the own server. The next message reads it from theirs.
             tx.have_chain_read(&actor)?;
-            tx.place(self.now_ms(), HOLD_MS)?;
-            Ok(self.ask_for_unkept(tx)?)
+            Ok(())
         })
+    }
+
+    /// Records that the user takes somebody as a contact. If they were a stranger, what is kept of them is put
+    /// into the conversation at once, and the places of what was not kept come after it.
+    pub(super) fn take_as_contact(&self, tx: &Transaction<'_>, actor: &str) -> Result<(), DeviceStoreError> {
+        if tx.accept(actor)? {
+            tx.place_at_once(actor, self.now_ms())?;
+            self.ask_for_unkept(tx)?;
+        }
+        Ok(())
     }
 
     /// Owes the request for sending again to the devices of everybody who is a stranger no more, in whatever

@@ -81,7 +81,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.require_trusted(to).await
     }
 
-    /// Stores a message to a person with its envelopes, and returns its id. [`Messenger::send_message`]
+    /// Stores a message to a person with its envelopes, and returns its id. What the person wrote as a stranger,
+    /// and this device has kept, is in the conversation before it. [`Messenger::send_message`]
     /// sends it, and says in its result if the person's devices are not to be trusted, or if there is no
     /// such person. Makes no call if they are known.
     ///
@@ -94,7 +95,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if !self.store.read(|tx| tx.is_pinned(&to.actor()))? {
             self.require_trusted(to).await?;
         }
-        self.store.write(|tx| tx.accept(&to.actor()))?;
+        self.store.write(|tx| self.take_as_contact(tx, &to.actor()))?;
         let content = ActivityContent::Note(self.note(draft));
         let outgoing = OutgoingActivity { conversation: to.actor(), group: None, content };
         self.put_activity(outgoing, vec![to.clone()]).await

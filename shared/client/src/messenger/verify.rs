@@ -196,7 +196,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 tx.drop_distrust(&actor)?;
             }
             if *person != self.me() {
-                tx.accept(&actor)?;
+                self.take_as_contact(tx, &actor)?;
             }
             tx.pin(&actor, &contact.pinned)?;
             if contact.pinned.alarm.is_none() {

@@ -67,6 +67,11 @@ impl Transaction<'_> {
         Ok(self.json::<PublishedKeys>("first")?.unwrap_or_default().signed_pre_key.is_none())
     }
 
+    /// Returns the actor id of this user, if it is known.
+    pub(super) fn own_actor(&self) -> Result<Option<String>, DeviceStoreError> {
+        Ok(self.origin()?.zip(self.text("user")?).map(|(origin, user)| format!("{origin}/user/{user}")))
+    }
+
     fn origin(&self) -> Result<Option<Origin>, DeviceStoreError> {
         Ok(self.text("origin")?.and_then(|origin| Origin::parse(&origin).ok()))
     }

@@ -88,25 +88,33 @@ impl Transaction<'_> {
         Ok(self.json(BLOCKS)?.unwrap_or_default())
     }
 
-    /// Keeps what the user blocks, and forgets what those were owed who are blocked: receipts, and
-    /// questions for what they have not sent. What strangers among them wrote is deleted.
+    /// Keeps what the user blocks, and forgets the receipts that those were owed who are blocked. What
+    /// strangers among them wrote is deleted. Whoever comes to be blocked, or is so no longer, is followed
+    /// anew: what they write in between is dropped, and is not missing.
     pub(crate) fn keep_blocks(&self, blocks: &KeptBlocks) -> Result<(), DeviceStoreError> {
+        let before = self.blocks()?;
+        self.follow_anew(None, |actor| before.cover(actor) != blocks.cover(actor))?;
         self.put_json(BLOCKS, blocks)?;
         self.forget_owed_to_blocked(blocks)
     }
 
-    /// Forgets what is owed to those who are blocked.
+    /// Follows those anew whom a party covers: a block of it has begun or ended, however long ago.
+    pub(crate) fn follow_party_anew(&self, party: &BlockedParty) -> Result<(), DeviceStoreError> {
+        let mut blocks = KeptBlocks::default();
+        blocks.note(party, KeptBlock { at_ms: 0, is_undone: false, is_untold: false });
+        self.follow_anew(None, |actor| blocks.cover(actor))
+    }
+
+    /// Forgets what is owed to those who are blocked. What had not come before is told them after the block.
     pub(crate) fn forget_owed_to_blocked(&self, blocks: &KeptBlocks) -> Result<(), DeviceStoreError> {
         if blocks.all().all(|(_, kept)| kept.is_undone) {
             return Ok(());
         }
-        let sql = "SELECT actor FROM receipts UNION SELECT actor FROM gaps WHERE told = 0 \
-                   UNION SELECT actor FROM messages WHERE request = 1";
+        let sql = "SELECT actor FROM receipts UNION SELECT actor FROM messages WHERE request = 1";
         let mut statement = self.inner.prepare_cached(sql)?;
         let actors: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
         for actor in actors.iter().filter(|actor| blocks.cover(actor)) {
             self.inner.execute("DELETE FROM receipts WHERE actor = ?1", params![actor])?;
-            self.inner.execute("UPDATE gaps SET told = 1 WHERE actor = ?1", params![actor])?;
             self.decline_requests(actor)?;
         }
         Ok(())

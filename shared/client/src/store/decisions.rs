@@ -39,15 +39,16 @@ impl Transaction<'_> {
         Ok(contacts?)
     }
 
-    /// Records that the user of this device accepts somebody as a contact.
-    pub(crate) fn accept(&self, actor: &str) -> Result<(), DeviceStoreError> {
+    /// Records that the user of this device accepts somebody as a contact. Returns false if that is known.
+    pub(crate) fn accept(&self, actor: &str) -> Result<bool, DeviceStoreError> {
         let sql = "INSERT INTO decisions (actor, accepted, untold) VALUES (?1, 1, 1) \
                    ON CONFLICT (actor) DO UPDATE SET accepted = 1, untold = 1 WHERE accepted = 0";
-        if self.inner.prepare_cached(sql)?.execute([actor])? > 0 {
+        let is_new = self.inner.prepare_cached(sql)?.execute([actor])? > 0;
+        if is_new {
             self.note_contact(actor)?;
             self.forget_declined(actor)?;
         }
-        Ok(())
+        Ok(is_new)
     }
 
     /// Records that the user has accepted somebody on another device, by writing to them.

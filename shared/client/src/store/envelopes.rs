@@ -123,7 +123,8 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Adds an envelope that says again to one device of its recipient what another one has said to it.
+    /// Adds an envelope that says again to one device of its recipient what another one has said to it. It is
+    /// made later than those to the same device that wait.
     /// Returns false if that was done before, if the first one was not encrypted for this device, if its
     /// content is not kept, or if [`MOST_RESENT`] to the device are on their way.
     pub(crate) fn add_resend(
@@ -134,7 +135,9 @@ impl Transaction<'_> {
         now_ms: i64,
     ) -> Result<bool, DeviceStoreError> {
         let sql = "INSERT OR IGNORE INTO envelopes (id, message, recipient, plaintext, state, made, due, put, silent, \
-                   resent_to) SELECT ?2, message, recipient, plaintext, 1, ?4, ?4, ?4, 1, ?3 FROM envelopes \
+                   resent_to) SELECT ?2, message, recipient, plaintext, 1, \
+                   max(?4, 1 + coalesce((SELECT max(made) FROM envelopes WHERE state = 1 AND resent_to = ?3 \
+                   AND made BETWEEN ?4 AND ?4 + 60000), 0)), ?4, ?4, 1, ?3 FROM envelopes \
                    WHERE id = ?1 AND silent = 0 AND plaintext IS NOT NULL \
                    AND EXISTS (SELECT 1 FROM ciphertexts WHERE envelope = ?1 AND device = ?3) \
                    AND (SELECT count(*) FROM envelopes AS open WHERE open.recipient = envelopes.recipient \

@@ -25,7 +25,8 @@ impl Transaction<'_> {
     }
 
     /// Keeps the record of a group. `latest` is the control that made its state, if that is new.
-    /// Conflicts that were recorded before are settled, and the record at the server is to be stored. The views of former members are forgotten.
+    /// Conflicts that were recorded before are settled, and the record at the server is to be stored. The views of
+    /// former members are forgotten. Who has left or come in is followed anew, and everybody if this user has.
     pub(crate) fn keep_group(
         &self,
         known: &KnownGroup,
@@ -34,6 +35,7 @@ impl Transaction<'_> {
         let sql = "INSERT INTO groups (id, known, latest) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET \
                    known = ?2, latest = COALESCE(?3, latest)";
         let id = known.current.id().as_str();
+        self.follow_changed_members(self.group(id)?.as_ref(), known)?;
         if latest.is_some() {
             self.inner.execute("DELETE FROM conflicts WHERE grp = ?1", [id])?;
             self.mark_unstored(id, 0)?;
@@ -43,6 +45,32 @@ impl Transaction<'_> {
             self.forget_departure(id)?;
         }
         self.keep_views_of(id, known.current.members())
+    }
+
+    /// Forgets the numbers of those who were not in a group for a time: nobody gets what is said in between.
+    fn follow_changed_members(
+        &self,
+        before: Option<&KnownGroup>,
+        after: &KnownGroup,
+    ) -> Result<(), DeviceStoreError> {
+        let Some(me) = self.own_actor()? else { return Ok(()) };
+        let is_in = |known: &KnownGroup, actor: &str| {
+            known.current.members().contains(actor)
+                && (actor != me || known.departure == OwnDeparture::NotMade)
+        };
+        let has_changed =
+            |actor: &str| before.is_some_and(|before| is_in(before, actor)) != is_in(after, actor);
+        // Nobody is told of a removal who was removed. This user may have been out in a state between.
+        let is_jump =
+            before.is_some_and(|before| after.current.epoch() > before.current.epoch().saturating_add(1));
+        let conversation = Some(after.current.id().as_str());
+        match is_jump || has_changed(&me) {
+            true => self.follow_anew(conversation, |_| true),
+            false if before.is_some_and(|before| before.current.members() == after.current.members()) => {
+                Ok(())
+            }
+            false => self.follow_anew(conversation, has_changed),
+        }
     }
 
     /// Returns the control that made the current state of a group.

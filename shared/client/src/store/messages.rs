@@ -1,5 +1,7 @@
 //! The messages of all conversations, and the order in which they are shown.
 
+use std::collections::VecDeque;
+
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde_json::Value;
 
@@ -89,6 +91,19 @@ pub(crate) struct MessageStream<'a> {
     pub(crate) actor: &'a str,
 }
 
+/// A message that waits for its position no longer.
+struct ReadyMessage {
+    row: i64,
+    number: u64,
+    received_ms: i64,
+    /// The numbers before it that have not come.
+    lacking: Vec<NumberRange>,
+    /// The last number of its device before it that has a position, or 0.
+    last: u64,
+}
+
+/// The most places that are left for what is missing before one message.
+const MOST_PLACES: u64 = 100;
 /// The longest time that the first message of a device waits for one before it.
 pub const FIRST_HOLD_MS: i64 = 1_000;
 /// The name under which the store keeps the greatest position that it has given.
@@ -163,70 +178,170 @@ impl Transaction<'_> {
         Ok(self.inner.prepare_cached(sql)?.execute(parameters)? == 1)
     }
 
-    /// Gives positions to messages that wait: each follows the one that its sender numbered before
-    /// it. A message that has waited for `hold_ms` no longer waits, and what did not come before it
-    /// is recorded as a gap. Messages of strangers get no positions. Returns the time at which the
-    /// next message has waited long enough.
+    /// Gives positions to messages that wait, in the order in which the server accepted them: each follows the
+    /// one that its sender numbered before it. A message that has waited for `hold_ms` no longer waits,
+    /// and what did not come before it is recorded as a gap. Messages of strangers get no positions.
+    /// Returns the time at which the next message has waited long enough.
     pub(crate) fn place(&self, now_ms: i64, hold_ms: i64) -> Result<Option<i64>, DeviceStoreError> {
         self.release_requests()?;
-        self.place_known(now_ms, hold_ms)
+        let placed = self.place_those("1", [], now_ms, hold_ms)?;
+        let released = self.release_late(now_ms, hold_ms)?;
+        Ok([placed, released].into_iter().flatten().min())
     }
 
-    /// Does as [`place`](Self::place), without the messages of strangers who are contacts meanwhile.
-    pub(crate) fn place_known(&self, now_ms: i64, hold_ms: i64) -> Result<Option<i64>, DeviceStoreError> {
-        let sql = "SELECT DISTINCT conversation, device, actor FROM messages \
-                   WHERE position IS NULL AND request = 0";
-        let mut statement = self.inner.prepare_cached(sql)?;
-        let senders = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    /// Gives positions to the messages of a conversation with one actor, whatever did not come before them.
+    pub(crate) fn place_at_once(&self, actor: &str, now_ms: i64) -> Result<(), DeviceStoreError> {
+        self.release_requests()?;
+        self.place_those("actor = ?1 AND conversation = ?1", [actor], now_ms, 0).map(drop)
+    }
+
+    /// Gives positions to those messages for which a condition holds.
+    fn place_those(
+        &self,
+        condition: &str,
+        parameters: impl rusqlite::Params,
+        now_ms: i64,
+        hold_ms: i64,
+    ) -> Result<Option<i64>, DeviceStoreError> {
+        let sql = format!(
+            "SELECT DISTINCT conversation, device, actor FROM messages \
+             WHERE position IS NULL AND request = 0 AND {condition}"
+        );
+        let mut statement = self.inner.prepare_cached(&sql)?;
+        let senders = statement.query_map(parameters, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let senders: Vec<(String, String, String)> = senders.collect::<Result<_, _>>()?;
+        let mut streams = Vec::new();
         let mut next: Option<i64> = None;
-        for (conversation, device, actor) in senders {
-            let stream = MessageStream { conversation: &conversation, device: &device, actor: &actor };
-            let waits = self.place_stream(stream, now_ms, hold_ms)?;
+        for (conversation, device, actor) in &senders {
+            let of = MessageStream { conversation, device, actor };
+            let (ready, waits) = self.ready(of, now_ms, hold_ms)?;
             next = [next, waits].into_iter().flatten().min();
+            streams.push((of, ready));
+        }
+        let first = |(_, (_, ready)): &(usize, &(MessageStream<'_>, VecDeque<ReadyMessage>))| {
+            ready.front().map(|message| (message.received_ms, message.row))
+        };
+        while let Some((at, _)) =
+            streams.iter().enumerate().filter(|stream| first(stream).is_some()).min_by_key(first)
+            && let Some((of, ready)) = streams.get_mut(at)
+            && let Some(message) = ready.pop_front()
+        {
+            self.give_position(*of, message)?;
         }
         Ok(next)
     }
 
-    fn place_stream(
+    /// Returns the messages of a device that wait for nothing, in its order, and the time at which the next
+    /// one has waited long enough.
+    fn ready(
         &self,
         of: MessageStream<'_>,
         now_ms: i64,
         hold_ms: i64,
-    ) -> Result<Option<i64>, DeviceStoreError> {
-        let sql = "SELECT row, sequence, stored FROM messages WHERE position IS NULL AND request = 0 \
+    ) -> Result<(VecDeque<ReadyMessage>, Option<i64>), DeviceStoreError> {
+        let sql = "SELECT row, sequence, stored, received FROM messages WHERE position IS NULL AND request = 0 \
                    AND conversation = ?1 AND device = ?2 ORDER BY sequence, row";
         let mut statement = self.inner.prepare_cached(sql)?;
         let rows = statement.query_map(params![of.conversation, of.device], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })?;
-        let waiting: Vec<(i64, Option<u64>, i64)> = rows.collect::<Result<_, _>>()?;
+        let waiting: Vec<(i64, Option<u64>, i64, i64)> = rows.collect::<Result<_, _>>()?;
         let followed = self.followed(of)?;
         // The first message from a device may have any number, so it waits less.
         let hold_ms = if followed.is_some() { hold_ms } else { hold_ms.min(FIRST_HOLD_MS) };
         let mut last = followed.unwrap_or(0);
         let void = self.void_numbers(of)?;
-        for (row, sequence, stored) in waiting {
+        let mut ready = VecDeque::new();
+        for (row, sequence, stored, received_ms) in waiting {
             let number = sequence.unwrap_or(0);
             let lacking = NumberRange::between(last, number).without(&void);
             if !lacking.is_empty() && !is_over(now_ms, stored, hold_ms) {
-                if last > 0 {
-                    self.follow(of, last)?;
-                }
-                return Ok(Some(stored.saturating_add(hold_ms)));
+                return Ok((ready, Some(stored.saturating_add(hold_ms))));
             }
-            let place = self.take_position()?;
-            let sql = "UPDATE messages SET position = ?2 WHERE row = ?1";
-            self.inner.prepare_cached(sql)?.execute(params![row, place])?;
-            if number <= last {
-                self.fill_gaps(of, NumberRange::of(number))?;
-            } else if last > 0 {
-                lacking.into_iter().try_for_each(|gap| self.note_gap(of, gap, place))?;
-            }
+            let lacking = if last > 0 { lacking } else { Vec::new() };
+            ready.push_back(ReadyMessage { row, number, received_ms, lacking, last });
             last = last.max(number);
         }
-        self.follow(of, last)?;
-        Ok(None)
+        Ok((ready, None))
+    }
+
+    /// Gives a message of a device its position: the next one, or if it comes late, that in which it is missing.
+    fn give_position(&self, of: MessageStream<'_>, message: ReadyMessage) -> Result<(), DeviceStoreError> {
+        let ReadyMessage { row, number, lacking, last, .. } = message;
+        if number <= last {
+            self.fill_gaps(of, NumberRange::of(number))?;
+            // What has no number has no place among the others.
+            if number > 0
+                && let Some(place) = self.place_of_late(of, number)?
+            {
+                let sql = "UPDATE messages SET position = ?2, placed = ?3 WHERE row = ?1";
+                self.inner.prepare_cached(sql)?.execute(params![row, place, self.take_position()?])?;
+                return Ok(());
+            }
+        }
+        // What is missing has places, in which it is put if it comes.
+        let missing = lacking.first().map_or(0, |gap| number.saturating_sub(gap.first));
+        for _ in 0..missing.min(MOST_PLACES) {
+            self.take_position()?;
+        }
+        let place = self.take_position()?;
+        let sql = "UPDATE messages SET position = ?2 WHERE row = ?1";
+        self.inner.prepare_cached(sql)?.execute(params![row, place])?;
+        lacking.into_iter().try_for_each(|gap| self.note_gap(of, gap, place))?;
+        self.follow(of, last.max(number))
+    }
+
+    /// Returns the place of a message that comes after later ones of its device, and takes it: that in which a
+    /// message of the device is awaited, or one that was left for what was missing. There is none if the
+    /// next later message follows at once.
+    fn place_of_late(&self, of: MessageStream<'_>, number: u64) -> Result<Option<i64>, DeviceStoreError> {
+        let sql = "SELECT max(position), max(sequence) FROM messages WHERE conversation = ?1 AND device = ?2 \
+                   AND sequence < ?3 AND position IS NOT NULL";
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let (before, earlier): (Option<i64>, Option<u64>) =
+            self.inner.prepare_cached(sql)?.query_row(params![of.conversation, of.device, number], read)?;
+        let sql = "SELECT position, sequence FROM messages WHERE conversation = ?1 AND device = ?2 \
+                   AND sequence > ?3 AND position IS NOT NULL ORDER BY position LIMIT 1";
+        let after: Option<(i64, u64)> = self
+            .inner
+            .prepare_cached(sql)?
+            .query_row(params![of.conversation, of.device, number], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((after, later)) = after else { return Ok(None) };
+        let (before, earlier) = (before.unwrap_or(i64::MIN), earlier.unwrap_or(0));
+        if let Some(place) = self.take_awaited_between(of, (before, after), number.saturating_sub(earlier))? {
+            return Ok(Some(place));
+        }
+        let back = i64::try_from(later.saturating_sub(number)).unwrap_or(i64::MAX);
+        let place = after.saturating_sub(back);
+        let sql = "SELECT 1 FROM messages WHERE position = ?1 UNION SELECT 1 FROM awaited WHERE position = ?1 \
+                   UNION SELECT 1 FROM held WHERE place = ?1";
+        let is_free = place > before.max(0) && !self.inner.prepare_cached(sql)?.exists([place])?;
+        Ok(is_free.then_some(place))
+    }
+
+    /// Has messages shown that were sent again and have their places, in the order of these. One waits for
+    /// `hold_ms` for those before it that its device is asked for, since they come together. Returns the
+    /// time at which the next one has waited long enough.
+    fn release_late(&self, now_ms: i64, hold_ms: i64) -> Result<Option<i64>, DeviceStoreError> {
+        let sql = "SELECT row, stored, EXISTS (SELECT 1 FROM awaited WHERE awaited.actor = messages.actor \
+                   AND awaited.device = messages.device AND awaited.position < messages.position \
+                   AND NOT EXISTS (SELECT 1 FROM receipts WHERE receipts.actor = awaited.actor AND kind = 2 \
+                   AND receipts.device = awaited.device AND receipts.id = awaited.envelope)) \
+                   FROM messages WHERE placed = 0 ORDER BY position";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let late: Vec<(i64, i64, bool)> = rows.collect::<Result<_, _>>()?;
+        let mut next: Option<i64> = None;
+        for (row, stored, waits) in late {
+            if waits && !is_over(now_ms, stored, hold_ms) {
+                next = [next, Some(stored.saturating_add(hold_ms))].into_iter().flatten().min();
+                continue;
+            }
+            let sql = "UPDATE messages SET placed = ?2 WHERE row = ?1";
+            self.inner.prepare_cached(sql)?.execute(params![row, self.take_position()?])?;
+        }
+        Ok(next)
     }
 
     /// Returns the last number of a device in a conversation that has its position.
@@ -240,6 +355,25 @@ impl Transaction<'_> {
         let sql = "INSERT OR REPLACE INTO followed (conversation, device, last) VALUES (?1, ?2, ?3)";
         self.inner.prepare_cached(sql)?.execute(params![of.conversation, of.device, last])?;
         self.pass_void(of, last)
+    }
+
+    /// Forgets which numbers were followed of the devices of some users, in one conversation or in all: what
+    /// they send meanwhile does not come, and nothing is missing because of that.
+    pub(super) fn follow_anew(
+        &self,
+        conversation: Option<&str>,
+        is_of: impl Fn(&str) -> bool,
+    ) -> Result<(), DeviceStoreError> {
+        let sql = "SELECT DISTINCT device FROM followed WHERE ?1 IS NULL OR conversation = ?1";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let devices = statement.query_map([conversation], |row| row.get(0))?;
+        let devices: Vec<String> = devices.collect::<Result<_, _>>()?;
+        let user = |device: &str| device.rsplit_once("/device/").map(|(user, _)| user.to_owned());
+        for device in devices.iter().filter(|device| user(device).is_some_and(|user| is_of(&user))) {
+            let sql = "DELETE FROM followed WHERE device = ?2 AND (?1 IS NULL OR conversation = ?1)";
+            self.inner.prepare_cached(sql)?.execute(params![conversation, device])?;
+        }
+        Ok(())
     }
 
     /// Records that a message with this number has the position that was kept for it.
@@ -270,15 +404,16 @@ impl Transaction<'_> {
 
     /// Returns the messages that have a position and were not shown, in order.
     pub(crate) fn unshown(&self) -> Result<Vec<StoredMessage>, DeviceStoreError> {
-        let sql =
-            format!("{COLUMNS} WHERE shown = 0 AND position IS NOT NULL ORDER BY position LIMIT {PAGE}");
+        let sql = format!(
+            "{COLUMNS} WHERE shown = 0 AND position IS NOT NULL AND placed IS NOT 0 ORDER BY position LIMIT {PAGE}"
+        );
         let mut statement = self.inner.prepare_cached(&sql)?;
         Ok(statement.query_map([], read)?.collect::<Result<_, _>>()?)
     }
 
     /// Records that all messages up to a position were shown.
     pub(crate) fn note_shown(&self, position: i64) -> Result<(), DeviceStoreError> {
-        let sql = "UPDATE messages SET shown = 1 WHERE shown = 0 AND position <= ?1";
+        let sql = "UPDATE messages SET shown = 1 WHERE shown = 0 AND position <= ?1 AND placed IS NOT 0";
         self.inner.prepare_cached(sql)?.execute([position])?;
         Ok(())
     }
@@ -293,7 +428,7 @@ impl Transaction<'_> {
         conversation: Option<&str>,
     ) -> Result<Vec<StoredMessage>, DeviceStoreError> {
         let sql = format!(
-            "{COLUMNS} WHERE position IS NOT NULL AND device <> ?1 AND CASE WHEN ?2 IS NOT NULL THEN coalesce(placed, position) > ?2 \
+            "{COLUMNS} WHERE position IS NOT NULL AND placed IS NOT 0 AND device <> ?1 AND CASE WHEN ?2 IS NOT NULL THEN coalesce(placed, position) > ?2 \
              ELSE shown = 0 OR (shown = 2 AND (?3 IS NULL OR conversation = ?3)) END ORDER BY coalesce(placed, position) \
              LIMIT CASE WHEN ?2 IS NULL THEN -1 ELSE {PAGE} END"
         );

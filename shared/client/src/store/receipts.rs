@@ -100,7 +100,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Returns the actor ids of everybody who is owed a statement.
+    /// Returns the actor ids of everybody who is owed a statement, without those who are blocked.
     pub(crate) fn owed(&self, now_ms: i64) -> Result<Vec<String>, DeviceStoreError> {
         let sql = format!(
             "SELECT actor FROM receipts WHERE kind IN (1, 3) OR (kind = ?3 AND {MAY_ASK}) \
@@ -108,7 +108,13 @@ impl Transaction<'_> {
         );
         let mut statement = self.inner.prepare_cached(&sql)?;
         let parameters = params![now_ms, ASK_PAUSE_MS, OwedKind::Unreadable as i64];
-        Ok(statement.query_map(parameters, |row| row.get(0))?.collect::<Result<_, _>>()?)
+        let mut owed: Vec<String> =
+            statement.query_map(parameters, |row| row.get(0))?.collect::<Result<_, _>>()?;
+        if !owed.is_empty() {
+            let blocks = self.blocks()?;
+            owed.retain(|actor| !blocks.cover(actor));
+        }
+        Ok(owed)
     }
 
     /// Takes the next receipt for an author out of what is owed, or returns `None` if nothing is.

@@ -59,7 +59,7 @@ CREATE TABLE views (
 ) WITHOUT ROWID;
 
 -- Messages. position: NULL until the messages before it have theirs. placed: a later number, if the place
--- had been kept since an earlier time. shown: 1 once it was shown, 2 while
+-- had been kept since an earlier time, and 0 until it is shown there. shown: 1 once it was shown, 2 while
 -- a program that shows another conversation has left it.
 -- request: 1 if a stranger wrote it and the user has not accepted that.
 CREATE TABLE messages (

@@ -14,8 +14,8 @@ use crate::show;
 const MORE: &str = "\
 Nothing of theirs reaches your devices any more, and they are not told: to them it looks as if you did \
 not look. It holds on all your devices. What you have received before stays in your history. What your \
-devices have not fetched yet, and what comes while they are blocked, is lost. After eko unblock their \
-program may say that you have not received it.
+devices have not fetched yet, and what comes while they are blocked, is lost. Nobody is told so, not even \
+after eko unblock.
 
 A domain stands for everybody there, and for all servers under it: b.example also means chat.b.example. \
 With a port, as in b.example:8443, it is that server alone.

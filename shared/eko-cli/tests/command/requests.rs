@@ -2,6 +2,7 @@
 
 use super::devices::further;
 use super::people::{ReportedFailure, signed_in, text};
+use super::terminal::TestTerminal;
 use super::test_home::server;
 
 #[tokio::test]
@@ -68,29 +69,28 @@ async fn a_request_is_accepted_without_listing_it_before() {
 async fn whoever_accepts_a_stranger_is_told_what_was_not_kept() {
     let server = server().await;
     let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
-    let lines: String = (1..=22).map(|n| format!("line {n:02}\n")).collect();
+    let lines: String = (1..=26).map(|n| format!("line {n:02}\n")).collect();
     bob.eko_reading(&["chat", "@alice"], &lines).await.done();
     let shown = alice.eko(&["requests"]).await.done();
-    assert!(shown.contains("are kept. 2 messages came after these; once you have accepted"), "{shown}");
+    assert!(shown.contains("are kept. 6 messages came after these; once you have accepted"), "{shown}");
     let accepted = alice.eko(&["requests", "accept", "@bob"]).await.done();
     assert!(
-        accepted.contains("\n2 messages that @bob wrote after these were not kept. eko listen"),
+        accepted.contains("\n6 messages that @bob wrote after these were not kept. eko listen"),
         "{accepted}"
     );
     let shown = alice.eko(&["history", "@bob"]).await.done();
     assert!(
-        shown.lines().last().unwrap().contains("  (waiting for 2 messages that @bob sent before"),
+        shown.lines().last().unwrap().contains("  (waiting for 6 messages that @bob sent before"),
         "{shown}"
     );
     let places = alice.objects(&["history"]).await;
     let places: Vec<_> =
         places.iter().filter(|it| it["type"] == "awaited").map(|it| text(it, "why")).collect();
-    assert_eq!(places, ["not-kept", "not-kept"]);
+    assert_eq!(places, ["not-kept"; 6]);
     assert_eq!(alice.hears().await.len(), 20);
     bob.eko(&["listen", "--once"]).await.done();
-    let mut heard = alice.hears().await;
-    heard.sort();
-    assert_eq!(heard, ["line 21", "line 22"]);
+    let lacking: Vec<_> = lines.lines().skip(20).collect();
+    assert_eq!(alice.hears().await, lacking, "in their order");
     let shown = alice.eko(&["history", "@bob"]).await.done();
     assert!(!shown.contains("waiting for"), "{shown}");
 }
@@ -138,4 +138,39 @@ async fn a_decision_holds_on_all_devices() {
     bob.eko(&["send", "@alice", "fourth"]).await.done();
     let told = third.eko(&["listen", "--once"]).await;
     assert!(told.out.contains("fourth") && !told.err.contains("never written"), "{told:?}");
+}
+
+/// Whoever answers a stranger has what they asked in front of the answer, without listening.
+#[tokio::test]
+async fn a_question_stands_before_its_answer() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    for words in ["do you know me?", "I am the one from the choir"] {
+        bob.eko(&["send", "@alice", words]).await.done();
+    }
+    alice.objects(&["requests"]).await;
+    alice.eko(&["send", "@bob", "of course"]).await.done();
+    let history = alice.objects(&["history"]).await;
+    let said: Vec<_> = history.iter().map(|it| text(it, "text")).collect();
+    assert_eq!(said, ["do you know me?", "I am the one from the choir", "of course"]);
+    assert_eq!(alice.hears().await, said[..2]);
+}
+
+/// A chat begins with what its other side has asked.
+#[tokio::test]
+async fn a_chat_shows_the_question_before_the_answer() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    bob.eko(&["send", "@alice", "do you know me?"]).await.done();
+    alice.objects(&["requests"]).await;
+    let mut chat = TestTerminal::start(&alice, &["chat", "@bob"]);
+    chat.shows(|rows| rows.iter().any(|row| row.contains("do you know me?"))).await;
+    chat.press("of course\r");
+    let in_order = |rows: &[String]| {
+        let at = |text: &str| rows.iter().position(|row| row.contains(text));
+        at("do you know me?").zip(at("> of course")).is_some_and(|(question, answer)| question < answer)
+    };
+    chat.shows(in_order).await;
+    chat.press("\x04");
+    assert_eq!(chat.end().await, (Some(0), true));
 }

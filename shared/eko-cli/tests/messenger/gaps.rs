@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use eko_client::group::Proposal;
 use eko_client::messenger::Notice;
 use eko_client::store::EnvelopeState;
+use eko_protocol::block::BlockedParty;
 use eko_testkit::World;
 use serde_json::{Value, json};
 
 use crate::forging::ForgingSessions;
-use crate::people::{TestMessenger, befriend, first, hear, say, text};
+use crate::friends::Friends;
+use crate::people::{TestMessenger, befriend, first, further, hear, say, text};
 use crate::receipts::{pretend, state};
 use crate::test_network::{FalseAnswer, TestNetwork};
 
@@ -87,10 +90,10 @@ async fn a_message_that_comes_late_is_missing_no_more() {
     assert_eq!(conversation(&bob), told(&[("one", 0), ("four", 2)]));
     back.store(true, Ordering::SeqCst);
     assert_eq!(hear(&world, &bob).await, ["two"]);
-    assert_eq!(conversation(&bob), told(&[("one", 0), ("four", 1), ("two", 0)]));
+    assert_eq!(conversation(&bob), told(&[("one", 0), ("two", 0), ("four", 1)]));
     his.honest();
     assert_eq!(hear(&world, &bob).await, ["three"]);
-    assert_eq!(conversation(&bob), told(&[("one", 0), ("four", 0), ("two", 0), ("three", 0)]));
+    assert_eq!(conversation(&bob), told(&[("one", 0), ("two", 0), ("three", 0), ("four", 0)]));
     hear(&world, &bob).await;
     world.deliver().await;
     hear(&world, &alice).await;
@@ -127,5 +130,129 @@ async fn nobody_misses_what_was_not_for_them() {
     assert_eq!(alice.receive().await.unwrap().notices, []);
     assert_eq!(alice.sent(&sent.id).unwrap().envelopes[0].reason, None);
     hear(&world, &bob).await;
+    world.deliver().await;
+}
+
+fn is_missed(notice: &Notice) -> bool {
+    matches!(notice, Notice::Missed { .. })
+}
+
+/// Mallory is blocked for a time, and told neither that nor that a server loses messages. What was lost
+/// before is reported.
+#[tokio::test]
+async fn what_a_block_drops_is_not_missing_on_any_device() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, mallory) = (first(&world, &wire, "alice").await, first(&world, &wire, "mallory").await);
+    befriend(&alice, &mallory).await;
+    let phone = further(&world, &wire, &alice, "phone").await;
+    world.deliver().await;
+    let (id, _) = mallory.create_group("Friday", &[alice.me()]).await.unwrap();
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    alice.join_group(&id, None).await.unwrap();
+    let everybody = async || {
+        world.deliver().await;
+        for device in [&alice, &phone] {
+            hear(&world, device).await;
+        }
+        world.deliver().await;
+        let notices = mallory.receive().await.unwrap().notices;
+        world.deliver().await;
+        notices
+    };
+    for _ in 0..3 {
+        everybody().await;
+    }
+    let says = async |words: &str| {
+        mallory.send_to_group(&id, text(words)).await.unwrap();
+        let sent = say(&mallory, &alice.me(), words).await;
+        world.deliver().await;
+        world.advance(1_000);
+        sent
+    };
+    says("one").await;
+    everybody().await;
+    // A server drops a message before the block.
+    let lost = says("lost").await;
+    for device in [&alice, &phone] {
+        let of_mallory = lost.envelopes.iter().find(|it| it.recipient == alice.me().actor()).unwrap();
+        pretend(device, &of_mallory.id).await;
+    }
+    says("two").await;
+    hear(&world, &alice).await;
+    hear(&world, &phone).await;
+    world.deliver().await;
+    let party = BlockedParty::Actor(mallory.me().actor());
+    alice.change_block(&party, false).await.unwrap();
+    world.deliver().await;
+    phone.receive().await.unwrap();
+    says("dropped").await;
+    says("dropped, too").await;
+    let mut notices = everybody().await;
+    alice.change_block(&party, true).await.unwrap();
+    world.advance(1);
+    // The phone hears of the end of the block with what comes after it.
+    says("and now?").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &phone).await, ["and now?", "and now?"]);
+    for _ in 0..2 {
+        notices.extend(everybody().await);
+    }
+    notices.retain(is_missed);
+    let missed = Notice::Missed { actor: alice.me().actor(), ids: vec![lost.id] };
+    assert!(!notices.is_empty() && notices.iter().all(|notice| *notice == missed), "{notices:?}");
+    let missing = |device: &TestMessenger| {
+        let all = conversation(device).into_iter();
+        all.filter(|(_, missing)| *missing > 0).map(|(text, _)| text).collect::<Vec<_>>()
+    };
+    assert_eq!([missing(&alice), missing(&phone)], [["two"], ["two"]]);
+    everybody().await;
+}
+
+/// Bob is out of the group for a time, of which nobody tells him. He misses nothing of what was said then, and
+/// nobody is told that he does.
+#[tokio::test]
+async fn what_a_group_says_without_a_member_is_not_missing() {
+    let friends = Friends::meet().await;
+    let Friends { alice, bob, carol, world, .. } = &friends;
+    let id = friends.group().await;
+    let settle = async || {
+        for client in [friends.everybody(); 3].concat() {
+            friends.look(client).await;
+            world.advance(6_000);
+        }
+    };
+    let say = async |client: &TestMessenger, words: &str| {
+        client.send_to_group(&id, text(words)).await.unwrap();
+        settle().await;
+    };
+    say(alice, "all of us").await;
+    say(bob, "here I am").await;
+    let members = std::collections::BTreeSet::from([bob.me().actor()]);
+    alice.change_group(&id, Proposal::Remove(members.clone())).await.unwrap();
+    settle().await;
+    say(alice, "without Bob").await;
+    say(carol, "as I").await;
+    alice.change_group(&id, Proposal::Add(members)).await.unwrap();
+    settle().await;
+    if bob.groups().unwrap().iter().all(|group| !group.member) {
+        bob.join_group(&id, None).await.unwrap();
+    }
+    settle().await;
+    alice.send_to_group(&id, text("with Bob")).await.unwrap();
+    carol.send_to_group(&id, text("welcome")).await.unwrap();
+    let mut notices = Vec::new();
+    for client in [friends.everybody(); 3].concat() {
+        world.deliver().await;
+        notices.extend(client.receive().await.unwrap().notices);
+        world.advance(6_000);
+    }
+    assert!(!notices.iter().any(is_missed), "{notices:?}");
+    let heard = conversation(bob);
+    assert!(heard.iter().all(|(_, missing)| *missing == 0), "{heard:?}");
+    let mut said: Vec<_> = heard.iter().skip(2).map(|(text, _)| text.as_str()).collect();
+    said.sort_unstable();
+    assert_eq!(said, ["welcome", "with Bob"]);
     world.deliver().await;
 }

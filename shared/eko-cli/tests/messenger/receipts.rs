@@ -209,6 +209,8 @@ async fn what_is_only_held_is_not_acknowledged() {
     }
     assert_eq!(mallory.receive().await.unwrap().notices, []);
     assert_eq!(mallory.sent(&sent.id).unwrap().state(&mallory.me()), EnvelopeState::Accepted);
+    // Mallory's device confirms what Bob said, whom she has accepted by writing.
+    world.deliver().await;
 }
 
 /// Alice's server has the envelope and she does not know it: the receipt is there before the answer.

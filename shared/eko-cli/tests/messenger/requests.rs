@@ -5,7 +5,7 @@ use eko_client::messenger::{Notice, Person};
 use eko_client::store::{ASK_PAUSE_MS, AwaitedReason, EnvelopeState, MOST_OF_STRANGER};
 use eko_testkit::{Internet, World};
 
-use crate::people::{TestMessenger, befriend, first, further, hear, say};
+use crate::people::{TestMessenger, befriend, first, further, hear, say, shown};
 use crate::receipts::state;
 use crate::test_network::TestNetwork;
 
@@ -212,6 +212,7 @@ async fn writing_to_a_stranger_accepts_them_on_every_device() {
     }
     say(&alice, &carol.me(), "of course").await;
     world.deliver().await;
+    assert_eq!(texts(&alice), ["do you know me?", "of course"], "the question is there, and comes first");
     assert_eq!(hear(&world, &carol).await, ["of course"]);
     say(&carol, &alice.me(), "good").await;
     world.deliver().await;
@@ -222,6 +223,9 @@ async fn writing_to_a_stranger_accepts_them_on_every_device() {
     assert_eq!(heard(alice.receive().await.unwrap()), ["do you know me?", "good"].map(str::to_owned).into());
     let all = ["do you know me?", "of course", "good"].map(str::to_owned).into();
     assert_eq!(heard(tablet.receive().await.unwrap()), all);
+    for device in [&alice, &tablet] {
+        assert_eq!(texts(device), ["do you know me?", "of course", "good"]);
+    }
     world.deliver().await;
     hear(&world, &carol).await;
     world.deliver().await;
@@ -265,16 +269,18 @@ async fn what_was_not_kept_of_a_stranger_comes_after_the_acceptance() {
     assert_eq!(awaited.len(), 25);
     let last = alice.history(None, 1).unwrap().remove(0).position;
     assert!(awaited.iter().all(|awaited| awaited.position > last), "what was kept comes first");
+    let mut heard = Vec::new();
     for wait_ms in [0, ASK_PAUSE_MS] {
         world.advance(wait_ms);
-        alice.receive().await.unwrap();
+        heard.extend(shown(&alice, &alice.receive().await.unwrap()));
         world.deliver().await;
         assert_eq!(hear(&world, &bob).await, [""; 0]);
         world.deliver().await;
-        alice.receive().await.unwrap();
+        heard.extend(shown(&alice, &alice.receive().await.unwrap()));
         world.deliver().await;
         bob.receive().await.unwrap();
     }
+    assert_eq!(heard, all, "what is sent again is shown in its order");
     assert_eq!(texts(&alice), all);
     assert_eq!(alice.awaited(None).unwrap(), []);
     let history = alice.history(None, 200).unwrap();

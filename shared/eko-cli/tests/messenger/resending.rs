@@ -346,6 +346,11 @@ async fn whoever_asks_gets_nothing_but_what_the_device_had_and_that_once() {
     let hers = say(&alice, &mallory.me(), "hello, Mallory").await;
     let his = say(&alice, &bob.me(), "for Bob").await;
     look(&mallory).await;
+    // Her device says what it owes before it forges anything.
+    mallory.accept_contact(&alice.me()).unwrap();
+    for _ in 0..2 {
+        look(&mallory).await;
+    }
     let not_read = Notice::NotRead { actor: mallory.me().actor(), id: hers.id.clone() };
     let forged = Notice::Forged { actor: mallory.me().actor(), count: 1 };
     ask(&sessions, &mallory, &alice, &his.envelopes[0].id).await;

@@ -1,6 +1,7 @@
 //! Tests of the places that are kept for messages, and of how often their devices are asked.
 
 use super::super::*;
+use super::{arrival, arrive, placed};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -47,4 +48,88 @@ fn a_device_is_asked_once_an_hour_whatever_the_clock_said_before() {
     assert_eq!(asked(DAY_MS + ASK_PAUSE_MS), 2);
     owe(3);
     assert_eq!(asked(DAY_MS), 1, "the clock was ahead");
+}
+
+/// Returns the texts of a history, with what is awaited in its place.
+fn conversation(store: &DeviceStore) -> Vec<String> {
+    let history = store.read(|tx| tx.history(None, 100)).unwrap().into_iter();
+    let mut all: Vec<_> = history.map(|it| (it.position, it.content.id)).collect();
+    let awaited = store.read(|tx| tx.awaited(None)).unwrap();
+    all.extend(awaited.into_iter().map(|it| (it.position, "awaited".to_owned())));
+    all.sort();
+    all.into_iter().map(|(_, id)| id).collect()
+}
+
+/// Puts a message into the place of one that was awaited.
+fn comes_again(store: &DeviceStore, envelope: &str, number: u64, now_ms: i64) {
+    arrive(store, "a", &[number], now_ms);
+    let filled = store.write(|tx| {
+        let place = tx.take_awaited("a", &format!("again {envelope}"))?.unwrap();
+        tx.put_into_place(&place, &format!("a{number}"))
+    });
+    assert!(filled.unwrap());
+}
+
+fn await_of_a(store: &DeviceStore, envelope: &str) {
+    let actor = arrival("", "", None).actor;
+    let key = CiphertextKey { actor: &actor, envelope, device: "a" };
+    assert!(store.write(|tx| tx.await_message(key, &format!("again {envelope}"), 0, 0)).unwrap());
+}
+
+/// The envelopes come in any order, each with a look of its own.
+#[test]
+fn what_is_sent_again_is_shown_in_the_order_of_its_places() {
+    let store = DeviceStore::in_memory().unwrap();
+    arrive(&store, "a", &[1], 0);
+    placed(&store, 0);
+    for envelope in ["two", "three", "four", "five"] {
+        await_of_a(&store, envelope);
+    }
+    comes_again(&store, "four", 4, 1_000);
+    assert_eq!(placed(&store, 1_000), (vec![], Some(1_100)));
+    comes_again(&store, "two", 2, 1_010);
+    assert_eq!(placed(&store, 1_010), (vec!["a2".into()], Some(1_100)));
+    assert_eq!(conversation(&store), ["a1", "a2", "awaited", "a4", "awaited"]);
+    comes_again(&store, "three", 3, 1_020);
+    assert_eq!(placed(&store, 1_020), (vec!["a3".into(), "a4".into()], None));
+    // What never comes holds the others up for a moment only.
+    await_of_a(&store, "six");
+    comes_again(&store, "six", 6, 2_000);
+    assert_eq!(placed(&store, 2_099), (vec![], Some(2_100)));
+    assert_eq!(placed(&store, 2_100), (vec!["a6".into()], None));
+    comes_again(&store, "five", 5, 3_000);
+    assert_eq!(placed(&store, 3_000), (vec!["a5".into()], None));
+    assert_eq!(conversation(&store), ["a1", "a2", "a3", "a4", "a5", "a6"]);
+}
+
+/// Its user has sent it again, in an envelope of which nobody knows what it is in place of.
+#[test]
+fn what_comes_late_is_put_where_it_was_awaited_or_missing() {
+    let store = DeviceStore::in_memory().unwrap();
+    arrive(&store, "a", &[1], 0);
+    placed(&store, 0);
+    await_of_a(&store, "two");
+    await_of_a(&store, "three");
+    arrive(&store, "b", &[1], 0);
+    arrive(&store, "a", &[4, 7], 0);
+    assert_eq!(placed(&store, 200).0, ["b1", "a4", "a7"]);
+    assert_eq!(conversation(&store), ["a1", "awaited", "awaited", "b1", "a4", "a7"]);
+    for number in [3, 6, 2, 5] {
+        arrive(&store, "a", &[number], 300);
+        assert_eq!(placed(&store, 300).0, [format!("a{number}")]);
+    }
+    assert_eq!(conversation(&store), ["a1", "a2", "a3", "b1", "a4", "a5", "a6", "a7"]);
+    assert!(store.read(|tx| tx.history(None, 9)).unwrap().iter().all(|it| it.missing_before == 0));
+}
+
+/// Two people talk, and a device reads both at once.
+#[test]
+fn the_messages_of_one_look_have_the_order_of_the_server() {
+    let store = DeviceStore::in_memory().unwrap();
+    for (device, number, received_ms) in [("b", 1, 20), ("a", 1, 10), ("a", 2, 30), ("b", 2, 40)] {
+        let message =
+            MessageContent { received_ms, ..arrival(&format!("{device}{number}"), device, Some(number)) };
+        store.write(|tx| tx.store_arrival(&message, 50)).unwrap();
+    }
+    assert_eq!(placed(&store, 50).0, ["a1", "b1", "a2", "b2"]);
 }

@@ -73,3 +73,35 @@ fn the_void_numbers_of_a_request_go_with_it() {
     store.write(|tx| tx.decline_requests(&asks.actor)).unwrap();
     assert_eq!(kept(&store), 0);
 }
+
+/// A block begins after a message was lost, and ends after others were dropped.
+#[test]
+fn what_was_lost_before_a_block_is_told_after_it_and_what_it_dropped_is_not() {
+    let store = DeviceStore::in_memory().unwrap();
+    let message = |number: u64| {
+        let device = "https://a.example/user/alice/device/1";
+        let message = arrival(&format!("a{number}"), device, Some(number));
+        store.write(|tx| tx.store_arrival(&message, 0)).unwrap();
+        placed(&store, 100);
+    };
+    message(1);
+    message(3);
+    let author = arrival("", "", None).actor;
+    let party = eko_protocol::block::BlockedParty::parse(&author).unwrap();
+    let block = |at_ms, is_undone| {
+        store.write(|tx| {
+            let mut blocks = tx.blocks()?;
+            blocks.note(&party, KeptBlock { at_ms, is_undone, is_untold: false });
+            tx.keep_blocks(&blocks)?;
+            tx.owed(0)
+        })
+    };
+    assert_eq!(block(1, false).unwrap(), [""; 0], "nobody who is blocked is told anything");
+    // It had come, and waited for its position.
+    message(4);
+    assert_eq!(block(2, true).unwrap(), std::slice::from_ref(&author));
+    message(7);
+    assert_eq!(missing(&store), [0, 1, 0, 0]);
+    let receipt = store.write(|tx| tx.take_receipt(&author, "me", 0)).unwrap().unwrap();
+    assert_eq!(receipt.missing.iter().map(|gap| &gap.sequence[..]).collect::<Vec<_>>(), [[2]]);
+}

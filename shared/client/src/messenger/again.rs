@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Messenger, MessengerError, Person, SentActivity};
+use super::{Messenger, MessengerError, SentActivity};
 use crate::content::{Activity, ActivityContent, ActivityId, Note, NoteId};
 use crate::store::{DeviceStoreError, EnvelopeState, OutboxEnvelope, StoredMessage, Transaction};
 use crate::{SignalSessions, Transport};
@@ -38,9 +38,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 if envelope.state == EnvelopeState::ToSend {
                     tx.make_due(&envelope.id, now_ms)?;
                 } else if is_addressed && is_to_be_resent(&envelope) {
-                    tx.drop_envelope(&envelope.id)?;
-                    let recipient: Vec<Person> = Person::of(&envelope.recipient).into_iter().collect();
-                    self.enclose(tx, &activity, &recipient, false)?;
+                    self.send_anew(tx, &envelope.id, &activity.to_plaintext()?)?;
                 }
             }
             Ok::<_, MessengerError>(())

@@ -95,7 +95,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Err(MessengerError::Session(SessionError::Duplicate)) => return Ok(EntryDisposition::Drop),
             Err(error @ MessengerError::Store(_)) => return Err(error),
             Err(MessengerError::Session(error)) => {
-                notices.push(self.give_up(message, &whence, error)?);
+                notices.extend(self.give_up(message, &whence, error)?);
                 return Ok(EntryDisposition::Drop);
             }
             Err(error) => {
@@ -158,7 +158,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let last_resorts = tx.last_resorts()?;
             tx.spend(opened.one_time, opened.kyber.as_ref(), |id| last_resorts.contains(&id.get()))?;
             self.note_taken(tx, key(message))?;
-            let place = tx.take_awaited(whence.device, &message.letter.header.id.key())?;
+            let place = self.take_place(tx, whence.device, &message.letter.header.id)?;
             let activity = Activity::from_plaintext(&opened.plaintext)
                 .and_then(|activity| Self::check_head(activity, whence, listed));
             match activity {

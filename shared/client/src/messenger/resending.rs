@@ -2,7 +2,7 @@
 //!
 //! The request is what a receipt calls `eko:unreadable`. The answer is an envelope with an id that follows
 //! from the first one and the device that asks, so that both sides know it, and nobody can have it made
-//! twice.
+//! twice. What a user sends anew, to all devices, has an id that follows from the first one alone.
 
 use eko_protocol::id::EnvelopeId;
 use eko_protocol::letter::FetchedLetter;
@@ -19,11 +19,28 @@ use crate::{SessionError, SignalSessions, Transport};
 pub const RESENT_FOR_DAYS: i64 = 32;
 /// The prefix of the bytes under the hash that makes the id of an envelope that is sent again.
 const DOMAIN: &[u8] = b"eko-resend-v1\0";
+/// The prefix of the bytes under the hash that makes the id of an envelope that is sent anew.
+const ANEW: &[u8] = b"eko-anew-v1\0";
+/// The number of times that an activity is sent anew of which a reader knows that they belong together.
+const MOST_ANEW: usize = 8;
 
 /// Returns the id of the envelope in which an author sends `envelope` again to a device.
 pub(super) fn resend_id(author: &Person, envelope: &EnvelopeId, device: &str) -> EnvelopeId {
-    let bytes = [DOMAIN, envelope.key().as_bytes(), b"\0", device.as_bytes()].concat();
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
+    following_id(author, &[DOMAIN, envelope.key().as_bytes(), b"\0", device.as_bytes()])
+}
+
+/// Returns the id of the envelope in which an author sends anew what was in `envelope`.
+pub(super) fn anew_id(author: &Person, envelope: &EnvelopeId) -> EnvelopeId {
+    following_id(author, &[ANEW, envelope.key().as_bytes()])
+}
+
+/// Returns the ids of the envelopes in which an author may send anew what was in `envelope`.
+fn later_ids(author: &Person, envelope: &EnvelopeId) -> impl Iterator<Item = EnvelopeId> {
+    std::iter::successors(Some(anew_id(author, envelope)), |id| Some(anew_id(author, id))).take(MOST_ANEW)
+}
+
+fn following_id(author: &Person, bytes: &[&[u8]]) -> EnvelopeId {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes.concat());
     let first = hash.as_ref().first_chunk::<16>().copied().unwrap_or_default();
     EnvelopeId::from_hash(&author.origin, first)
 }
@@ -43,41 +60,94 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Remembers a message that cannot be decrypted, so that it is recognised if it comes again. The
     /// session may be the cause, so the next message to its sender begins a new one, if the last one
     /// is not too young. If its author is somebody whom this user knows, or this user, their device is owed
-    /// a report of it, and what would have woken this device is awaited. Returns the notice of that.
+    /// a report of it, and what would have woken this device is awaited. Returns the notice of that, or
+    /// `None` if the sender has sent it anew, and that has come.
     pub(super) fn give_up(
         &self,
         message: &FetchedLetter,
         whence: &ActivitySource<'_>,
         error: SessionError,
-    ) -> Result<Notice, DeviceStoreError> {
+    ) -> Result<Option<Notice>, DeviceStoreError> {
         let (key, now_ms) = (key(message), self.now_ms());
         let is_awaited = self.store.write(|tx| {
             self.note_given_up(tx, key)?;
+            let author = Person::of(key.actor);
+            if let Some(author) = &author {
+                for later in later_ids(author, &message.letter.header.id) {
+                    if tx.was_read(CiphertextKey { envelope: later.as_str(), ..key })? {
+                        return Ok(None);
+                    }
+                }
+            }
             let is_known = match whence.standing {
                 Standing::Accepted | Standing::Own => true,
                 Standing::Stranger => !self.is_stranger(tx, key.actor)?,
                 Standing::Reset | Standing::Former | Standing::Revoked => false,
             };
-            if !is_known {
-                return Ok(false);
-            }
-            if !tx.owe_unreadable(key)? {
-                return Ok(false);
+            if !is_known || !tx.owe_unreadable(key)? {
+                return Ok(Some(false));
             }
             let header = &message.letter.header;
-            let Some(author) = Person::of(key.actor).filter(|_| header.notify) else { return Ok(false) };
+            let Some(author) = author.filter(|_| header.notify) else { return Ok(Some(false)) };
             // What was sent again is not asked for again.
             if tx.is_resend(key.device, &header.id.key())? {
-                return Ok(false);
+                return Ok(Some(false));
             }
             let resend = resend_id(&author, &header.id, &self.device.address());
-            tx.await_message(key, &resend.key(), whence.received_ms, now_ms)
+            match self.awaited_before(tx, key.device, &header.id)? {
+                Some(former) => tx.await_instead(key, &former, &resend.key()),
+                None => tx.await_message(key, &resend.key(), whence.received_ms, now_ms),
+            }
+            .map(Some)
         })?;
         let actor = whence.actor.to_owned();
-        Ok(match is_awaited {
+        Ok(is_awaited.map(|is_awaited| match is_awaited {
             true => Notice::Awaited { actor },
             false => Notice::Unreadable { actor, why: UnreadableReason::Undecryptable(error) },
-        })
+        }))
+    }
+
+    /// Takes the place of the message that a device sends again or anew in this envelope, if it is awaited.
+    pub(super) fn take_place(
+        &self,
+        tx: &Transaction<'_>,
+        device: &str,
+        envelope: &EnvelopeId,
+    ) -> Result<Option<AwaitedMessage>, DeviceStoreError> {
+        if let Some(place) = tx.take_awaited(device, &envelope.key())? {
+            return Ok(Some(place));
+        }
+        let former = self.awaited_before(tx, device, envelope)?;
+        former.map_or(Ok(None), |former| tx.take_awaited(device, &former))
+    }
+
+    /// Returns the id under which a device is to send an awaited message again that it sends anew in
+    /// this envelope.
+    fn awaited_before(
+        &self,
+        tx: &Transaction<'_>,
+        device: &str,
+        envelope: &EnvelopeId,
+    ) -> Result<Option<String>, DeviceStoreError> {
+        for (actor, first, resend) in tx.awaited_of(device)? {
+            let first = EnvelopeId::parse(&first).map_err(|_| DeviceStoreError::Corrupt("envelope"))?;
+            let author = Person::of(&actor).ok_or(DeviceStoreError::Corrupt("author"))?;
+            if later_ids(&author, &first).any(|later| later == *envelope) {
+                return Ok(Some(resend));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sends an activity anew that was in this envelope: what came of that one is shown once, and this one
+    /// takes its place if it cannot be read.
+    pub(super) fn send_anew(
+        &self,
+        tx: &Transaction<'_>,
+        envelope: &EnvelopeId,
+        plaintext: &[u8],
+    ) -> Result<(), DeviceStoreError> {
+        tx.send_anew(envelope, &anew_id(&self.me(), envelope), plaintext, self.now_ms())
     }
 
     /// Remembers a ciphertext that cannot be read, and has the next message to its sender begin a session.
@@ -125,7 +195,7 @@ mod tests {
     use eko_protocol::id::EnvelopeId;
 
     use super::super::Person;
-    use super::resend_id;
+    use super::{anew_id, later_ids, resend_id};
 
     #[test]
     fn the_id_follows_from_the_envelope_and_the_device() {
@@ -138,5 +208,8 @@ mod tests {
         assert_eq!(resend.as_str(), "https://eko.example/message/de65f402-c7ab-877a-b74a-e0cd4b47839a");
         assert_ne!(resend, resend_id(&alice, &envelope, &device.replace("0001", "0002")));
         assert_ne!(resend, resend_id(&alice, &resend, device));
+        let anew = anew_id(&alice, &envelope);
+        assert_eq!(anew.as_str(), "https://eko.example/message/9b241643-d337-83f4-b89b-8f3ff3966aba");
+        assert_eq!(later_ids(&alice, &envelope).nth(1), Some(anew_id(&alice, &anew)));
     }
 }

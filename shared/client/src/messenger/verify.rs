@@ -230,7 +230,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 let plaintext = tx.plaintext(&queued.id)?.unwrap_or_default();
                 let Ok(activity) = Activity::from_plaintext(&plaintext) else { continue };
                 match self.may_have(tx, &activity, &actor)? {
-                    true => tx.send_queued_anew(&queued.id, &self.device.envelope_id(), self.now_ms())?,
+                    true => self.send_anew(tx, &queued.id, &plaintext)?,
                     false => tx.settle(&queued.id, EnvelopeState::Failed, Some(NO_MEMBER))?,
                 }
             }
@@ -274,9 +274,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             } else if kept.is_some() {
                 tx.send_refused(&refused.id, self.now_ms())?;
             } else {
-                tx.drop_envelope(&refused.id)?;
-                let to: Vec<Person> = Person::of(actor).into_iter().collect();
-                self.enclose(tx, &activity, &to, false)?;
+                self.send_anew(tx, &refused.id, &activity.to_plaintext()?)?;
             }
         }
         Ok(())

@@ -83,6 +83,28 @@ impl Transaction<'_> {
         Ok(self.inner.execute(sql, parameters)? > 0)
     }
 
+    /// Has a message awaited under another envelope of the same device, in the place that it has. `former` is
+    /// the id under which it was to be sent again, and `resend` the one under which it is now.
+    pub(crate) fn await_instead(
+        &self,
+        key: CiphertextKey<'_>,
+        former: &str,
+        resend: &str,
+    ) -> Result<bool, DeviceStoreError> {
+        let sql = "UPDATE awaited SET envelope = ?3, resend = ?4 WHERE device = ?1 AND resend = ?2";
+        let parameters = params![key.device, former, key.envelope, resend];
+        Ok(self.inner.prepare_cached(sql)?.execute(parameters)? > 0)
+    }
+
+    /// Returns what is awaited of a device: the actor ids of the authors, the ids of the envelopes, and those
+    /// under which they are to be sent again.
+    pub(crate) fn awaited_of(&self, device: &str) -> Result<Vec<(String, String, String)>, DeviceStoreError> {
+        let sql = "SELECT actor, envelope, resend FROM awaited WHERE device = ?1";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let rows = statement.query_map([device], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// True if a device sends a message again in this envelope that is awaited.
     pub(crate) fn is_resend(&self, device: &str, envelope: &str) -> Result<bool, DeviceStoreError> {
         let sql = "SELECT 1 FROM awaited WHERE device = ?1 AND resend = ?2";

@@ -393,12 +393,6 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Deletes an envelope that another one takes the place of.
-    pub(crate) fn drop_envelope(&self, id: &EnvelopeId) -> Result<(), DeviceStoreError> {
-        self.inner.execute("DELETE FROM envelopes WHERE id = ?1", [id.as_str()])?;
-        Ok(())
-    }
-
     /// Puts an envelope off after a failed attempt.
     pub(crate) fn postpone(
         &self,

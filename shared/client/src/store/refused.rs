@@ -37,19 +37,21 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Has an envelope sent anew that the own server has queued, for other devices and under another id: the
-    /// server goes on with the former one, and whoever gets both sees their activity once. The former id is
-    /// kept as that of something silent: a device that cannot read what came under it makes nothing up.
-    pub(crate) fn send_queued_anew(
+    /// Has an activity sent anew that was in an envelope, for the devices of now and under another id: a server
+    /// may go on with the former one, and whoever gets both sees their activity once. The former id is kept as
+    /// that of something silent: a device that cannot read what came under it makes nothing up.
+    pub(crate) fn send_anew(
         &self,
         id: &EnvelopeId,
         anew: &EnvelopeId,
+        plaintext: &[u8],
         now_ms: i64,
     ) -> Result<(), DeviceStoreError> {
         self.inner.prepare_cached("DELETE FROM ciphertexts WHERE envelope = ?1")?.execute([id.as_str()])?;
-        let sql = "UPDATE envelopes SET id = ?2, state = 1, due = ?3, put = ?3, tries = 0, claimed = 0, reason = NULL \
-                   WHERE id = ?1 AND state = 2";
-        if self.inner.prepare_cached(sql)?.execute(params![id.as_str(), anew.as_str(), now_ms])? > 0 {
+        let sql = "UPDATE envelopes SET id = ?2, state = 1, due = ?3, put = ?3, tries = 0, claimed = 0, reason = NULL, \
+                   plaintext = ?4, full_devices = '[]' WHERE id = ?1 AND state <> 1";
+        let parameters = params![id.as_str(), anew.as_str(), now_ms, plaintext];
+        if self.inner.prepare_cached(sql)?.execute(parameters)? > 0 {
             let sql = "INSERT INTO envelopes (id, message, recipient, state, made, due, put, silent) \
                        SELECT ?1, ?1, recipient, 5, made, due, put, 1 FROM envelopes WHERE id = ?2";
             self.inner.prepare_cached(sql)?.execute([id.as_str(), anew.as_str()])?;

@@ -4,6 +4,7 @@
 
 mod added;
 mod adding;
+mod anew;
 mod astray;
 mod beside;
 mod blind;

@@ -65,7 +65,7 @@ fn the_id_of_what_is_sent_anew_is_still_that_of_this_device() {
     let (store, new_id) = (DeviceStore::in_memory().unwrap(), ids());
     let (id, anew) = (new_id(), new_id());
     add(&store, &id, &["one"], EnvelopeState::Queued);
-    store.write(|tx| tx.send_queued_anew(&id, &anew, 5)).unwrap();
+    store.write(|tx| tx.send_anew(&id, &anew, b"hi", 5)).unwrap();
     let former = store.read(|tx| tx.envelope(id.as_str())).unwrap().unwrap();
     assert_eq!((former.recipient.as_str(), former.silent), (BOB, true));
     let open = store.read(|tx| tx.envelopes_of(id.as_str())).unwrap();

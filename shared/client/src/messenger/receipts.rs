@@ -191,7 +191,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Some(sent) if sent.silent && sent.resent_to.is_none() => {
                     // It may have said what the user has decided.
                     if sent.recipient == self.device.actor() {
-                        tx.tell_contacts_again()?;
+                        tx.tell_decisions_again(self.now_ms())?;
                     }
                 }
                 // What was sent again is silent, and goes no third time.

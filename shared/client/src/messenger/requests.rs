@@ -135,7 +135,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// # Errors
     /// [`MessengerError::Store`] if the store cannot be written.
     pub fn decline(&self, person: &Person) -> Result<(), MessengerError> {
-        Ok(self.store.write(|tx| tx.decline(&person.actor()))?)
+        Ok(self.store.write(|tx| tx.decline(&person.actor(), self.now_ms()))?)
     }
 
     /// Stores a stranger's message as a request. `void` are the numbers before its own under which its device

@@ -8,6 +8,11 @@ use rusqlite::{OptionalExtension as _, params};
 use super::{DeviceStoreError, Transaction};
 use crate::content::Decision;
 
+/// The name under which the store keeps the time at which all decisions were last told again.
+const REPEATED: &str = "decisions_repeated";
+/// The least time between two repetitions of all decisions.
+const REPEATED_MS: i64 = 3_600_000;
+
 /// What is kept of the decisions about one person.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KeptDecision {
@@ -64,13 +69,14 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Declines what a stranger wrote, as far as it is kept here.
-    pub(crate) fn decline(&self, actor: &str) -> Result<(), DeviceStoreError> {
+    /// Declines what a stranger wrote, as far as it is kept here. Nothing is declined that is accepted after
+    /// `now_ms`, whatever time the server has given to a note.
+    pub(crate) fn decline(&self, actor: &str, now_ms: i64) -> Result<(), DeviceStoreError> {
         if self.is_contact(actor)? {
             return Ok(());
         }
         let Some(last_ms) = self.last_requested_ms(actor)? else { return Ok(()) };
-        self.put_declined(actor, last_ms, true)?;
+        self.put_declined(actor, last_ms.min(now_ms), true)?;
         self.decline_up_to(actor, last_ms)
     }
 
@@ -82,16 +88,19 @@ impl Transaction<'_> {
     }
 
     /// Takes over what the user has decided on another device. If the user had accepted somebody there before
-    /// that device knew of a decline, the acceptance counts: what was deleted here is asked for.
-    pub(crate) fn merge_decision(&self, theirs: &Decision) -> Result<(), DeviceStoreError> {
+    /// that device knew of a decline, the acceptance counts: what was deleted here is asked for. If it knew of
+    /// the decline, what was deleted stays deleted, whoever else accepts.
+    pub(crate) fn merge_decision(&self, theirs: &Decision, now_ms: i64) -> Result<(), DeviceStoreError> {
         let ours = self.decision(&theirs.actor)?;
+        let declined_ms = theirs.declined_ms.map(|until_ms| until_ms.min(now_ms));
         if theirs.is_accepted {
             self.note_accepted(&theirs.actor)?;
-            if ours.declined_ms > theirs.declined_ms {
-                self.recall_declined(&theirs.actor)?;
+            match ours.declined_ms > declined_ms {
+                true => self.recall_declined(&theirs.actor)?,
+                false => self.forget_declined(&theirs.actor)?,
             }
         }
-        let Some(until_ms) = theirs.declined_ms.filter(|_| theirs.declined_ms > ours.declined_ms) else {
+        let Some(until_ms) = declined_ms.filter(|_| declined_ms > ours.declined_ms) else {
             return Ok(());
         };
         self.put_declined(&theirs.actor, until_ms, false)?;
@@ -111,6 +120,18 @@ impl Transaction<'_> {
             Ok(Decision { actor: row.get(0)?, is_accepted: row.get(1)?, declined_ms: row.get(2)? })
         })?;
         Ok(untold.collect::<Result<_, _>>()?)
+    }
+
+    /// Has the other devices told of all decisions again, at most once in [`REPEATED_MS`].
+    pub(crate) fn tell_decisions_again(&self, now_ms: i64) -> Result<(), DeviceStoreError> {
+        let last_ms = self.moment(REPEATED)?;
+        // A time ahead of the clock is none.
+        if last_ms.is_some_and(|last_ms| (0..REPEATED_MS).contains(&now_ms.saturating_sub(last_ms))) {
+            return Ok(());
+        }
+        self.put_moment(REPEATED, now_ms)?;
+        self.inner.execute("UPDATE decisions SET untold = 1", [])?;
+        Ok(())
     }
 
     /// Has the other devices told of all contacts.
@@ -135,6 +156,7 @@ mod tests {
     use crate::store::DeviceStore;
 
     const EVE: &str = "https://b.example/user/eve";
+    const NOW_MS: i64 = 100;
 
     fn decision(is_accepted: bool, declined_ms: Option<i64>) -> Decision {
         Decision { actor: EVE.to_owned(), is_accepted, declined_ms }
@@ -149,7 +171,7 @@ mod tests {
             let kept = store.write(|tx| {
                 // Each may come twice.
                 for at in order.iter().chain(&order) {
-                    tx.merge_decision(&all[*at])?;
+                    tx.merge_decision(&all[*at], NOW_MS)?;
                 }
                 assert_eq!(tx.take_untold_decisions(9)?, [], "no device repeats what another one has told");
                 tx.decision(EVE)
@@ -157,5 +179,33 @@ mod tests {
             let kept: Result<_, DeviceStoreError> = kept;
             assert_eq!(kept.unwrap(), KeptDecision { is_accepted: true, declined_ms: Some(9) }, "{order:?}");
         }
+    }
+
+    /// A server gives a note a time that is far ahead.
+    #[test]
+    fn a_decline_reaches_no_further_than_the_time_at_which_it_is_told() {
+        let store = DeviceStore::in_memory().unwrap();
+        let kept = store.write(|tx| {
+            tx.merge_decision(&decision(false, Some(i64::MAX)), NOW_MS)?;
+            tx.decision(EVE)
+        });
+        let kept: Result<_, DeviceStoreError> = kept;
+        assert_eq!(kept.unwrap().declined_ms, Some(NOW_MS));
+    }
+
+    /// A device that says that it could not read what it was told hears all again, but not over and over.
+    #[test]
+    fn declines_are_told_again_too_and_at_most_once_an_hour() {
+        let store = DeviceStore::in_memory().unwrap();
+        let told = store.write(|tx| {
+            tx.put_declined(EVE, 7, true)?;
+            let mut told = vec![tx.take_untold_decisions(9)?.len()];
+            for now_ms in [NOW_MS, NOW_MS + REPEATED_MS - 1, NOW_MS + REPEATED_MS, NOW_MS] {
+                tx.tell_decisions_again(now_ms)?;
+                told.push(tx.take_untold_decisions(9)?.len());
+            }
+            Ok::<_, DeviceStoreError>(told)
+        });
+        assert_eq!(told.unwrap(), [1, 1, 0, 1, 1]);
     }
 }

@@ -43,6 +43,10 @@ pub(crate) async fn register_device(
         return Err(Problem::AccountDeleted);
     }
     let Some(user) = account else {
+        if request.sign_in.is_some() {
+            // A registered device has an account. This server has lost it, or never had it.
+            return Err(Problem::NotFound("user"));
+        }
         return first_device(&state, &subject, &request).await;
     };
     if request.username.as_ref().is_some_and(|name| *name != user) {

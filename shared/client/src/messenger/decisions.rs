@@ -77,6 +77,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let is_of_others =
             |decision: &&Decision| decision.actor != whence.actor && Person::of(&decision.actor).is_some();
-        decisions.iter().filter(is_of_others).try_for_each(|decision| tx.merge_decision(decision, self.now_ms()))
+        decisions
+            .iter()
+            .filter(is_of_others)
+            .try_for_each(|decision| tx.merge_decision(decision, self.now_ms()))
     }
 }

@@ -26,7 +26,8 @@ Exit codes:
   0  The command succeeded.
   1  The command failed. The second line of the message says what can be done.
   2  The command line or the input makes no sense.
-  3  Somebody's devices or keys cannot be trusted. Nothing was sent to anybody.
+  3  Somebody's devices or keys cannot be trusted. Nothing was sent to anybody. A message is held back, and \
+sent by itself once that is settled, unless the failure says that nothing is kept; do not send it again.
   4  A server is out of reach, or asks to wait. What was to be sent is kept, and sent by eko listen; do not \
 send it again. A command that sends nothing may work later.
   5  A message to a group, or a change of it, was sent to some members and not to others.

@@ -20,6 +20,9 @@ pub(crate) const WAIT_S: u64 = 30;
 /// The next step of a person whose message is kept.
 const KEPT: &str = "eko listen, which tries again, as eko chat and the next eko send do";
 
+/// The next step of a person whose message another process sends now.
+const UNDER_WAY: &str = "eko history, which says what became of it";
+
 /// The next step of a person whose message is kept by a device that is signed out.
 const KEPT_SIGNED_OUT: &str = "eko login NAME, and then eko listen, which sends it";
 
@@ -109,6 +112,16 @@ struct MissedRecipient {
     is_unknown: bool,
 }
 
+impl MissedRecipient {
+    fn to_text(&self) -> String {
+        let Self { name, reason, is_distrusted, .. } = self;
+        match is_distrusted {
+            true => format!("{name}: {reason} (it is held back, and sent by itself once that is settled)"),
+            false => format!("{name}: {reason}"),
+        }
+    }
+}
+
 impl DeliverySummary {
     /// Sums up the envelopes to other people. Of the envelope to the user's own devices it says
     /// only that it was refused.
@@ -128,7 +141,10 @@ impl DeliverySummary {
                 EnvelopeState::ToSend | EnvelopeState::Failed | EnvelopeState::Refused => {
                     missed.push(MissedRecipient {
                         name,
-                        reason: envelope.reason.clone().unwrap_or_else(|| untried.clone()),
+                        reason: under_way(client, envelope)
+                            .map(str::to_owned)
+                            .or_else(|| envelope.reason.clone())
+                            .unwrap_or_else(|| untried.clone()),
                         is_distrusted: envelope.state == EnvelopeState::Refused,
                         is_unknown: is_unknown(client, &envelope.recipient),
                     });
@@ -143,8 +159,9 @@ impl DeliverySummary {
         let unconfirmed = others.filter_map(|person| unconfirmed(client, &person));
         let (state, unconfirmed) = (sent.state(&me), unconfirmed.collect());
         let waiting = sent.envelopes.iter().filter(|envelope| envelope.state == EnvelopeState::ToSend);
-        let due_ms = waiting.map(|envelope| envelope.due_ms).max().unwrap_or_default();
-        let (clock, kept) = (clock::warning(client), kept(client));
+        let due_ms = waiting.clone().map(|envelope| envelope.due_ms).max().unwrap_or_default();
+        let is_under_way = due_ms > 0 && waiting.clone().all(|it| under_way(client, it).is_some());
+        let (clock, kept) = (clock::warning(client), if is_under_way { UNDER_WAY } else { kept(client) });
         Self { state, due_ms, reached, queued, missed, no_copy, unconfirmed, clock, kept }
     }
 
@@ -175,7 +192,7 @@ impl DeliverySummary {
     /// Returns the failure of this delivery, or `None` if nothing failed. Its sentence begins with
     /// `lead`.
     pub(crate) fn failure(&self, lead: &str) -> Option<CommandFailure> {
-        let missed: Vec<_> = self.missed.iter().map(|it| format!("{}: {}", it.name, it.reason)).collect();
+        let missed: Vec<_> = self.missed.iter().map(MissedRecipient::to_text).collect();
         let sent: Vec<_> = self.reached.iter().chain(&self.queued).map(String::as_str).collect();
         let partly =
             if sent.is_empty() { String::new() } else { format!("sent to {}, and ", sent.join(", ")) };
@@ -204,6 +221,18 @@ impl DeliverySummary {
     /// True if a recipient has it, or will get it without this device.
     pub(crate) fn reaches_anybody(&self) -> bool {
         !self.reached.is_empty() || !self.queued.is_empty()
+    }
+}
+
+/// Returns that another process sends an envelope, or something before it to the same recipient, if one
+/// does.
+fn under_way(client: &HttpMessenger, envelope: &OutboxEnvelope) -> Option<&'static str> {
+    let waits =
+        envelope.state == EnvelopeState::ToSend && envelope.due_ms > client.device().environment().now_ms();
+    match (waits, envelope.is_claimed, &envelope.reason) {
+        (true, true, _) => Some("another process is sending it"),
+        (true, false, None) => Some("another process is sending what was written before it"),
+        _ => None,
     }
 }
 

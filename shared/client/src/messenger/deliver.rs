@@ -66,13 +66,15 @@ pub(super) enum Correction {
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Tries every envelope that is due, and those before it to the same recipient. Returns those that
-    /// it tried, in their state afterwards.
+    /// Tries every envelope that is due, and those before it to the same recipient, and what was held back
+    /// if nothing speaks against its recipient any more. Returns those that it tried, in their state
+    /// afterwards.
     /// The failure of one envelope is in its record.
     ///
     /// # Errors
     /// Those of every call.
     pub async fn flush(&self) -> Result<Vec<OutboxEnvelope>, MessengerError> {
+        Box::pin(self.release_held_back()).await?;
         let now_ms = self.now_ms();
         self.store.release_ended_claims()?;
         let due = self.store.write(|tx| {
@@ -100,11 +102,35 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(tried.into_iter().flatten().collect())
     }
 
-    /// Tries one envelope, unless another process has claimed it. It overtakes none to the same recipient
-    /// that has to wait, or that another process sends: it waits as long.
+    /// Tries one envelope, unless another process has claimed it. What was held back from its recipient goes
+    /// first, if nothing speaks against them any more.
     async fn deliver(&self, envelope: &OutboxEnvelope) -> Result<Option<OutboxEnvelope>, MessengerError> {
-        let id = &envelope.id;
         let _lane = self.lanes.enter(&envelope.recipient).await;
+        let held_back = match envelope.silent {
+            // What wakes nobody waits for nothing.
+            true => Vec::new(),
+            false => self.store.read(|tx| tx.refused_to(&envelope.recipient))?,
+        };
+        let tried = self.attempt(envelope, held_back.is_empty()).await?;
+        // Those that are still held back are not to be sent, so that nothing is done with them.
+        for held in &held_back {
+            self.attempt(held, true).await?;
+        }
+        match tried {
+            None if !held_back.is_empty() => self.attempt(envelope, true).await,
+            tried => Ok(tried),
+        }
+    }
+
+    /// Tries one envelope in its recipient's lane. It overtakes none to the same recipient that has to wait,
+    /// or that another process sends: it waits as long. Unless it `is_next`, it is left alone if something
+    /// that was held back is to be sent from now on.
+    async fn attempt(
+        &self,
+        envelope: &OutboxEnvelope,
+        is_next: bool,
+    ) -> Result<Option<OutboxEnvelope>, MessengerError> {
+        let id = &envelope.id;
         let sender = self.store.sender()?;
         let claimed_ms = self.store.write(|tx| {
             // The transaction may have waited for one of another process, which has claimed it.
@@ -123,12 +149,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let mut claim = EnvelopeClaim { store: &self.store, id, sender, is_open: true };
         let mut asked = self.device.origin().clone();
         let outcome = match envelope.expires_ms.is_some_and(|ms| ms <= now_ms) {
-            true => Ok(Settlement::failed("it is of no more use")),
-            false => self.rounds(envelope, &mut asked).await,
+            true => Ok(Some(Settlement::failed("it is of no more use"))),
+            false => self.rounds(envelope, &mut asked, is_next).await,
         };
         let reason = |error: &MessengerError| reason(error, &asked);
         match outcome {
-            Ok(outcome) => self.store.write(|tx| tx.settle(id, outcome.state, outcome.reason.as_deref()))?,
+            // The claim ends, so that it is due again.
+            Ok(None) => return Ok(None),
+            Ok(Some(outcome)) => {
+                self.store.write(|tx| tx.settle(id, outcome.state, outcome.reason.as_deref()))?
+            }
             Err(error @ MessengerError::Store(_)) => {
                 self.postpone(envelope, 0, &reason(&error))?;
                 return Err(error);
@@ -164,12 +194,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.store.write(|tx| tx.postpone(&envelope.id, now_ms, due_ms, reason))
     }
 
-    /// Sends an envelope until it has an outcome. `asked` is the server that was asked last.
+    /// Sends an envelope until it has an outcome. `asked` is the server that was asked last. Returns
+    /// `None` if it is not next: something that was held back may be sent now.
     async fn rounds(
         &self,
         envelope: &OutboxEnvelope,
         asked: &mut Origin,
-    ) -> Result<Settlement, MessengerError> {
+        is_next: bool,
+    ) -> Result<Option<Settlement>, MessengerError> {
         let person = Person::of(&envelope.recipient).ok_or(DeviceStoreError::Corrupt("recipient"))?;
         for _ in 0..ROUNDS {
             // A stranger's chain is read through the own server.
@@ -177,6 +209,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 asked.clone_from(&person.origin);
             }
             let contact = self.trusted(&person).await?;
+            if !is_next && self.resume(&contact)? {
+                return Ok(None);
+            }
             let mut wanted = contact.active();
             wanted.remove(&self.device.address());
             if let Some(only) = &envelope.resent_to {
@@ -194,11 +229,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             })?;
             wanted.retain(|device| accepted.iter().all(|sent| sent.device != *device));
             if wanted.is_empty() {
-                return Ok(match accepted.is_empty() && (!full.is_empty() || envelope.resent_to.is_some()) {
+                let is_lost = accepted.is_empty() && (!full.is_empty() || envelope.resent_to.is_some());
+                return Ok(Some(match is_lost {
                     true if full.is_empty() => Settlement::failed("the device that asked for it is gone"),
                     true => Settlement::failed("their mailbox is full"),
                     false => Settlement::of(EnvelopeState::Accepted),
-                });
+                }));
             }
             asked.clone_from(self.device.origin());
             match self.encrypt(&envelope.id, &contact, &wanted).await {
@@ -208,16 +244,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let outgoing = self.outgoing(envelope, &contact)?;
             self.step(ProgressStep::Send { actor: person.actor(), devices: outgoing.messages.len() });
             match self.signed_in(async || self.device.send(&outgoing).await).await? {
-                SendOutcome::Accepted { .. } => return Ok(Settlement::of(EnvelopeState::Accepted)),
-                SendOutcome::Queued { .. } => return Ok(Settlement::of(EnvelopeState::Queued)),
+                SendOutcome::Accepted { .. } => return Ok(Some(Settlement::of(EnvelopeState::Accepted))),
+                SendOutcome::Queued { .. } => return Ok(Some(Settlement::of(EnvelopeState::Queued))),
                 SendOutcome::Partial(report) | SendOutcome::Rejected(report) => {
                     if let Correction::GiveUp(reason) = self.corrected(envelope, &contact, &report).await? {
-                        return Ok(Settlement::failed(reason));
+                        return Ok(Some(Settlement::failed(reason)));
                     }
                 }
             }
         }
-        Ok(Settlement::failed("their devices change faster than this can be sent"))
+        Ok(Some(Settlement::failed("their devices change faster than this can be sent")))
     }
 
     /// True if a take was refused because the recipient's devices have changed since their chain

@@ -37,22 +37,24 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             return Ok(contact);
         }
-        match contact.trust() {
-            Trust::FirstUse | Trust::Accepted | Trust::Verified => {}
-            Trust::Reset => {
-                let verified = contact.pinned.verified.is_some();
-                return Err(contact.distrust(Distrust::Reset { verified }));
-            }
+        match self.objection(&contact) {
+            None => Ok(contact),
+            Some(why @ Distrust::Stale { .. }) => Err(match self.misleading_clock(&contact).await {
+                Some(difference) => MessengerError::WrongClock(difference),
+                None => contact.distrust(why),
+            }),
+            Some(why) => Err(contact.distrust(why)),
         }
-        match self.unconfirmed_ms(&contact) {
-            age_ms if age_ms >= REFUSED_AFTER_DAYS * DAY_MS => {
-                Err(match self.misleading_clock(&contact).await {
-                    Some(difference) => MessengerError::WrongClock(difference),
-                    None => contact.distrust(Distrust::Stale { days: days(age_ms) }),
-                })
-            }
-            _ => Ok(contact),
+    }
+
+    /// Returns the reason for which nothing is sent to somebody by the pinned chain, or `None` if there is
+    /// none. A doubt about the chain is no such reason: it is read again.
+    pub(super) fn objection(&self, contact: &Contact) -> Option<Distrust> {
+        if contact.trust() == Trust::Reset {
+            return Some(Distrust::Reset { verified: contact.pinned.verified.is_some() });
         }
+        let age_ms = self.unconfirmed_ms(contact);
+        (age_ms >= REFUSED_AFTER_DAYS * DAY_MS).then(|| Distrust::Stale { days: days(age_ms) })
     }
 
     /// Succeeds if a message to a person may be stored: nothing speaks against them, as far as this
@@ -61,9 +63,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) async fn require_trusted(&self, person: &Person) -> Result<(), MessengerError> {
         match self.trusted(person).await {
             Err(error) if error.retry_after_s().is_none() => Err(error),
-            Err(_) => Ok(()),
-            // What was held back goes first.
-            Ok(contact) => self.resume(&contact),
+            _ => Ok(()),
         }
     }
 

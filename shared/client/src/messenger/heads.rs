@@ -381,7 +381,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// True if a chain may be read now for a reason that others may repeat at will: once in ten
-    /// minutes. The reason is an actor id, alone or after `proof `. The caller reads the chain.
+    /// minutes. The reason is an actor id, alone or after `proof ` or `held `. The caller reads the chain.
     pub(super) fn may_look(&self, reason: &str) -> bool {
         let may = !self.has_looked(reason);
         if may {

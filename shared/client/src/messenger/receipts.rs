@@ -57,7 +57,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Puts what this device owes to authors into receipts, which are then due like any envelope:
     /// one for each author, and further ones if there is too much for one. An author to whom nothing
-    /// may be sent is owed it until that changes: then what was refused is sent, too. No more than
+    /// may be sent is owed it until that changes. No more than
     /// eight chains are read for that, at the same time, and each once in ten minutes; the other
     /// authors are left for a later look.
     ///
@@ -88,10 +88,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let trusted = authors.iter().map(async |author| (author, self.trusted(author).await));
         for (author, trusted) in join_all(trusted).await {
             match trusted {
-                Ok(contact) => {
-                    self.resume(&contact)?;
-                    self.put_receipts_of(author)?;
-                }
+                Ok(_) => self.put_receipts_of(author)?,
                 Err(MessengerError::Store(error)) => return Err(error.into()),
                 Err(_) => {}
             }

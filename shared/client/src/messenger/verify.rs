@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use eko_protocol::Invalid;
 use eko_protocol::chain::ChainNode;
 use eko_protocol::device_set::DeviceSetRef;
+use futures_util::future::join_all;
 
 use super::contact::Contact;
 use super::growth::DeviceChanges;
@@ -14,6 +15,8 @@ use crate::fingerprint::{SafetyNumber, SafetyNumberEnd};
 use crate::store::{ChainAlarm, DeviceStoreError, EnvelopeState, OutboxEnvelope, Transaction};
 use crate::{SignalSessions, Transport};
 
+/// The number of chains that are read again at the same time because something was held back.
+const READ_FOR_HELD_BACK: usize = 8;
 /// The reason of a note of a group that its recipient has left.
 const NO_MEMBER: &str = "they are not in the group";
 /// The reason of something that was refused, that this device has not kept, and that is no note of its own.
@@ -238,17 +241,46 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })
     }
 
-    /// Has what was refused sent once nothing speaks against its recipient any more, as after a confirmation of
-    /// their device list. While there is an alarm, the user decides about them.
-    pub(super) fn resume(&self, contact: &Contact) -> Result<(), MessengerError> {
-        let actor = contact.person.actor();
-        if contact.person == self.me()
-            || contact.pinned.alarm.is_some()
-            || self.store.read(|tx| tx.refused_to(&actor))?.is_empty()
-        {
-            return Ok(());
+    /// Has what was held back sent, as far as nothing speaks against its recipients any more, as after a
+    /// confirmation of their device list. The chain of a recipient in doubt is read again for that: eight
+    /// chains at most, at the same time, and each once in ten minutes. Their server may have shown a false
+    /// chain once, and show the true one again. Without such a recipient this makes no call.
+    pub(super) async fn release_held_back(&self) -> Result<(), MessengerError> {
+        let mut in_doubt = Vec::new();
+        for actor in self.store.read(|tx| tx.recipients_of_refused())? {
+            let Some(person) = Person::of(&actor).filter(|person| *person != self.me()) else { continue };
+            if self.is_blocked(&actor)? {
+                continue;
+            }
+            let kept = self.store.read(|tx| self.kept_contact(tx, &actor))?;
+            match kept.filter(|contact| !contact.is_in_doubt()) {
+                Some(contact) if self.objection(&contact).is_some() => {}
+                Some(contact) => _ = self.resume(&contact)?,
+                None if in_doubt.len() < READ_FOR_HELD_BACK && self.may_look(&format!("held {actor}")) => {
+                    in_doubt.push(person);
+                }
+                None => {}
+            }
         }
-        self.store.write(|tx| self.send_what_was_refused(tx, &actor))
+        for read in join_all(in_doubt.iter().map(|person| self.trusted(person))).await {
+            match read {
+                Ok(contact) => _ = self.resume(&contact)?,
+                Err(error @ MessengerError::Store(_)) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Has what was held back from somebody sent, who may be sent to now. A copy for the own devices waits
+    /// for the user's decision. Returns false if nothing was held back.
+    pub(super) fn resume(&self, contact: &Contact) -> Result<bool, MessengerError> {
+        let actor = contact.person.actor();
+        if contact.person == self.me() || self.store.read(|tx| tx.refused_to(&actor))?.is_empty() {
+            return Ok(false);
+        }
+        self.store.write(|tx| self.send_what_was_refused(tx, &actor))?;
+        Ok(true)
     }
 
     /// Has those envelopes sent that were refused because of the devices of their recipient, about which

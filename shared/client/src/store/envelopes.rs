@@ -27,6 +27,8 @@ pub struct OutboxEnvelope {
     pub tries: u32,
     /// The time of the next attempt, in epoch milliseconds.
     pub due_ms: i64,
+    /// True if a process sends it now.
+    pub is_claimed: bool,
     /// True if it wakes nobody and its author hears nothing of it, as a receipt.
     pub silent: bool,
     /// True if the recipient's program has said that a person has read it.
@@ -86,7 +88,8 @@ pub(crate) struct EnvelopeCiphertext {
 
 pub(super) const COLUMNS: &str = "SELECT id, message, recipient, state, reason, tries, due, full_devices, silent, seen, expires, \
      resent_to, (SELECT count(*) FROM ciphertexts WHERE envelope = envelopes.id), \
-     (SELECT coalesce(sum(received), 0) FROM ciphertexts WHERE envelope = envelopes.id) FROM envelopes";
+     (SELECT coalesce(sum(received), 0) FROM ciphertexts WHERE envelope = envelopes.id), \
+     state = 1 AND claimed <> 0 FROM envelopes";
 /// The envelopes that are due at the time `?1`: the rule of [`crate::stored_time`] for `due`, with its
 /// tolerance.
 const DUE: &str = "state = 1 AND (due <= ?1 OR put > ?1 + 60000)";
@@ -103,12 +106,14 @@ const BEHIND_MS: i64 = 500;
 pub(crate) const NOT_READ: &str = "they could not decrypt it";
 
 impl Transaction<'_> {
-    /// Adds an envelope that is to be sent. It is made later than those to the same recipient that wait,
-    /// if only by a millisecond.
+    /// Adds an envelope that is to be sent. It is made later than those to the same recipient that wait or
+    /// are held back, if only by a millisecond.
     pub(crate) fn add_envelope(&self, new: &NewEnvelope<'_>, now_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "INSERT INTO envelopes (id, message, recipient, plaintext, state, made, due, put, silent, expires) \
                    VALUES (?1, ?2, ?3, ?4, 1, max(?5, 1 + coalesce((SELECT max(made) FROM envelopes WHERE state = 1 \
-                   AND recipient = ?3 AND made BETWEEN ?5 AND ?5 + 60000), 0)), ?5, ?5, ?6, ?7)";
+                   AND recipient = ?3 AND made BETWEEN ?5 AND ?5 + 60000), 0), 1 + coalesce((SELECT max(made) \
+                   FROM envelopes WHERE state > 4 AND state = 6 AND recipient = ?3 \
+                   AND made BETWEEN ?5 AND ?5 + 60000), 0)), ?5, ?5, ?6, ?7)";
         let mut statement = self.inner.prepare_cached(sql)?;
         let NewEnvelope { id, message, recipient, plaintext, silent, expires_ms } = new;
         statement.execute(params![id.as_str(), message, recipient, plaintext, now_ms, silent, expires_ms])?;
@@ -544,6 +549,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<OutboxEnvelope, DeviceStoreError> {
         resent_to: row.get(11)?,
         devices: row.get(12)?,
         received_by: row.get(13)?,
+        is_claimed: row.get(14)?,
         full_devices: serde_json::from_str(&row.get::<_, String>(7)?)
             .map_err(|_| DeviceStoreError::Corrupt("full devices"))?,
     })

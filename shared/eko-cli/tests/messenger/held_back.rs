@@ -1,0 +1,177 @@
+//! Tests of what is held back because a server shows devices that are not to be trusted: it is sent by itself
+//! once that is over, and nothing that is written later overtakes it.
+
+use eko_client::group::GroupId;
+use eko_client::store::EnvelopeState;
+use eko_testkit::World;
+use serde_json::{Value, json};
+
+use crate::distrust::{inserted, show_chain};
+use crate::friends::Friends;
+use crate::people::{TestMessenger, befriend, first, further, hear, text};
+use crate::receipts::state;
+use crate::restarting::RestartingUser;
+use crate::test_network::{FalseAnswer, TestNetwork};
+
+/// Alice, whose server has hidden Bob's second device when she wrote to him.
+struct HeldBackScene {
+    world: World,
+    hers: TestNetwork,
+    alice: TestMessenger,
+    bob: TestMessenger,
+    /// The id of the message.
+    one: String,
+}
+
+impl HeldBackScene {
+    async fn begin() -> Self {
+        let world = World::new().await;
+        let (hers, wire) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+        let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &wire, "bob").await);
+        further(&world, &wire, &bob, "two").await;
+        befriend(&alice, &bob).await;
+        show_chain(&hers, |nodes| nodes.truncate(1));
+        alice.verification(&bob.me()).await.unwrap();
+        let one = put(&alice, &bob, "one").await;
+        assert_eq!(state(&alice, &one), EnvelopeState::Refused);
+        Self { world, hers, alice, bob, one }
+    }
+
+    /// Returns the state of the message.
+    fn state(&self) -> EnvelopeState {
+        state(&self.alice, &self.one)
+    }
+
+    /// Returns how often Bob's chain was read.
+    fn reads(&self) -> usize {
+        self.hers.asked.lock().unwrap().iter().filter(|url| url.ends_with("/user/bob/devices")).count()
+    }
+
+    async fn hear(&self) -> Vec<String> {
+        self.world.deliver().await;
+        let heard = hear(&self.world, &self.bob).await;
+        let history = self.bob.history(None, 10).unwrap();
+        assert!(history.iter().all(|message| message.missing_before == 0), "{history:?}");
+        heard
+    }
+}
+
+/// Writes to somebody as `eko chat` does. Returns the id of the message.
+async fn put(from: &TestMessenger, to: &TestMessenger, words: &str) -> String {
+    let id = from.put_message(&to.me(), text(words)).await.unwrap();
+    from.send_message(&id).await.unwrap();
+    id
+}
+
+/// The looks read the chain once in ten minutes for it. It is sent by the first look that finds the true one.
+#[tokio::test]
+async fn it_is_sent_by_itself_once_the_true_chain_is_shown_again() {
+    let scene = HeldBackScene::begin().await;
+    let before = scene.reads();
+    for reads in [1, 1, 2] {
+        scene.world.advance(300_000);
+        scene.alice.receive().await.unwrap();
+        assert_eq!((scene.reads() - before, scene.state()), (reads, EnvelopeState::Refused));
+    }
+    assert_eq!(scene.hear().await, [""; 0]);
+    scene.hers.honest();
+    scene.world.advance(600_000);
+    scene.alice.receive().await.unwrap();
+    assert_eq!(scene.hear().await, ["one"]);
+    assert_eq!(scene.reads() - before, 3);
+    // The alarm stays until Alice has seen it, and nothing else is read because of it.
+    assert!(scene.alice.verification_kept(&scene.bob.me()).unwrap().unwrap().alarm.is_some());
+    scene.world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_note_does_not_overtake_it() {
+    let scene = HeldBackScene::begin().await;
+    scene.hers.honest();
+    scene.world.advance(1);
+    let before = scene.reads();
+    put(&scene.alice, &scene.bob, "two").await;
+    assert_eq!(scene.reads() - before, 1);
+    assert_eq!(scene.hear().await, ["one", "two"]);
+    scene.world.deliver().await;
+}
+
+/// Bob's device confirms his chain before Alice has looked.
+#[tokio::test]
+async fn a_note_after_a_confirmation_does_not_overtake_it() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (user, alice) = RestartingUser::sign_in(&world, "alice").await;
+    let bob = first(&world, &wire, "bob").await;
+    befriend(&alice, &bob).await;
+    user.change_store(&format!(
+        "UPDATE chains SET confirmed = confirmed - 100 * 86400000 WHERE actor = '{}'",
+        bob.me().actor()
+    ));
+    let one = put(&alice, &bob, "one").await;
+    assert_eq!(state(&alice, &one), EnvelopeState::Refused);
+    user.change_store("UPDATE chains SET confirmed = looked");
+    put(&alice, &bob, "two").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["one", "two"]);
+    world.deliver().await;
+}
+
+/// The others of a group get what is held back from Bob, and he gets it before what follows.
+#[tokio::test]
+async fn a_note_to_a_group_does_not_overtake_it() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice_line, alice, bob, carol, .. } = &friends;
+    further(world, line, bob, "two").await;
+    let id: GroupId = friends.group().await;
+    show_chain(alice_line, |nodes| nodes.truncate(1));
+    alice.verification(&bob.me()).await.unwrap();
+    let to_bob = put(alice, bob, "zero").await;
+    let sent = alice.send_to_group(&id, text("one")).await.unwrap();
+    let states = |state| sent.envelopes.iter().filter(|envelope| envelope.state == state).count();
+    assert_eq!((states(EnvelopeState::Refused), states(EnvelopeState::Accepted)), (1, 2), "{sent:?}");
+    assert_eq!(state(alice, &to_bob), EnvelopeState::Refused);
+    alice_line.honest();
+    world.advance(1);
+    alice.send_to_group(&id, text("two")).await.unwrap();
+    world.deliver().await;
+    assert_eq!(hear(world, carol).await, ["one", "two"]);
+    let mut heard = hear(world, bob).await;
+    assert!(heard.iter().any(|text| text == "zero"), "{heard:?}");
+    heard.retain(|text| text != "zero");
+    assert_eq!(heard, ["one", "two"]);
+    let history = bob.history(None, 10).unwrap();
+    assert!(history.iter().all(|message| message.missing_before == 0), "{history:?}");
+    world.deliver().await;
+}
+
+/// Bob's server wants a copy for a device of its own, whatever chain it shows.
+#[tokio::test]
+async fn what_is_held_back_again_stops_nothing_and_keeps_its_place() {
+    let world = World::new().await;
+    let (hers, wire) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &wire, "bob").await);
+    befriend(&alice, &bob).await;
+    let mallory = inserted(&world, &hers);
+    let package = world.state.origin().key_package(mallory.user(), mallory.id());
+    hers.tamper(move |passing| {
+        let sent: Value = serde_json::from_slice(passing.request).ok()?;
+        if passing.endpoint != ("POST", "/user/alice/outbox") || sent["object"]["id"].is_null() {
+            return None;
+        }
+        let report = json!({ "type": "Reject", "actor": sent["to"], "to": sent["actor"],
+            "object": sent["object"]["id"], "eko:deviceSetOutOfDate": true,
+            "missingKeyPackages": [package], "staleDevices": [] });
+        Some(FalseAnswer { status: 409, body: report.to_string().into_bytes() })
+    });
+    let one = put(&alice, &bob, "one").await;
+    world.advance(1);
+    let two = put(&alice, &bob, "two").await;
+    assert_eq!([&one, &two].map(|id| state(&alice, id)), [EnvelopeState::Refused; 2]);
+    hers.honest();
+    world.advance(600_000);
+    put(&alice, &bob, "three").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["one", "two", "three"]);
+    world.deliver().await;
+}

@@ -157,7 +157,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         receipt: &Receipt,
         whence: &ActivitySource<'_>,
         notices: &mut Vec<Notice>,
-    ) -> Result<(), DeviceStoreError> {
+    ) -> Result<(), MessengerError> {
         if whence.standing.is_in_doubt() {
             return Ok(());
         }
@@ -189,6 +189,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     // It may have said what the user has decided.
                     if sent.recipient == self.device.actor() {
                         tx.tell_decisions_again(self.now_ms())?;
+                        self.repeat_state_keys(tx, &sent.message)?;
                     }
                 }
                 // What was sent again is silent, and goes no third time.

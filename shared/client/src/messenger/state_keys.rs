@@ -12,13 +12,36 @@ use super::standing::Standing;
 use super::{Messenger, MessengerError};
 use crate::content::{Activity, ActivityContent};
 use crate::sealed::{StateKey, StateKeys};
-use crate::store::Transaction;
+use crate::store::{EnvelopeState, Transaction};
+use crate::stored_time::is_over;
 use crate::{SignalSessions, Transport};
 
 /// The name under which the store keeps the length of the own chain whose devices have the keys.
 const TOLD: &str = "state_keys_told";
 /// The name under which the store keeps keys that came too early.
 const EARLY: &str = "state_keys_early";
+
+/// The name under which the store keeps how the keys were passed on last.
+const PASSED_ON: &str = "state_keys_passed_on";
+/// The time after which keys are passed on again that the server has not taken.
+const AGAIN_MS: i64 = 3_600_000;
+
+/// An activity by which this device passes the keys on.
+#[derive(Debug, Serialize, Deserialize)]
+struct PassedOn {
+    /// The id of the activity.
+    message: String,
+    /// The length of the own chain whose devices it is for.
+    length: u64,
+    /// True if it carries a key that no other device has before the server has taken it.
+    is_new: bool,
+    /// True once the server has taken it.
+    is_taken: bool,
+    /// True if it says again what a device could not read.
+    is_repeated: bool,
+    /// The time at which it was made, in epoch milliseconds.
+    made_ms: i64,
+}
 
 /// Keys that came before the own chain had the node that their sender knew. The last ones are kept.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,7 +58,8 @@ struct EarlyKeys {
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Returns the key for what is sealed now. A key is new if a device was revoked since the last one
-    /// was made, and then the other devices get it: by the activity whose id is returned too.
+    /// was made, and then the other devices get it: by the activity whose id is returned too. Nothing is
+    /// sealed before the server has taken that: if this device died in between, the others could not read it.
     pub(super) fn sealing_key(
         &self,
         tx: &Transaction<'_>,
@@ -44,7 +68,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let nodes = &own.pinned.nodes;
         let mut keys = tx.state_keys()?;
         if let Some(key) = keys.newest(last_end(nodes)) {
-            return Ok((key.clone(), None));
+            let open = self.passed_on(tx)?.filter(|passed_on| passed_on.is_new);
+            return Ok((key.clone(), open.map(|passed_on| passed_on.message)));
         }
         let key = StateKey::generate(length(nodes.len()), &self.environment);
         if !keys.is_empty() {
@@ -58,7 +83,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 tx.put_moment(TOLD, moment(length(nodes.len())))?;
                 None
             }
-            _ => Some(self.enclose_state_keys(tx, keys, length(nodes.len()))?),
+            _ => Some(self.enclose_state_keys(tx, keys, length(nodes.len()), true)?),
         };
         Ok((key, told))
     }
@@ -83,16 +108,62 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if keys.newest(last_end(&own.pinned.nodes)).is_none() {
             return Ok(self.sealing_key(tx)?.1);
         }
+        let open = self.passed_on(tx)?;
+        let is_new = open.as_ref().is_some_and(|open| open.is_new);
         match self.new_devices(tx, &own, told)? {
-            NewDevices::Nobody => {
-                if told < own.length() {
-                    tx.put_moment(TOLD, own.length())?;
-                }
+            NewDevices::Tell if open.as_ref().is_none_or(|open| moment(open.length) < own.length()) => {
+                self.enclose_state_keys(tx, keys, length(own.pinned.nodes.len()), is_new).map(Some)
+            }
+            NewDevices::Nobody if open.is_none() && told < own.length() => {
+                tx.put_moment(TOLD, own.length())?;
                 Ok(None)
             }
-            NewDevices::Tell => self.enclose_state_keys(tx, keys, length(own.pinned.nodes.len())).map(Some),
-            NewDevices::TellLater => Ok(None),
+            NewDevices::Nobody | NewDevices::Tell | NewDevices::TellLater => {
+                Ok(open.map(|passed_on| passed_on.message))
+            }
         }
+    }
+
+    /// Returns the activity by which the keys are passed on, if the server has not taken it. Only what it has
+    /// taken counts as told. What could not be sent is made again later.
+    fn passed_on(&self, tx: &Transaction<'_>) -> Result<Option<PassedOn>, MessengerError> {
+        let passed_on = tx.json::<PassedOn>(PASSED_ON)?;
+        let Some(mut passed_on) = passed_on.filter(|passed_on| !passed_on.is_taken) else { return Ok(None) };
+        let envelopes = tx.envelopes_of(&passed_on.message)?;
+        match envelopes.first().map(|envelope| envelope.state) {
+            Some(EnvelopeState::Accepted | EnvelopeState::Delivered) => {
+                if tx.moment(TOLD)?.unwrap_or_default() < moment(passed_on.length) {
+                    tx.put_moment(TOLD, moment(passed_on.length))?;
+                }
+                passed_on.is_taken = true;
+                tx.put_json(PASSED_ON, &passed_on)?;
+                Ok(None)
+            }
+            Some(EnvelopeState::ToSend | EnvelopeState::Queued) => Ok(Some(passed_on)),
+            Some(EnvelopeState::Failed | EnvelopeState::Refused) | None => {
+                if is_over(self.now_ms(), passed_on.made_ms, AGAIN_MS) {
+                    let own = self.kept_contact(tx, &self.device.actor())?.ok_or(MessengerError::Pending)?;
+                    let (keys, length) = (tx.state_keys()?, length(own.pinned.nodes.len()));
+                    self.enclose_state_keys(tx, keys, length, passed_on.is_new)?;
+                }
+                Ok(tx.json(PASSED_ON)?)
+            }
+        }
+    }
+
+    /// Passes the keys on again, once, if they were in this activity, which an own device could not read.
+    pub(super) fn repeat_state_keys(
+        &self,
+        tx: &Transaction<'_>,
+        message: &str,
+    ) -> Result<(), MessengerError> {
+        let Some(passed_on) = tx.json::<PassedOn>(PASSED_ON)? else { return Ok(()) };
+        if passed_on.message != message || passed_on.is_repeated {
+            return Ok(());
+        }
+        self.enclose_state_keys(tx, tx.state_keys()?, passed_on.length, false)?;
+        let repeated = tx.json::<PassedOn>(PASSED_ON)?.map(|again| PassedOn { is_repeated: true, ..again });
+        Ok(tx.put_json(PASSED_ON, &repeated)?)
     }
 
     /// Puts the keys into an envelope for this user's other devices.
@@ -101,6 +172,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         tx: &Transaction<'_>,
         keys: StateKeys,
         length: u64,
+        is_new: bool,
     ) -> Result<String, MessengerError> {
         let me = self.me();
         let mut activity = self.evidence(tx, &me.actor(), None, ActivityContent::StateKeys(keys))?;
@@ -108,8 +180,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         activity.device_sets_hash = None;
         activity.device_sets.clear();
         self.enclose(tx, &activity, &[me], false)?;
-        tx.put_moment(TOLD, moment(length))?;
-        Ok(activity.id.to_string())
+        let message = activity.id.to_string();
+        let (is_taken, is_repeated, made_ms) = (false, false, self.now_ms());
+        let passed_on = PassedOn { message: message.clone(), length, is_new, is_taken, is_repeated, made_ms };
+        tx.put_json(PASSED_ON, &passed_on)?;
+        Ok(message)
     }
 
     /// Keeps the keys that another device of this user passes on. If one is new, the records at the

@@ -290,6 +290,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let (key, told) = self.store.write(|tx| self.sealing_key(tx))?;
         if let Some(id) = told {
             self.send_envelopes(&id).await?;
+            if self.store.write(|tx| self.sealing_key(tx))?.1.is_some() {
+                // The other devices do not have the key yet.
+                return Ok(());
+            }
         }
         let stored = groups.iter().map(|group| self.store_record(group, &key));
         let stored: Vec<_> = stream::iter(stored).buffer_unordered(AT_ONCE).collect().await;

@@ -11,6 +11,8 @@ use eko_testkit::World;
 use serde_json::Value;
 
 use crate::people::{TestMessenger, befriend, first, further, hear, say, text};
+use crate::resending::damage;
+use crate::restarting::RestartingUser;
 use crate::test_network::{FalseAnswer, NetworkFault, TestNetwork};
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -225,6 +227,70 @@ async fn a_revocation_renews_the_key() {
     assert!(third.receive().await.is_err());
     world.deliver().await;
     world.erase().await;
+}
+
+/// The process that revokes a device dies at each of its requests. Whatever record it has left, the other
+/// device reads it, and the record says whom nobody has told.
+#[tokio::test]
+async fn no_record_is_sealed_under_a_key_that_the_others_may_never_get() {
+    for place in 0.. {
+        let world = World::new().await;
+        let wire = TestNetwork::to(&[&world]);
+        let (user, phone) = RestartingUser::sign_in(&world, "alice").await;
+        let second = further(&world, &wire, &phone, "two").await;
+        let third = further(&world, &wire, &phone, "three").await;
+        phone.create_group("Friday", &[]).await.unwrap();
+        look(&world, &second).await;
+        let before = sealed(&second).await;
+        phone.revoke(third.device().id()).await.unwrap();
+        let passed = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&passed);
+        user.line.fail(move || {
+            (counted.fetch_add(1, Ordering::Relaxed) >= place).then_some(NetworkFault::LostRequest)
+        });
+        let _ = phone.receive().await;
+        drop(phone);
+        user.line.honest();
+        let left = sealed(&second).await;
+        look(&world, &second).await;
+        if left[1..17] != before[1..17] {
+            assert_eq!(sealed(&second).await[1..17], left[1..17], "{place}");
+        }
+        let phone = user.open();
+        for client in [&phone, &second, &phone, &second] {
+            look(&world, client).await;
+            world.advance(600_000);
+        }
+        assert_ne!(sealed(&second).await[1..17], before[1..17], "{place}");
+        let fourth = further(&world, &wire, &second, "four").await;
+        look(&world, &fourth).await;
+        assert_eq!(names(&fourth), ["Friday"], "{place}");
+        world.deliver().await;
+        if passed.load(Ordering::Relaxed) <= place {
+            assert!(place > 2, "{place}");
+            break;
+        }
+    }
+}
+
+/// What could not be read is the only thing from which a new device could learn the key.
+#[tokio::test]
+async fn keys_that_could_not_be_read_are_passed_on_again() {
+    let world = World::new().await;
+    let [hers, line] = [(); 2].map(|()| TestNetwork::to(&[&world]));
+    let alice = first(&world, &hers, "alice").await;
+    alice.create_group("Friday", &[]).await.unwrap();
+    let second = further(&world, &line, &alice, "two").await;
+    world.deliver().await;
+    damage(&line, "alice");
+    second.receive().await.unwrap();
+    line.honest();
+    assert_eq!(names(&second), [""; 0]);
+    for client in [&second, &alice, &second] {
+        look(&world, client).await;
+    }
+    assert_eq!(names(&second), ["Friday"]);
+    world.deliver().await;
 }
 
 /// Two devices that change different things at once end with one record.

@@ -83,7 +83,8 @@ pub(crate) async fn delete_account(
     };
     let address = DeviceAddress::new(&user, &request.device);
     check(&state, &seen, &subject, address, &request, id_token).await?;
-    if let Some(refused) = seen.deletion_refusal(subject.signed_in_s, state.now_ms()) {
+    let after_ms = state.config().limits.deletable_after_ms;
+    if let Some(refused) = seen.deletion_refusal(subject.signed_in_s, after_ms, state.now_ms()) {
         return Err(refused_as(refused));
     }
     let messaging = state.messaging();

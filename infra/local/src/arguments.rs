@@ -231,6 +231,7 @@ macro_rules! limits {
                     message_ttl_days: self.message_ttl_days,
                     remote_send_time: Duration::from_millis(self.remote_send_ms),
                     $($name: self.$name,)*
+                    ..Limits::default()
                 }
             }
         }

@@ -21,6 +21,7 @@ mod clocks;
 mod contact;
 mod controls;
 mod decisions;
+mod deletion;
 mod deliver;
 mod devices;
 mod ending;

@@ -4,8 +4,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    attachments, block, chat, completions, devices, export, groups, history, keys, listen, login, man,
-    privacy, recover, requests, resend, send, settings, verify,
+    account, attachments, block, chat, completions, devices, export, groups, history, keys, listen, login,
+    man, privacy, recover, requests, resend, send, settings, verify,
 };
 use crate::global::GlobalOptions;
 
@@ -79,6 +79,7 @@ impl Command {
             | Self::Privacy(_)
             | Self::Export(_) => EndConcern::Told,
             Self::Login(_)
+            | Self::Account(_)
             | Self::Whoami
             | Self::Devices(_)
             | Self::Send(_)
@@ -106,6 +107,8 @@ pub(crate) enum Command {
     /// Without tokens this device can neither send nor receive. Messages for it wait at the server.
     /// `eko login` signs the same device in again.
     Logout,
+    /// Delete your account, with everything that the server has of it
+    Account(account::AccountArgs),
     /// Show the account and the device on this machine, and whether it was revoked
     Whoami,
     /// List your devices, approve a pending one, or revoke a lost one

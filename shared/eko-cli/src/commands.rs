@@ -1,6 +1,7 @@
 //! The commands, one per file. A file holds the command's options, as clap parses them, and the
 //! code that runs it.
 
+pub(crate) mod account;
 pub(crate) mod attachments;
 pub(crate) mod block;
 pub(crate) mod chat;

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use eko_client::messenger::LiveFeed;
-use eko_client::store::DeviceStoreError;
+use eko_client::store::{DeviceEnd, DeviceStoreError};
 use eko_client::{DeviceStore, Environment, HttpTransport, Messenger, Reach};
 use eko_protocol::address::{Handle, Origin};
 
@@ -88,11 +88,11 @@ impl Context {
         Ok((account, client))
     }
 
-    /// True if the account that the command was about has a device that has ended. A store that cannot be
-    /// read has failed the command itself.
-    pub(crate) fn has_ended_device(&self) -> bool {
+    /// Returns the reason for which the device of the account that the command was about has ended, or
+    /// `None` if it has not. A store that cannot be read has failed the command itself.
+    pub(crate) fn device_end(&self) -> Option<DeviceEnd> {
         let end = |(_, store): &(String, PathBuf)| DeviceStore::open_to_read(store)?.device_end();
-        self.in_use.get().is_some_and(|in_use| end(in_use).is_ok_and(|end| end.is_some()))
+        self.in_use.get().and_then(|in_use| end(in_use).ok().flatten())
     }
 
     /// Does as [`Context::client`], for a command that only reads the store. It works on a full disk, and

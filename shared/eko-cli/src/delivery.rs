@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use eko_client::messenger::{MessengerError, Person, SentActivity};
-use eko_client::store::{EnvelopeState, OutboxEnvelope};
+use eko_client::store::{DeviceEnd, EnvelopeState, OutboxEnvelope};
 use tokio::time::sleep;
 
 use crate::clock;
@@ -28,6 +28,9 @@ const KEPT_SIGNED_OUT: &str = "eko login NAME, and then eko listen, which sends 
 
 /// The next step of a person whose message is kept by a device that was revoked.
 const KEPT_REVOKED: &str = "eko login NAME --anew, which makes a new device and sends it from there";
+
+/// The next step of a person whose message is kept, and whose account was deleted.
+const KEPT_DELETED: &str = "eko history, which has it; nothing is sent from a deleted account";
 
 /// The next step of a person whose message has gone to a name that may be nobody's.
 const NO_SUCH_NAME: &str = "check the name; eko send @NAME TEXT sends it to the right one";
@@ -64,7 +67,7 @@ pub(crate) async fn wait_for(
         }
         match client.flush().await {
             // It is kept, and its reason says it.
-            Err(MessengerError::Revoked) => return Ok(client.sent(&sent.id)?),
+            Err(error) if error.is_end() => return Ok(client.sent(&sent.id)?),
             flushed => flushed?,
         };
         sent = client.sent(&sent.id)?;
@@ -73,9 +76,11 @@ pub(crate) async fn wait_for(
 
 /// Returns the next step of a person whose message is kept.
 pub(crate) fn kept(client: &HttpMessenger) -> &'static str {
+    // A store that cannot be read fails the sending itself.
+    let end = client.device_end().unwrap_or_default();
     match client.device().tokens() {
-        // A store that cannot be read fails the sending itself.
-        _ if client.is_revoked().unwrap_or_default() => KEPT_REVOKED,
+        _ if end == Some(DeviceEnd::Deleted) => KEPT_DELETED,
+        _ if end.is_some() => KEPT_REVOKED,
         None => KEPT_SIGNED_OUT,
         Some(_) if clock::misleads(client) => clock::KEPT,
         Some(_) => KEPT,
@@ -129,6 +134,7 @@ impl DeliverySummary {
         let (me, own) = (client.me(), client.me().actor());
         let untried = match kept(client) {
             KEPT_REVOKED => MessengerError::Revoked.to_string(),
+            KEPT_DELETED => MessengerError::AccountDeleted.to_string(),
             KEPT_SIGNED_OUT => MessengerError::SignedOut.to_string(),
             _ => "it was not tried yet".to_owned(),
         };
@@ -153,7 +159,11 @@ impl DeliverySummary {
         }
         // Who has ended this device has no copy of it either, which is no news.
         let is_refused = |it: &&OutboxEnvelope| it.recipient == own && it.state == EnvelopeState::Refused;
-        let copy = sent.envelopes.iter().find(is_refused).filter(|_| kept(client) != KEPT_REVOKED);
+        let copy = sent
+            .envelopes
+            .iter()
+            .find(is_refused)
+            .filter(|_| client.device_end().is_ok_and(|end| end.is_none()));
         let no_copy = copy.and_then(|copy| copy.reason.clone());
         let others = sent.envelopes.iter().filter_map(|envelope| Person::of(&envelope.recipient));
         let unconfirmed = others.filter_map(|person| unconfirmed(client, &person));
@@ -328,7 +338,7 @@ fn remedy(client: &HttpMessenger, envelopes: &[&OutboxEnvelope]) -> Option<Strin
         }
         (Some(_), _) => Some(format!("eko resend {id}")),
         (None, Some(_)) if client.is_revoked().unwrap_or_default() => {
-            Some(KEPT_REVOKED.replace("NAME", &client.me().handle().to_string()))
+            Some(kept(client).replace("NAME", &client.me().handle().to_string()))
         }
         (None, Some(_)) => Some(format!("eko resend {id} tries now; eko discard {id} gives it up")),
         (None, None) => None,

@@ -92,6 +92,7 @@ fn run_command(cli: Cli) -> Result<(), CommandFailure> {
         match cli.command {
             Command::Login(login) => login.run(&context).await,
             Command::Logout => commands::logout::run(&context).await,
+            Command::Account(account) => account.run(&context).await,
             Command::Whoami => commands::whoami::run(&context).await,
             Command::Devices(devices) => devices.run(&context).await,
             Command::Send(send) => send.run(&context).await,
@@ -125,10 +126,11 @@ fn run_command(cli: Cli) -> Result<(), CommandFailure> {
 
 /// Fails if the command is of no use once the device has ended, which it has; or tells its person.
 fn tell_end(context: &Context, concern: EndConcern) -> Result<(), CommandFailure> {
-    if concern == EndConcern::None || !context.has_ended_device() {
+    if concern == EndConcern::None {
         return Ok(());
     }
-    let ended = CommandFailure::from(MessengerError::Revoked);
+    let Some(end) = context.device_end() else { return Ok(()) };
+    let ended = CommandFailure::from(MessengerError::from(end));
     match concern {
         EndConcern::Fails => Err(ended),
         EndConcern::Told | EndConcern::None => {

@@ -180,7 +180,7 @@ impl<'a> MailboxListener<'a> {
         let received = match self.receive().await {
             Ok(received) => received,
             // The command fails with it, after what is kept.
-            Err(MessengerError::Revoked) => return Ok(()),
+            Err(error) if error.is_end() => return Ok(()),
             Err(error) => {
                 self.say_unread(&error.into());
                 return Ok(());

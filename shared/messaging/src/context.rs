@@ -65,6 +65,9 @@ pub struct Limits {
     /// `TAKE_TOTAL_BUDGET`: one-time keys per hour that all takers get of one device. All other
     /// servers together get three quarters. Default 100.
     pub take_total_budget: u64,
+    /// The age from which on an account can be deleted, in milliseconds. A deleted name is used up, so that
+    /// whoever signs in could use up many otherwise. No variable changes it.
+    pub deletable_after_ms: i64,
     /// `TAKE_SERVER_BUDGET`: one-time keys per hour that all takers of one other site get of one
     /// device. Default 20.
     pub take_server_budget: u64,
@@ -93,6 +96,7 @@ impl Default for Limits {
             mailbox_bytes: 256 << 20,
             take_budget: 5,
             take_total_budget: 100,
+            deletable_after_ms: 3_600_000,
             take_server_budget: 20,
             remote_send_time: Duration::from_secs(3),
         }

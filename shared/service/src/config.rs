@@ -328,6 +328,7 @@ impl Config {
                 mailbox_bytes: number("MAILBOX_BYTES", limits.mailbox_bytes)?,
                 take_budget: number("TAKE_BUDGET", limits.take_budget)?,
                 take_total_budget: number("TAKE_TOTAL_BUDGET", limits.take_total_budget)?,
+                deletable_after_ms: limits.deletable_after_ms,
                 take_server_budget: number("TAKE_SERVER_BUDGET", limits.take_server_budget)?,
                 remote_send_time: Duration::from_millis(number("REMOTE_SEND_MS", send_ms)?),
             },

@@ -31,10 +31,6 @@ use crate::resets::{ResetState, SIGN_IN_S};
 use crate::resources::{PARTITION_KEY, SORT_KEY};
 use crate::{Result, Store, key};
 
-/// The age from which on an account can be deleted, in milliseconds: an hour. A deleted name is used up,
-/// so that whoever signs in could use up many otherwise.
-pub const DELETABLE_AFTER_MS: i64 = 3_600_000;
-
 /// The name of the attribute by which an envelope's record or an acquaintance names the other server: an
 /// origin, or an actor id on it.
 pub(crate) const CONTACT: &str = "o";

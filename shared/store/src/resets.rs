@@ -18,7 +18,7 @@ use eko_protocol::id::DeviceId;
 use crate::accounts::{DEVICE_RECORD, DeviceRegistration, Profile};
 use crate::attribute::{Item, ReadItem, missing, n, ss};
 use crate::chain::{HEAD_AS_SEEN, name_head, node_item};
-use crate::deletion::{DELETABLE_AFTER_MS, DeletionRefusal};
+use crate::deletion::DeletionRefusal;
 use crate::device::{self, DeviceAddress, DeviceStatus};
 use crate::devices::{self, OfUser, UserDevices, active_attribute};
 use crate::key::EXISTS;
@@ -90,12 +90,13 @@ impl ResetState {
     }
 
     /// Returns the reason why what was read refuses a deletion, and `None` if it may happen. `sign_in_s` is
-    /// the time of the sign-in, in epoch seconds; one that has reset the devices deletes nothing.
-    pub fn deletion_refusal(&self, sign_in_s: i64, now_ms: i64) -> Option<DeletionRefusal> {
+    /// the time of the sign-in, in epoch seconds; one that has reset the devices deletes nothing. An account that
+    /// is younger than `after_ms`, in milliseconds, is not deleted.
+    pub fn deletion_refusal(&self, sign_in_s: i64, after_ms: i64, now_ms: i64) -> Option<DeletionRefusal> {
         if self.last_sign_in_s().is_some_and(|last_s| sign_in_s <= last_s) {
             return Some(DeletionRefusal::SignInUsed);
         }
-        let left_ms = self.profile.created_ms.saturating_add(DELETABLE_AFTER_MS).saturating_sub(now_ms);
+        let left_ms = self.profile.created_ms.saturating_add(after_ms).saturating_sub(now_ms);
         let retry_after_s = left_ms.unsigned_abs().div_ceil(1000);
         (left_ms > 0).then_some(DeletionRefusal::TooYoung { retry_after_s })
     }

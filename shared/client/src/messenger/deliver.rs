@@ -163,7 +163,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.postpone(envelope, 0, &reason(&error))?;
                 return Err(error);
             }
-            Err(error @ (MessengerError::SignedOut | MessengerError::Revoked)) => {
+            Err(
+                error
+                @ (MessengerError::SignedOut | MessengerError::Revoked | MessengerError::AccountDeleted),
+            ) => {
                 // It is due as soon as the user has signed in again, which may be with another device.
                 self.store.write(|tx| tx.postpone(id, now_ms, now_ms, &reason(&error)))?;
                 return Err(error);
@@ -341,6 +344,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 }
 
+/// The words for an envelope to a person whose account was deleted.
+const DELETED: &str = "their account was deleted";
+
 /// Returns the reason for which an envelope cannot be sent, in words. Its recipient is named beside it, and
 /// `asked` is the server that was asked last.
 pub(super) fn reason(error: &MessengerError, asked: &Origin) -> String {
@@ -355,6 +361,10 @@ pub(super) fn reason(error: &MessengerError, asked: &Origin) -> String {
         MessengerError::Client(ClientError::Problem(problem)) if problem.status == 429 => {
             "so much was sent just now that the server asks to wait".to_owned()
         }
+        MessengerError::Client(ClientError::Problem(problem)) if problem.slug() == "user-deleted" => {
+            DELETED.to_owned()
+        }
+        MessengerError::PersonDeleted(_) => DELETED.to_owned(),
         MessengerError::Client(ClientError::Problem(problem)) => problem.in_words(),
         MessengerError::Invalid(invalid) | MessengerError::Client(ClientError::Invalid(invalid)) => {
             invalid.in_words()

@@ -104,7 +104,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             false => self.with_tokens(async || self.device.pending_devices().await).await.map(drop),
         };
         match checked {
-            Err(MessengerError::Revoked | MessengerError::Distrust { why: Distrust::OwnReset, .. }) => Ok(()),
+            Err(MessengerError::Distrust { why: Distrust::OwnReset, .. }) => Ok(()),
+            Err(error) if error.is_end() => Ok(()),
             checked => checked,
         }
     }

@@ -1,5 +1,5 @@
 //! The end of this device: another device of its user has revoked it or turned it away, or a reset has
-//! replaced all devices.
+//! replaced all devices, or the account was deleted.
 
 use super::{Messenger, MessengerError};
 use crate::store::{DeviceEnd, DeviceStore, DeviceStoreError};
@@ -7,13 +7,21 @@ use crate::{SignalSessions, Transport};
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// True if this device is taken to have ended: the own chain proves it, the server has refused this device
-    /// as revoked, or it shows a reset. Of the last two it is true until the server takes a call of this
+    /// as revoked, it shows a reset, or it says that the account was deleted. Of the last three it is true until the server takes a call of this
     /// device, or shows it in the chain.
     ///
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be read.
     pub fn is_revoked(&self) -> Result<bool, DeviceStoreError> {
         Ok(self.store.device_end()?.is_some())
+    }
+
+    /// Returns the reason for which this device is taken to have ended, or `None` if it has not.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn device_end(&self) -> Result<Option<DeviceEnd>, DeviceStoreError> {
+        self.store.device_end()
     }
 
     /// True if this device has ended for good.
@@ -24,13 +32,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Succeeds unless this device has ended. Makes no call, or one if only the server has said that it has.
     ///
     /// # Errors
-    /// [`MessengerError::Revoked`] if it has, and [`MessengerError::Store`].
+    /// [`MessengerError::Revoked`] or [`MessengerError::AccountDeleted`] if it has, and
+    /// [`MessengerError::Store`].
     pub async fn require_not_ended(&self) -> Result<(), MessengerError> {
-        if self.store.device_end()? == Some(DeviceEnd::Said) {
+        if matches!(self.store.device_end()?, Some(DeviceEnd::Said | DeviceEnd::Deleted)) {
             // Without an answer it is as the server has said.
             let _ = self.check_this_device().await;
         }
-        if self.is_revoked()? { Err(MessengerError::Revoked) } else { Ok(()) }
+        self.store.device_end()?.map_or(Ok(()), |end| Err(end.into()))
     }
 
     /// Takes notice of what the answer to a call of this device says of its end. If the server has refused
@@ -40,9 +49,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         answer: Result<R, MessengerError>,
     ) -> Result<R, MessengerError> {
         match &answer {
-            Ok(_) if self.store.device_end()? == Some(DeviceEnd::Said) => {
+            Ok(_) if matches!(self.store.device_end()?, Some(DeviceEnd::Said | DeviceEnd::Deleted)) => {
                 self.store.write(|tx| tx.forget_said_end())?;
             }
+            Err(MessengerError::AccountDeleted) => note_deleted(&self.store, self.now_ms())?,
             Err(MessengerError::Revoked) => {
                 note_end(&self.store, self.now_ms())?;
                 if self.store.device_end()? == Some(DeviceEnd::Said) {
@@ -59,11 +69,23 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) async fn why_signed_out(&self) -> Result<MessengerError, DeviceStoreError> {
         // Without an answer it is signed out, as far as this device knows.
         let _ = self.look_again(&self.me()).await;
-        Ok(match self.is_revoked()? {
-            true => MessengerError::Revoked,
-            false => MessengerError::SignedOut,
-        })
+        Ok(self.store.device_end()?.map_or(MessengerError::SignedOut, MessengerError::from))
     }
+}
+
+impl From<DeviceEnd> for MessengerError {
+    /// Returns the error of a call that needs a device which has not ended.
+    fn from(end: DeviceEnd) -> Self {
+        match end {
+            DeviceEnd::Proven | DeviceEnd::Said => Self::Revoked,
+            DeviceEnd::Deleted => Self::AccountDeleted,
+        }
+    }
+}
+
+/// Records that the server has called the account deleted. That holds until it says otherwise.
+pub(super) fn note_deleted(store: &DeviceStore, now_ms: i64) -> Result<(), DeviceStoreError> {
+    store.write(|tx| tx.note_device_end(DeviceEnd::Deleted, now_ms))
 }
 
 /// Records that the server has called this device revoked. A device that waits forgets its joining

@@ -71,6 +71,12 @@ pub enum MessengerError {
         "this device was turned away or revoked by another of your devices, or by a reset of your account"
     )]
     Revoked,
+    /// The server says that the account of this device's user was deleted.
+    #[error("your account was deleted")]
+    AccountDeleted,
+    /// The account of this person was deleted, as their server says.
+    #[error("the account of {0} was deleted")]
+    PersonDeleted(String),
     /// This device was registered once, but the server does not know it any more.
     #[error(
         "the server does not know this device any more: it has lost its data, or the account was deleted"
@@ -247,6 +253,7 @@ impl From<ClientError> for MessengerError {
             ClientError::Problem(problem) => match problem.slug() {
                 "device-pending" => Self::Pending,
                 "device-revoked" => Self::Revoked,
+                "account-deleted" => Self::AccountDeleted,
                 _ => Self::Client(error),
             },
             _ => Self::Client(error),
@@ -261,6 +268,11 @@ impl From<TransportError> for MessengerError {
 }
 
 impl MessengerError {
+    /// True if this device has ended: it was revoked, or its account was deleted.
+    pub fn is_end(&self) -> bool {
+        matches!(self, Self::Revoked | Self::AccountDeleted)
+    }
+
     /// Returns the number of seconds to wait before trying again, or `None` if another attempt is
     /// useless. The number is 0 if the server named none.
     pub fn retry_after_s(&self) -> Option<u64> {

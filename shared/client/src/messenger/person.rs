@@ -44,7 +44,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// unless the server is on this machine.
     ///
     /// # Errors
-    /// [`MessengerError::NoSuchPerson`] if there is no such user;
+    /// [`MessengerError::NoSuchPerson`] if there is no such user; [`MessengerError::PersonDeleted`];
     /// [`ClientError::Unfetchable`](crate::ClientError::Unfetchable) if that server may not be
     /// asked; [`MessengerError::Store`] if the store cannot be read.
     pub async fn find(&self, handle: &Handle) -> Result<Person, MessengerError> {
@@ -64,6 +64,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let answer = self.device.fetch_public(&url).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Err(nobody());
+        }
+        if answer.status == StatusCode::GONE {
+            return Err(MessengerError::PersonDeleted(handle.to_string()));
         }
         let document = answer.expect(StatusCode::OK)?.json()?;
         let own = list(&document, "links").iter().find(|link| {

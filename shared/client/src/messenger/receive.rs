@@ -116,7 +116,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         received.notices.extend(self.device_changes()?);
         match walked {
             // There is no next look of a device that has ended.
-            Err(error @ MessengerError::Revoked) => Err(error),
+            Err(error) if error.is_end() => Err(error),
             Err(error) if received.is_quiet() => Err(error),
             _ => Ok(received),
         }

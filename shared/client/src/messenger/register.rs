@@ -1,9 +1,10 @@
 //! Signing in and out.
 
-use eko_protocol::address::{Origin, UserName};
+use eko_protocol::address::{Handle, Origin, UserName};
+use http::StatusCode;
 
 use super::clocks::of_clock;
-use super::ending::note_end;
+use super::ending::{note_deleted, note_end};
 use super::{Distrust, JoinState, Messenger, MessengerError};
 use crate::device::{JoinKind, RegistrationStatus, SignInOutcome};
 use crate::joining::JoiningCode;
@@ -210,8 +211,10 @@ async fn sign_in_again<T: Transport>(
         Err(ClientError::Problem(problem)) if is_unknown(&problem) => Ok(None),
         Err(error) => {
             let error = MessengerError::from(error);
-            if matches!(error, MessengerError::Revoked) {
-                note_end(store, device.environment().now_ms())?;
+            match error {
+                MessengerError::Revoked => note_end(store, device.environment().now_ms())?,
+                MessengerError::AccountDeleted => note_deleted(store, device.environment().now_ms())?,
+                _ => {}
             }
             Err(error)
         }
@@ -234,6 +237,10 @@ async fn register<T: Transport>(
     let exists = match device.chain(device.user()).await {
         Ok((nodes, _)) => !nodes.is_empty(),
         Err(ClientError::Problem(problem)) if problem.status == 404 => false,
+        Err(ClientError::Unexpected { status: StatusCode::GONE, .. }) => {
+            let handle = Handle::new(device.user().clone(), device.origin());
+            return Err(MessengerError::PersonDeleted(handle.to_string()));
+        }
         Err(error) => return Err(error.into()),
     };
     // Without this the device would begin a chain of its own, as if nobody had the name.

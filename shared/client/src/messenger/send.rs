@@ -151,7 +151,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) async fn send_envelopes(&self, id: &str) -> Result<SentActivity, MessengerError> {
         match self.try_envelopes(id).await {
             // They are kept until the user signs in again, which may be with another device.
-            Ok(()) | Err(MessengerError::SignedOut | MessengerError::Revoked) => self.sent(id),
+            Ok(())
+            | Err(MessengerError::SignedOut | MessengerError::Revoked | MessengerError::AccountDeleted) => {
+                self.sent(id)
+            }
             Err(error) => Err(error),
         }
     }

@@ -496,7 +496,10 @@ fn tells<T: Transport, S: SignalSessions>(draft: &RecordDraft, messenger: &Messe
 /// the next one.
 fn passing(error: MessengerError) -> Result<(), MessengerError> {
     match error {
-        MessengerError::Store(_) | MessengerError::SignedOut | MessengerError::Revoked => Err(error),
+        MessengerError::Store(_)
+        | MessengerError::SignedOut
+        | MessengerError::Revoked
+        | MessengerError::AccountDeleted => Err(error),
         _ => Ok(()),
     }
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use eko_protocol::chain::{ChainNode, root};
+use http::StatusCode;
 
 use super::contact::Contact;
-use super::ending::note_end;
+use super::ending::{note_deleted, note_end};
 use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
 use crate::store::{ChainAlarm, DeviceEnd, DeviceStoreError, KeptNotice, PinnedChain, Transaction};
 use crate::{ClientError, SignalSessions, Transport};
@@ -137,6 +138,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Err(ClientError::Problem(problem)) if problem.status == 404 => {
                 return Err(MessengerError::NoSuchPerson(person.handle().to_string()));
             }
+            Err(error) if is_gone(&error) && *person == self.me() => {
+                note_deleted(&self.store, self.now_ms())?;
+                return Err(MessengerError::AccountDeleted);
+            }
+            Err(error) if is_gone(&error) => {
+                return Err(MessengerError::PersonDeleted(person.handle().to_string()));
+            }
             // Their server cannot say that this device is revoked.
             Err(error) if route == ChainRoute::Direct => return Err(MessengerError::Client(error)),
             Err(error) => return Err(error.into()),
@@ -255,5 +263,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
         })?;
         Ok(MessengerError::Distrust { actor: actor.to_owned(), why })
+    }
+}
+
+/// True if a server answers that the account whose chain was asked for was deleted: by a problem, or by the
+/// tombstone itself.
+fn is_gone(error: &ClientError) -> bool {
+    match error {
+        ClientError::Problem(problem) => problem.slug() == "user-deleted",
+        ClientError::Unexpected { status, .. } => *status == StatusCode::GONE,
+        _ => false,
     }
 }

@@ -6,6 +6,8 @@ use super::{DeviceStore, DeviceStoreError, Transaction};
 const PROVEN: &str = "own_revocation";
 /// The name under which the time is kept at which the server said that this device has ended.
 const SAID: &str = "own_end_said";
+/// The moment at which the server said that the account was deleted.
+const DELETED: &str = "own_account_deleted";
 
 /// The reason for which a device is taken to have ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub enum DeviceEnd {
     /// The server says it, by a refusal or by a reset in the own chain, which proves nothing. It holds until
     /// the server takes a call of the device, or shows the device in the chain.
     Said,
+    /// The server says that the account was deleted, which proves nothing. It holds as long.
+    Deleted,
 }
 
 impl DeviceStore {
@@ -33,6 +37,9 @@ impl Transaction<'_> {
         if self.moment(PROVEN)?.is_some() {
             return Ok(Some(DeviceEnd::Proven));
         }
+        if self.moment(DELETED)?.is_some() {
+            return Ok(Some(DeviceEnd::Deleted));
+        }
         Ok(self.moment(SAID)?.map(|_| DeviceEnd::Said))
     }
 
@@ -41,11 +48,13 @@ impl Transaction<'_> {
         match end {
             DeviceEnd::Proven => self.put_moment(PROVEN, now_ms),
             DeviceEnd::Said => self.put_moment(SAID, now_ms),
+            DeviceEnd::Deleted => self.put_moment(DELETED, now_ms),
         }
     }
 
     /// Forgets what the server has said of the end of this device.
     pub(crate) fn forget_said_end(&self) -> Result<(), DeviceStoreError> {
+        self.delete(DELETED)?;
         self.delete(SAID)
     }
 }

@@ -1,7 +1,7 @@
 //! `eko login`: signs in with a new device on this machine, or again with the device that is here.
 
 mod failure;
-mod id_token;
+pub(in crate::commands) mod id_token;
 mod server;
 mod told;
 
@@ -30,10 +30,10 @@ use failure::SignInFailure;
 /// The name of a device whose user gives it none.
 pub(super) const DEVICE_NAME: &str = "eko";
 /// The time that a person has in the browser.
-const WAIT: Duration = Duration::from_secs(5 * 60);
-/// The longest time since the person signed in at the issuer, for a reset. It leaves five of the
+pub(super) const WAIT: Duration = Duration::from_secs(5 * 60);
+/// The longest time since the person signed in at the issuer, for a reset or a deletion. It leaves five of the
 /// ten minutes that a server allows.
-const FRESH_SIGN_IN: Duration = Duration::from_secs(5 * 60);
+pub(super) const FRESH_SIGN_IN: Duration = Duration::from_secs(5 * 60);
 const MORE: &str = "\
 The server's issuer confirms who you are: your browser opens the issuer's page, and returns here. The \
 development issuer of a server on this machine asks for no password, so no browser is needed.

@@ -82,9 +82,9 @@ impl VerifyArgs {
             return self.forget(context, &client, &person, &who).await;
         }
         let seen = client.verification(&person).await?;
-        if client.is_revoked()? {
+        if let Some(end) = client.device_end()? {
             // The number is made of the own list, too, and nobody sees it as this device has it.
-            return Err(MessengerError::Revoked.into());
+            return Err(MessengerError::from(end).into());
         }
         let request = accepted_request(&client, &person, &who)?;
         if self.confirm || self.scanned.is_some() {

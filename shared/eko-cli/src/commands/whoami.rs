@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use eko_client::messenger::MessengerError;
-use eko_client::store::StoreFault;
+use eko_client::store::{DeviceEnd, StoreFault};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -26,8 +26,12 @@ pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
     if let Some(code) = &code {
         text.push_str(&format!("\n  waits, with the joining code\n    {code}"));
     }
-    let revoked = client.is_revoked()?;
-    if revoked {
+    let end = client.device_end()?;
+    let is_deleted = end == Some(DeviceEnd::Deleted);
+    let revoked = end.is_some() && !is_deleted;
+    if is_deleted {
+        text.push_str("\n  ended        your account was deleted; eko history shows what is kept here");
+    } else if revoked {
         text.push_str(
             "\n  ended        it was revoked or turned away, or your account was reset: eko login ",
         );
@@ -49,6 +53,7 @@ pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
         "device": device.id().to_string(),
         "joiningCode": code,
         "revoked": revoked,
+        "deleted": is_deleted,
         "signedIn": signed_in,
         "folder": folder,
         "asOf": read_ms.map(instant),

@@ -72,6 +72,13 @@ impl From<MessengerError> for CommandFailure {
                      deceives you"
                 ))
             }
+            MessengerError::AccountDeleted => Self::new(&error).next(
+                "eko history, for the messages that are kept here; or eko login with another name, if you want a \
+                 new account",
+            ),
+            MessengerError::PersonDeleted(_) => {
+                Self::new(&error).next("eko history, for what you have of them; nobody else gets the name")
+            }
             MessengerError::Distrust { actor, why } => {
                 let who = handle(actor);
                 Self::new(format!("{who}: {why}")).next(format!("eko verify {who}")).exit(Exit::NotTrusted)
@@ -199,6 +206,7 @@ fn refusal(problem: &ProblemDetails) -> CommandFailure {
             CommandFailure::new("none of your devices is active, so none can approve this one")
                 .next("eko login NAME --reset, which begins anew with this device")
         }
+        "user-deleted" => failure.next("eko history, for what you have of them"),
         "name-taken" => failure.next("eko login with another name"),
         "account-exists" => failure.next("eko login with that name"),
         "stale-head" => failure.next("try again: another of your devices changed the list first"),

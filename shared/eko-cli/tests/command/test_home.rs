@@ -10,7 +10,10 @@ use tempfile::TempDir;
 
 /// Starts a server on a free port, and returns its origin. The server ends with the test's runtime.
 pub(crate) async fn server() -> String {
-    let server = BoundServer::bind(&ServerOptions::default()).await.unwrap();
+    let mut options = ServerOptions::default();
+    // A test deletes an account that it has just made.
+    options.limits.deletable_after_ms = 0;
+    let server = BoundServer::bind(&options).await.unwrap();
     let origin = server.origin.to_string();
     tokio::spawn(server.run(std::future::pending()));
     origin

@@ -48,6 +48,8 @@ impl SignInFailure {
 pub(super) fn is_lost(error: &MessengerError) -> bool {
     match error {
         MessengerError::Revoked | MessengerError::Forgotten => true,
+        // A new device would need another name.
+        MessengerError::AccountDeleted => false,
         MessengerError::Store(error) => {
             use StoreFault::{Damaged, Emptied, Newer, Older};
             matches!(error.fault(), Damaged | Emptied | Older | Newer)

@@ -16,7 +16,7 @@ use crate::oidc::{BrowserSignIn, RelyingParty};
 const MAX_TOKEN_BYTES: u64 = 64 << 10;
 
 /// Reads an ID token from a file, or from standard input (`-`).
-pub(super) fn read(file: &Path) -> Result<String, CommandFailure> {
+pub(in crate::commands) fn read(file: &Path) -> Result<String, CommandFailure> {
     let mut token = String::new();
     let read = if file == Path::new("-") {
         std::io::stdin().lock().take(MAX_TOKEN_BYTES).read_to_string(&mut token)
@@ -74,7 +74,7 @@ impl LoginArgs {
 }
 
 /// Signs in at the server's issuer, and returns the ID token.
-pub(super) async fn ask_issuer(
+pub(in crate::commands) async fn ask_issuer(
     context: &Context,
     http: &HttpTransport,
     capabilities: &Capabilities,

@@ -186,7 +186,7 @@ async fn to_pass_on_what_is_no_chain() {
         ("packed", raw(text.clone()).with("content-encoding", "gzip"), "502 remote-failed"),
         ("endless", raw(text.clone()).then(AnswerTail::Endless), "502 remote-failed"),
         ("not there", StrangerAnswer::status(404), "404 not-found"),
-        ("gone", StrangerAnswer::status(410), "404 not-found"),
+        ("gone", StrangerAnswer::status(410), "410 user-deleted"),
         ("for nobody", StrangerAnswer::status(401), "502 remote-failed"),
         ("created", StrangerAnswer::activity(201, &good), "502 remote-failed"),
         ("broken", StrangerAnswer::status(500), "503 remote-unreachable"),

@@ -71,7 +71,7 @@ async fn what_a_direct_answer_means() {
         ("207", StrangerAnswer::activity(207, &report("PartialDelivery", id)), "partial"),
         ("409", StrangerAnswer::activity(409, &report("Reject", id)), "rejected true"),
         ("404", StrangerAnswer::status(404), "404 not-found"),
-        ("410", StrangerAnswer::status(410), "404 not-found"),
+        ("410", StrangerAnswer::status(410), "410 user-deleted"),
         ("403", StrangerAnswer::activity(403, &problem), "rejected false"),
         ("400", StrangerAnswer::status(400), "rejected false"),
         ("413", StrangerAnswer::status(413), "rejected false"),

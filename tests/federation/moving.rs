@@ -89,8 +89,8 @@ async fn a_recipient_who_is_gone_is_looked_for_once_a_minute() {
     // Her document is gone as well. That is kept for ten minutes, and her inbox is not asked.
     scene.eve.document("/user/eve", StrangerAnswer::status(410));
     let before = scene.eve.posts().len();
-    for _ in 0..3 {
-        assert_eq!(refused(scene.send(&scene.envelope()).await), "404 not-found");
+    for expected in ["404 not-found", "410 user-deleted", "410 user-deleted"] {
+        assert_eq!(refused(scene.send(&scene.envelope()).await), expected);
     }
     assert_eq!((fetches(&scene), scene.eve.posts().len() - before), (4, 1));
 }

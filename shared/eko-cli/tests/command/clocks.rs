@@ -140,6 +140,9 @@ async fn a_wrong_clock_is_told() {
     }
     assert_eq!(scene.bob.hears().await, ["one"]);
     scene.put_ahead(0);
-    let CommandOutput { err, .. } = scene.alice.eko(&["send", "@bob", "two"]).await;
-    assert!(!err.contains("BEWARE"), "{err}");
+    // What confirmed Bob's list meanwhile is dated ahead in Alice's store now, and confirms nothing.
+    scene.bob.eko(&["send", "@alice", "hello"]).await.done();
+    assert_eq!(scene.alice.hears().await, ["hello"]);
+    let CommandOutput { code, err, .. } = scene.alice.eko(&["send", "@bob", "two"]).await;
+    assert!(code == 0 && !err.contains("BEWARE"), "{err}");
 }

@@ -273,6 +273,34 @@ async fn no_record_is_sealed_under_a_key_that_the_others_may_never_get() {
     }
 }
 
+/// Nothing but the activity with the new key is lost.
+#[tokio::test]
+async fn a_record_waits_for_its_key() {
+    let world = World::new().await;
+    let [hers, line] = [(); 2].map(|()| TestNetwork::to(&[&world]));
+    let phone = first(&world, &hers, "alice").await;
+    let second = further(&world, &line, &phone, "two").await;
+    let third = further(&world, &line, &phone, "three").await;
+    phone.create_group("Friday", &[]).await.unwrap();
+    look(&world, &second).await;
+    let before = sealed(&second).await;
+    phone.revoke(third.device().id()).await.unwrap();
+    lose_all_to(&hers, phone.me().actor());
+    for _ in 0..3 {
+        look(&world, &phone).await;
+        world.advance(60_000);
+    }
+    assert_eq!(sealed(&second).await[1..17], before[1..17], "the others do not have the new key");
+    hers.honest();
+    world.advance(60_000);
+    look(&world, &phone).await;
+    let renewed = sealed(&second).await;
+    assert_ne!(renewed[1..17], before[1..17]);
+    look(&world, &second).await;
+    assert_eq!(sealed(&second).await, renewed, "the second device reads it");
+    world.deliver().await;
+}
+
 /// What could not be read is the only thing from which a new device could learn the key.
 #[tokio::test]
 async fn keys_that_could_not_be_read_are_passed_on_again() {

@@ -153,8 +153,11 @@ async fn an_own_device_proves_what_the_own_server_hides() {
     two.approve(&code_of(&three)).await.unwrap();
     say(&two, &alice.me(), "with a copy").await;
     world.deliver().await;
+    // The first thing that proves it says whom the other device has accepted. It is refused, which tells.
     let received = bob.receive().await.unwrap();
-    assert_eq!(told(&received.notices), [Distrust::Withheld { shown: 2, proven: 3 }]);
+    let why = Distrust::Withheld { shown: 2, proven: 3 };
+    assert_eq!(received.notices, [Notice::Refused { actor: bob.me().actor(), why: why.clone() }]);
+    assert_eq!(told(&bob.receive().await.unwrap().notices), [why]);
     let sent = bob.send(&alice.me(), text("hello")).await.unwrap();
     let copy = sent.envelopes.iter().find(|envelope| envelope.recipient == bob.me().actor()).unwrap();
     assert_eq!(copy.state, EnvelopeState::Refused, "{copy:?}");

@@ -66,15 +66,21 @@ pub(super) enum Correction {
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Tries every envelope that is due, and those before it to the same recipient, and what was held back
-    /// if nothing speaks against its recipient any more. Returns those that it tried, in their state
-    /// afterwards.
-    /// The failure of one envelope is in its record.
+    /// Tries every envelope that is due, and those before it to the same recipient, and then what was held back
+    /// if nothing speaks against its recipient any more: nobody waits for chains that are read for others.
+    /// Returns those that it tried, in their state afterwards. The failure of one envelope is in its record.
     ///
     /// # Errors
     /// Those of every call.
     pub async fn flush(&self) -> Result<Vec<OutboxEnvelope>, MessengerError> {
-        Box::pin(self.release_held_back()).await?;
+        let mut tried = self.deliver_due().await?;
+        if Box::pin(self.release_held_back()).await? {
+            tried.extend(self.deliver_due().await?);
+        }
+        Ok(tried)
+    }
+
+    async fn deliver_due(&self) -> Result<Vec<OutboxEnvelope>, MessengerError> {
         let now_ms = self.now_ms();
         self.store.release_ended_claims()?;
         let due = self.store.write(|tx| {

@@ -141,6 +141,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             Some(EnvelopeState::ToSend | EnvelopeState::Queued) => Ok(Some(passed_on)),
             Some(EnvelopeState::Failed | EnvelopeState::Refused) | None => {
+                // The mailboxes of all the others are full. Records do not wait for the devices, which are told
+                // later: a device that nobody uses would hold them up for ever.
+                if passed_on.is_new && envelopes.first().is_some_and(|sent| !sent.full_devices.is_empty()) {
+                    passed_on.is_new = false;
+                    tx.put_json(PASSED_ON, &passed_on)?;
+                }
                 if is_over(self.now_ms(), passed_on.made_ms, AGAIN_MS) {
                     let own = self.kept_contact(tx, &self.device.actor())?.ok_or(MessengerError::Pending)?;
                     let (keys, length) = (tx.state_keys()?, length(own.pinned.nodes.len()));

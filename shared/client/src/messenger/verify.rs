@@ -244,18 +244,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Has what was held back sent, as far as nothing speaks against its recipients any more, as after a
     /// confirmation of their device list. The chain of a recipient in doubt is read again for that: eight
     /// chains at most, at the same time, and each once in ten minutes. Their server may have shown a false
-    /// chain once, and show the true one again. Without such a recipient this makes no call.
-    pub(super) async fn release_held_back(&self) -> Result<(), MessengerError> {
-        let mut in_doubt = Vec::new();
+    /// chain once, and show the true one again. Without such a recipient this makes no call. Returns true if
+    /// something is to be sent now.
+    pub(super) async fn release_held_back(&self) -> Result<bool, MessengerError> {
+        let (mut in_doubt, mut is_released) = (Vec::new(), false);
         for actor in self.store.read(|tx| tx.recipients_of_refused())? {
             let Some(person) = Person::of(&actor).filter(|person| *person != self.me()) else { continue };
-            if self.is_blocked(&actor)? {
-                continue;
-            }
             let kept = self.store.read(|tx| self.kept_contact(tx, &actor))?;
             match kept.filter(|contact| !contact.is_in_doubt()) {
                 Some(contact) if self.objection(&contact).is_some() => {}
-                Some(contact) => _ = self.resume(&contact)?,
+                Some(contact) => is_released |= self.resume(&contact)?,
+                None if self.is_blocked(&actor)? => {}
                 None if in_doubt.len() < READ_FOR_HELD_BACK && self.may_look(&format!("held {actor}")) => {
                     in_doubt.push(person);
                 }
@@ -264,19 +263,23 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         for read in join_all(in_doubt.iter().map(|person| self.trusted(person))).await {
             match read {
-                Ok(contact) => _ = self.resume(&contact)?,
+                Ok(contact) => is_released |= self.resume(&contact)?,
                 Err(error @ MessengerError::Store(_)) => return Err(error),
                 Err(_) => {}
             }
         }
-        Ok(())
+        Ok(is_released)
     }
 
     /// Has what was held back from somebody sent, who may be sent to now. A copy for the own devices waits
-    /// for the user's decision. Returns false if nothing was held back.
+    /// for the user's decision, and what is for somebody whom the user blocks for the end of the block.
+    /// Returns false if nothing is sent.
     pub(super) fn resume(&self, contact: &Contact) -> Result<bool, MessengerError> {
         let actor = contact.person.actor();
-        if contact.person == self.me() || self.store.read(|tx| tx.refused_to(&actor))?.is_empty() {
+        if contact.person == self.me()
+            || self.is_blocked(&actor)?
+            || self.store.read(|tx| tx.refused_to(&actor))?.is_empty()
+        {
             return Ok(false);
         }
         self.store.write(|tx| self.send_what_was_refused(tx, &actor))?;

@@ -129,28 +129,6 @@ impl Transaction<'_> {
         Ok(place)
     }
 
-    /// Takes the place of a message that a device was to send again, and that its user has sent again in another
-    /// envelope: of those awaited between two positions the one that is so many places after the first, or the
-    /// last one.
-    pub(super) fn take_awaited_between(
-        &self,
-        of: MessageStream<'_>,
-        (before, after): (i64, i64),
-        place: u64,
-    ) -> Result<Option<i64>, DeviceStoreError> {
-        let sql = "SELECT position, resend FROM awaited WHERE actor = ?1 AND device = ?2 AND position > ?3 \
-                   AND position < ?4 ORDER BY position LIMIT max(?5, 1)";
-        let mut statement = self.inner.prepare_cached(sql)?;
-        let place = i64::try_from(place).unwrap_or(i64::MAX);
-        let rows = statement.query_map(params![of.actor, of.device, before, after, place], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
-        let Some((position, resend)) = rows.last().transpose()? else { return Ok(None) };
-        let resend: String = resend;
-        self.take_awaited(of.device, &resend)?;
-        Ok(Some(position))
-    }
-
     /// Puts a message that has arrived and has no position into the place in which it was awaited, where it is
     /// shown with the next [`Transaction::place`]. What its device numbered before it, and has not come,
     /// is a gap. Returns false if there is no such message.

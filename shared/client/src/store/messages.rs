@@ -291,15 +291,13 @@ impl Transaction<'_> {
         self.follow(of, last.max(number))
     }
 
-    /// Returns the place of a message that comes after later ones of its device, and takes it: that in which a
-    /// message of the device is awaited, or one that was left for what was missing. There is none if the
-    /// next later message follows at once.
+    /// Returns the place of a message that comes after later ones of its device: one that was left for what was
+    /// missing. There is none if the next later message follows at once.
     fn place_of_late(&self, of: MessageStream<'_>, number: u64) -> Result<Option<i64>, DeviceStoreError> {
-        let sql = "SELECT max(position), max(sequence) FROM messages WHERE conversation = ?1 AND device = ?2 \
-                   AND sequence < ?3 AND position IS NOT NULL";
-        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        let (before, earlier): (Option<i64>, Option<u64>) =
-            self.inner.prepare_cached(sql)?.query_row(params![of.conversation, of.device, number], read)?;
+        let sql =
+            "SELECT max(position) FROM messages WHERE conversation = ?1 AND device = ?2 AND sequence < ?3";
+        let parameters = params![of.conversation, of.device, number];
+        let before: Option<i64> = self.inner.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))?;
         let sql = "SELECT position, sequence FROM messages WHERE conversation = ?1 AND device = ?2 \
                    AND sequence > ?3 AND position IS NOT NULL ORDER BY position LIMIT 1";
         let after: Option<(i64, u64)> = self
@@ -308,15 +306,11 @@ impl Transaction<'_> {
             .query_row(params![of.conversation, of.device, number], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let Some((after, later)) = after else { return Ok(None) };
-        let (before, earlier) = (before.unwrap_or(i64::MIN), earlier.unwrap_or(0));
-        if let Some(place) = self.take_awaited_between(of, (before, after), number.saturating_sub(earlier))? {
-            return Ok(Some(place));
-        }
         let back = i64::try_from(later.saturating_sub(number)).unwrap_or(i64::MAX);
         let place = after.saturating_sub(back);
         let sql = "SELECT 1 FROM messages WHERE position = ?1 UNION SELECT 1 FROM awaited WHERE position = ?1 \
                    UNION SELECT 1 FROM held WHERE place = ?1";
-        let is_free = place > before.max(0) && !self.inner.prepare_cached(sql)?.exists([place])?;
+        let is_free = place > before.unwrap_or(0) && !self.inner.prepare_cached(sql)?.exists([place])?;
         Ok(is_free.then_some(place))
     }
 
@@ -358,18 +352,22 @@ impl Transaction<'_> {
     }
 
     /// Forgets which numbers were followed of the devices of some users, in one conversation or in all: what
-    /// they send meanwhile does not come, and nothing is missing because of that.
+    /// they send meanwhile does not come, and nothing is missing because of that. What has come of them gets its
+    /// place before that, so that nothing after it is compared with it.
     pub(super) fn follow_anew(
         &self,
         conversation: Option<&str>,
         is_of: impl Fn(&str) -> bool,
     ) -> Result<(), DeviceStoreError> {
-        let sql = "SELECT DISTINCT device FROM followed WHERE ?1 IS NULL OR conversation = ?1";
+        let sql = "SELECT device FROM followed WHERE ?1 IS NULL OR conversation = ?1 UNION SELECT device FROM messages \
+                   WHERE position IS NULL AND request = 0 AND (?1 IS NULL OR conversation = ?1)";
         let mut statement = self.inner.prepare_cached(sql)?;
         let devices = statement.query_map([conversation], |row| row.get(0))?;
         let devices: Vec<String> = devices.collect::<Result<_, _>>()?;
         let user = |device: &str| device.rsplit_once("/device/").map(|(user, _)| user.to_owned());
         for device in devices.iter().filter(|device| user(device).is_some_and(|user| is_of(&user))) {
+            let waiting = "device = ?2 AND (?1 IS NULL OR conversation = ?1)";
+            self.place_those(waiting, params![conversation, device], i64::MAX, 0)?;
             let sql = "DELETE FROM followed WHERE device = ?2 AND (?1 IS NULL OR conversation = ?1)";
             self.inner.prepare_cached(sql)?.execute(params![conversation, device])?;
         }

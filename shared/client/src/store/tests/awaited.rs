@@ -102,9 +102,9 @@ fn what_is_sent_again_is_shown_in_the_order_of_its_places() {
     assert_eq!(conversation(&store), ["a1", "a2", "a3", "a4", "a5", "a6"]);
 }
 
-/// Its user has sent it again, in an envelope of which nobody knows what it is in place of.
+/// Nobody knows of which conversation the awaited envelopes are, so they keep their places.
 #[test]
-fn what_comes_late_is_put_where_it_was_awaited_or_missing() {
+fn what_comes_late_is_put_where_it_was_missing_and_takes_no_awaited_place() {
     let store = DeviceStore::in_memory().unwrap();
     arrive(&store, "a", &[1], 0);
     placed(&store, 0);
@@ -118,7 +118,7 @@ fn what_comes_late_is_put_where_it_was_awaited_or_missing() {
         arrive(&store, "a", &[number], 300);
         assert_eq!(placed(&store, 300).0, [format!("a{number}")]);
     }
-    assert_eq!(conversation(&store), ["a1", "a2", "a3", "b1", "a4", "a5", "a6", "a7"]);
+    assert_eq!(conversation(&store), ["a1", "awaited", "awaited", "b1", "a2", "a3", "a4", "a5", "a6", "a7"]);
     assert!(store.read(|tx| tx.history(None, 9)).unwrap().iter().all(|it| it.missing_before == 0));
 }
 

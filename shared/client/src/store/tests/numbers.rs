@@ -105,3 +105,37 @@ fn what_was_lost_before_a_block_is_told_after_it_and_what_it_dropped_is_not() {
     let receipt = store.write(|tx| tx.take_receipt(&author, "me", 0)).unwrap().unwrap();
     assert_eq!(receipt.missing.iter().map(|gap| &gap.sequence[..]).collect::<Vec<_>>(), [[2]]);
 }
+
+/// A device that was away reads what came before the block, its begin, its end and what came after it in one
+/// look, which gives places at the end.
+#[test]
+fn what_a_block_dropped_is_not_missing_if_all_is_read_at_once() {
+    for first in [None, Some(4)] {
+        let store = DeviceStore::in_memory().unwrap();
+        let arrive = |number: u64| {
+            let device = "https://a.example/user/alice/device/1";
+            let message = arrival(&format!("a{number}"), device, Some(number));
+            store.write(|tx| tx.store_arrival(&message, 0)).unwrap();
+        };
+        if let Some(number) = first {
+            arrive(number);
+            placed(&store, 100);
+        }
+        let author = arrival("", "", None).actor;
+        let party = eko_protocol::block::BlockedParty::parse(&author).unwrap();
+        arrive(5);
+        for is_undone in [false, true] {
+            let change = KeptBlock { at_ms: 1, is_undone, is_untold: false };
+            let changed = store.write(|tx| {
+                tx.follow_party_anew(&party)?;
+                let mut blocks = tx.blocks()?;
+                blocks.note(&party, change);
+                tx.keep_blocks(&blocks)
+            });
+            changed.unwrap();
+        }
+        arrive(8);
+        placed(&store, 100);
+        assert!(missing(&store).iter().all(|missing| *missing == 0), "{first:?}");
+    }
+}

@@ -119,7 +119,7 @@ async fn nobody_else_is_told() {
     assert_eq!(activity["actor"], ALICE);
 }
 
-/// What waits for another server is dropped with its author, and so is the outcome.
+/// A parcel that waits for another server is dropped with its author, and so is the outcome.
 #[tokio::test]
 async fn what_waits_for_another_server_is_dropped() {
     let pair = acquainted().await;

@@ -190,7 +190,7 @@ async fn from_the_answer_on_the_account_is_gone_for_everybody() {
     world.deliver().await;
 }
 
-/// What is counted in `docs/decisions/0037-deletion.md`.
+/// The calls are those that `docs/decisions/0037-deletion.md` counts.
 #[tokio::test]
 async fn what_a_deletion_costs() {
     let world = World::new().await;

@@ -5,7 +5,6 @@ use axum::response::Response;
 use eko_service::body::{JsonBody, SmallBody};
 use eko_service::caller::Caller;
 use eko_service::{AppState, Problem, respond};
-use eko_store::devices::{Absence, OfUser};
 use eko_store::sessions::{NextToken, RotationOutcome};
 use http::StatusCode;
 
@@ -61,6 +60,5 @@ const UNKNOWN: Problem = Problem::Unauthenticated("the refresh token is not vali
 
 /// True if the account of a device was deleted. One GetItem.
 async fn is_deleted(state: &AppState, caller: &Caller) -> Result<bool, Problem> {
-    let set = state.store().device_set(&caller.user).await?;
-    Ok(matches!(set, OfUser::Absent(Absence::Deleted { .. })))
+    Ok(state.store().device_set(&caller.user).await?.is_deleted())
 }

@@ -8,7 +8,6 @@ use eko_service::body::{JsonBody, SmallBody};
 use eko_service::caller::bearer_token;
 use eko_service::{AppState, Problem};
 use eko_store::accounts::AccountOutcome;
-use eko_store::devices::{Absence, OfUser};
 use http::{HeaderMap, StatusCode};
 
 use crate::oidc::VerifiedSubject;
@@ -38,7 +37,7 @@ pub(crate) async fn register_device(
     let account = state.store().account_of(subject.as_oidc()).await?;
     if let (Some(name), Some(_)) = (&request.username, &request.sign_in)
         && account.as_ref() != Some(name)
-        && let OfUser::Absent(Absence::Deleted { .. }) = state.store().device_set(name).await?
+        && state.store().device_set(name).await?.is_deleted()
     {
         return Err(Problem::AccountDeleted);
     }

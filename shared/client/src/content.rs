@@ -109,7 +109,7 @@ pub enum ActivityContent {
     Block(BlockedParty),
     /// The author blocks the party no longer.
     Unblock(BlockedParty),
-    /// What the author has decided about people, for the author's other devices.
+    /// The author's decisions about people, for the author's other devices.
     Decisions(Vec<Decision>),
     /// The keys of the user's group records, for the user's other devices.
     StateKeys(StateKeys),

@@ -14,7 +14,6 @@ use eko_protocol::{deletion, id};
 use eko_store::StoreError;
 use eko_store::deletion::{AccountErasure, DeletionPass};
 use eko_store::device::DeviceAddress;
-use eko_store::devices::{Absence, OfUser};
 use eko_store::parcels::{Parcel, ParcelBody};
 use tokio::time::Instant;
 
@@ -23,7 +22,7 @@ use crate::{Messaging, Result};
 
 /// The most devices that one step looks at.
 const STEP_DEVICES: usize = 10;
-/// The most servers that an erasure remembers. A server beyond them may be told twice.
+/// The most servers that an erasure remembers. A server beyond them is told by each step that finds it.
 const MOST_TOLD: usize = 1_000;
 
 /// The work that is left after a step of an erasure.
@@ -146,8 +145,7 @@ impl Messaging {
 
     /// True if the account of a user was deleted. One GetItem.
     async fn is_deleted(&self, user: &UserName) -> std::result::Result<bool, StoreError> {
-        let set = self.store().device_set(user).await?;
-        Ok(matches!(set, OfUser::Absent(Absence::Deleted { .. })))
+        Ok(self.store().device_set(user).await?.is_deleted())
     }
 
     /// Begins a pass over everything: ends the sockets and lists the devices.

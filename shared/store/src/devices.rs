@@ -61,7 +61,7 @@ pub(crate) mod attr {
 /// Something that is stored of a user, or the reason why nothing is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OfUser<T> {
-    /// It is stored.
+    /// Something is stored.
     Stored(T),
     /// There is no such account.
     Absent(Absence),
@@ -80,6 +80,11 @@ pub enum Absence {
 }
 
 impl<T> OfUser<T> {
+    /// True if the account was deleted.
+    pub fn is_deleted(&self) -> bool {
+        matches!(self, Self::Absent(Absence::Deleted { .. }))
+    }
+
     /// Returns what is stored.
     ///
     /// # Errors

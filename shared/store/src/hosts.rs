@@ -36,7 +36,7 @@ use eko_protocol::address::UserName;
 
 use crate::attribute::{Item, ReadItem, n};
 use crate::condition::{ConditionalWrite, conditional};
-use crate::devices::{Absence, OfUser, set_item};
+use crate::devices::set_item;
 use crate::error::call;
 use crate::resources::TTL_ATTRIBUTE;
 use crate::{Result, Store, key};
@@ -171,10 +171,7 @@ impl Store {
         let sets = users.iter().map(key::devices);
         let items = self.batch_get(keys.iter().cloned().chain(sets).collect()).await?;
         let record = |key: &key::ItemKey| key.find_in(&items).map(HostRecord::from_item).unwrap_or_default();
-        let is_deleted = |user: &&UserName| {
-            let set = set_item(key::devices(user).find_in(&items));
-            matches!(set, OfUser::Absent(Absence::Deleted { .. }))
-        };
+        let is_deleted = |user: &&UserName| set_item(key::devices(user).find_in(&items)).is_deleted();
         Ok((keys.iter().map(record).collect(), users.iter().filter(is_deleted).cloned().collect()))
     }
 

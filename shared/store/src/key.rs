@@ -168,7 +168,7 @@ pub(crate) fn counters_partition(user: &UserName) -> String {
 
 /// Returns the key of the requests to `user` in one day, counted from the epoch.
 pub(crate) fn requests(user: &UserName, day: i64) -> ItemKey {
-    ItemKey::new(format!("L#{user}"), format!("REQUESTS#{day}"))
+    ItemKey::new(counters_partition(user), format!("REQUESTS#{day}"))
 }
 
 /// Returns the key of a block of `user`.
@@ -266,7 +266,7 @@ pub(crate) fn group_state(user: &UserName, id: &GroupStateId) -> ItemKey {
 
 /// Returns the key of the number of a user's group states.
 pub(crate) fn group_state_count(user: &UserName) -> ItemKey {
-    ItemKey::new(format!("L#{user}"), "GROUPS")
+    ItemKey::new(counters_partition(user), "GROUPS")
 }
 
 /// Returns the key of a device's refresh token by its hash.
@@ -286,22 +286,22 @@ pub(crate) fn statistics() -> ItemKey {
 
 /// Returns the key of an account's rate budget in one window.
 pub(crate) fn account_rate(user: &UserName, window: u64) -> ItemKey {
-    ItemKey::new(format!("L#{user}"), format!("ACCOUNT#{window}"))
+    ItemKey::new(counters_partition(user), format!("ACCOUNT#{window}"))
 }
 
 /// Returns the key of the rate budget of a device that waits for approval in one window.
 pub(crate) fn waiting_rate(device: DeviceAddress<'_>, window: u64) -> ItemKey {
-    ItemKey::new(format!("L#{}", device.user), format!("WAITING#{}#{window}", device.device))
+    ItemKey::new(counters_partition(device.user), format!("WAITING#{}#{window}", device.device))
 }
 
 /// Returns the key of the rate budget of reports to a user in one window.
 pub(crate) fn report_rate(user: &UserName, window: u64) -> ItemKey {
-    ItemKey::new(format!("L#{user}"), format!("REPORTS#{window}"))
+    ItemKey::new(counters_partition(user), format!("REPORTS#{window}"))
 }
 
 /// Returns the key of the count of an account's parcels.
 pub(crate) fn parcels(user: &UserName) -> ItemKey {
-    ItemKey::new(format!("L#{user}"), "PARCELS")
+    ItemKey::new(counters_partition(user), "PARCELS")
 }
 
 /// Returns the key of the list of the receipts for another site.
@@ -311,7 +311,7 @@ pub(crate) fn receipts(site: &str) -> ItemKey {
 
 /// Returns the key of the list of an account's receipts.
 pub(crate) fn account_receipts(user: &UserName) -> ItemKey {
-    ItemKey::new(format!("L#{user}"), "ACCOUNT-RECEIPTS")
+    ItemKey::new(counters_partition(user), "ACCOUNT-RECEIPTS")
 }
 
 /// Returns the key of a recipient's rate budgets in one window.

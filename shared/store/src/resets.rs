@@ -67,7 +67,7 @@ pub enum ResetOutcome {
 pub struct ResetState {
     /// The devices.
     pub devices: UserDevices,
-    /// Who the user is.
+    /// The user's account.
     pub profile: Profile,
     /// The last reset; `None` before the first one.
     last: Option<LastReset>,

@@ -1,4 +1,4 @@
-//! What is under way to a deleted account: it is dropped where it arrives.
+//! Letters under way to a deleted account are dropped where they arrive.
 
 use eko_client::Device;
 use eko_protocol::envelope::EnvelopeHeader;

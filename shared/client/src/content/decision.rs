@@ -1,4 +1,4 @@
-//! What a user has decided about people, as the user's devices tell each other.
+//! A user's decisions about people, as the user's devices tell each other.
 
 use eko_protocol::json::{list, optional};
 use eko_protocol::{Invalid, timestamp};

@@ -7,8 +7,8 @@ use crate::{SignalSessions, Transport};
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// True if this device is taken to have ended: the own chain proves it, the server has refused this device
-    /// as revoked, it shows a reset, or it says that the account was deleted. Of the last three it is true until the server takes a call of this
-    /// device, or shows it in the chain.
+    /// as revoked, it shows a reset, or it says that the account was deleted. Of the last three it is true
+    /// until the server takes a call of this device, or shows it in the chain.
     ///
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be read.

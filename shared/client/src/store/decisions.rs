@@ -13,7 +13,7 @@ const REPEATED: &str = "decisions_repeated";
 /// The least time between two repetitions of all decisions.
 const REPEATED_MS: i64 = 3_600_000;
 
-/// What is kept of the decisions about one person.
+/// The decisions about one person, as they are kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KeptDecision {
     /// True if the person is a contact.

@@ -40,7 +40,7 @@ pub(crate) struct AccountArgs {
     action: AccountAction,
 }
 
-/// What is done with the account.
+/// The subcommands of `eko account`.
 #[derive(Debug, Subcommand)]
 enum AccountAction {
     /// Delete your account, for good; asks for your name

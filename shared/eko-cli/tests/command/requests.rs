@@ -116,7 +116,7 @@ async fn verifying_a_stranger_says_that_their_request_is_accepted() {
     }
 }
 
-/// What is decided on one device holds on another one, which holds the messages back until then.
+/// A decision on one device holds on another one, which holds the messages back until then.
 #[tokio::test]
 async fn a_decision_holds_on_all_devices() {
     let server = server().await;

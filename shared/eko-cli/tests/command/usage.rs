@@ -240,7 +240,7 @@ async fn the_exit_codes_are_as_wide_as_the_terminal() {
     }
 }
 
-/// What is beside the store tells who uses it, and is nobody else's business.
+/// The files beside the store tell who uses it, and are nobody else's business.
 #[tokio::test]
 async fn every_file_of_an_account_is_its_owners_alone() {
     let [alice, bob] = two().await;

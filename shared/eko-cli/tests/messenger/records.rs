@@ -301,7 +301,7 @@ async fn a_record_waits_for_its_key() {
     world.deliver().await;
 }
 
-/// What could not be read is the only thing from which a new device could learn the key.
+/// The activity that could not be read is the only one from which a new device could learn the key.
 #[tokio::test]
 async fn keys_that_could_not_be_read_are_passed_on_again() {
     let world = World::new().await;

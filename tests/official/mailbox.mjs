@@ -1,5 +1,6 @@
 // Receiving (docs/protocol.md, section 6). A fetched entry is held until it is read or dropped, and
-// the server keeps it until then. A receipt of another user's device is read as soon as it is there.
+// the server keeps it until then. A receipt of another user's device is read as soon as it is there,
+// and so is what an own device says: its decisions about other people are set aside.
 import { unpad } from './content.mjs';
 
 const LOOK_EVERY_MS = 20;
@@ -35,7 +36,9 @@ export class Mailbox {
     for (let next = `${this.device.actor}/inbox`; ; ) {
       const page = (await this.device.call('GET', next)).body;
       for (const item of page.orderedItems) {
+        if (this.#held.has(item['eko:entry'])) continue;
         if (this.#isReceipt(item)) await this.#take(item);
+        else if (await this.#isDecisions(item)) await this.#discard(item);
         else this.#held.set(item['eko:entry'], item);
       }
       next = page.next;
@@ -46,6 +49,13 @@ export class Mailbox {
   // Only receipts and syncs wake nobody.
   #isReceipt({ type, actor, object }) {
     return type === 'Create' && object.notify === false && actor !== this.device.actor;
+  }
+
+  // A copy by an own device is opened here once, and `read` returns what was opened.
+  async #isDecisions(item) {
+    if (item.type !== 'Create' || item.object.notify !== false) return false;
+    item.opened = await this.#open(item);
+    return item.opened.activity?.type === 'Decisions';
   }
 
   async #take(item) {
@@ -67,7 +77,7 @@ export class Mailbox {
     const held = [...this.#held.values()];
     const creates = envelopes?.map((id) => this.#message(id)) ?? held.filter(({ type }) => type === 'Create');
     const messages = [];
-    for (const create of creates) messages.push(await this.#open(create));
+    for (const create of creates) messages.push(create.opened ?? await this.#open(create));
     if (creates.length) await this.#delivered(creates.map((create) => create['eko:entry']));
     const reports = envelopes ? [] : held.filter(({ type }) => type !== 'Create');
     for (const report of reports) await this.#discard(report);

@@ -120,6 +120,7 @@ async fn queue(cloud: &Cloud, port: u16) -> anyhow::Result<()> {
         outcome_to: None,
         listed_as: None,
         is_deletion: false,
+        by_server: false,
         body: ParcelBody::Text("{}".to_owned()),
     };
     Ok(cloud.store().queue_parcels((0..DEAD).map(parcel).collect(), now_ms, String::new).await?)

@@ -116,6 +116,7 @@ async fn a_stored_activity_that_is_sent_later() {
                 }),
                 listed_as: None,
                 is_deletion: false,
+                by_server: false,
                 body: ParcelBody::Text(text.clone()),
             };
             let store = world.state.store();

@@ -9,6 +9,7 @@ mod chaos;
 mod costs;
 mod deletion;
 mod finding;
+mod flags;
 mod forms;
 mod full;
 mod losses;

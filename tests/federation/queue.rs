@@ -27,6 +27,7 @@ fn parcel(to: &str, now_ms: i64, n: usize) -> Parcel {
         outcome_to: None,
         listed_as: None,
         is_deletion: false,
+        by_server: false,
         body: ParcelBody::Text(format!(r#"{{"type":"Delivered","n":{n}}}"#)),
     }
 }

@@ -69,6 +69,7 @@ async fn queue_receipts(world: &World, author: &UserName, to: &Stranger, count: 
         outcome_to: None,
         listed_as: None,
         is_deletion: false,
+        by_server: false,
         body: ParcelBody::Text(r#"{"type":"Delivered"}"#.to_owned()),
     };
     let parcels = (0..count).map(receipt).collect();

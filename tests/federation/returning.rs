@@ -89,6 +89,7 @@ async fn a_server_that_sends_and_does_not_answer() {
         outcome_to: None,
         listed_as: None,
         is_deletion: false,
+        by_server: false,
         body: ParcelBody::Text(r#"{"type":"Delivered"}"#.to_owned()),
     };
     pair.internet.unplug(half.address);

@@ -17,8 +17,8 @@ use eko_store::parcels::{Parcel, ParcelBody};
 use eko_store::pushes::PushOrder;
 use eko_testkit::template::{Template, arn_of, referred};
 use eko_testkit::{
-    Action, AnswerTail, BARE, ChainChanges as _, DirectTransport, Internet, Policies, PushAnswer, PushSite,
-    Stranger, StrangerAnswer, World, envelope, refused,
+    Action, AnswerTail, BARE, ChainChanges as _, DirectTransport, FrankedContent, Internet, Policies,
+    PushAnswer, PushSite, Stranger, StrangerAnswer, World, envelope, refused,
 };
 use http::Method;
 use serde_json::json;
@@ -86,9 +86,9 @@ fn each_role_is_limited_to_its_kinds_of_items() {
     discovery: - N#* U#*
     federate: - F#* H#* L#* R#* U#*
     group-state: - D#* G#* L#*
-    inbox: - D#* H#* I#* L#* R#* U#* W#*
+    inbox: - D#* H#* I#* L#* Q#* R#* U#* W#*
     key-packages: - D#* U#*
-    outbox: - D#* F#* H#* L#* R#* U#*
+    outbox: - D#* F#* H#* L#* Q#* R#* U#*
     push: - D#* U#*
     socket: - D#* K#* L#* U#*
     ");
@@ -265,6 +265,11 @@ async fn between_servers(internet: &Internet, a: &World, b: &World) {
     b.confirm(&bob).await;
     settle(a, b).await;
     assert_eq!(a.reports(&alice).await.len(), 1);
+    let franked = FrankedContent::new(&alice.actor(), &bob.actor(), "a threat");
+    alice.send(&franked.envelope(&alice, &[&bob])).await.unwrap();
+    settle(a, b).await;
+    bob.report_message(&franked.flag(&b.messages(&bob).await[0])).await.unwrap();
+    settle(a, b).await;
 
     let mut eve = Stranger::new(internet, "eve.example").await;
     eve.actor = "https://eve.example/user/eve".to_owned();
@@ -319,6 +324,7 @@ async fn between_servers(internet: &Internet, a: &World, b: &World) {
             outcome_to: None,
             listed_as: None,
             is_deletion: false,
+            by_server: false,
             body: ParcelBody::Text(json!({ "type": "Delivered", "object": number }).to_string()),
         }
     };

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod devices;
+mod flags;
 mod frames;
 mod keys;
 mod mailboxes;
@@ -104,6 +105,7 @@ fn every_row_is_played() {
     let files = [
         budgets::ROWS,
         devices::ROWS,
+        flags::ROWS,
         frames::ROWS,
         keys::ROWS,
         mailboxes::ROWS,

@@ -113,6 +113,7 @@ async fn members_of_an_envelope() {
     let mut outgoing = envelope(&alice, &[&bob]);
     outgoing.expires_ms = Some(world.now_ms() + 60_000);
     outgoing.device_set = alice.chain(bob.user()).await.unwrap().1.device_set().reference();
+    outgoing.franking = Some([7; 32].into());
     let mut whole = alice.create_activity(&outgoing);
     whole["id"] = json!("https://eko.example/activity/1");
     for row in page::table(&page::read(), "\n## 5. Sending\n") {

@@ -14,6 +14,7 @@ mod deletion;
 mod devices;
 mod documents;
 mod faults;
+mod flags;
 mod full;
 mod group_states;
 mod inbox;

@@ -4,6 +4,7 @@
 //! is accepted, ignored or a repetition gets 202, so that its server does not send it again.
 
 mod create;
+mod flag;
 mod report;
 
 use axum::Router;
@@ -13,6 +14,7 @@ use axum::routing::on;
 use eko_federation::verify::is_own_change;
 use eko_protocol::address::UserName;
 use eko_protocol::envelope::holds_messages;
+use eko_protocol::flag::Flag;
 use eko_protocol::json::has_type;
 use eko_protocol::key_package::TakeActivity;
 use eko_protocol::{Invalid, limits};
@@ -91,6 +93,8 @@ async fn handle(
         check_path(path, &packages.user, "/object")?;
         let collection = state.messaging().take_for_server(actor, packages).await?;
         Ok(respond::uncached(respond::activity(StatusCode::OK, &collection)))
+    } else if Flag::is_one(activity) {
+        flag::receive_flag(state, path, signed).await
     } else if is_own_change(activity, &actor.id) {
         // Of an actor that has changed, the next request fetches the new document.
         state.federation("/actor")?.forget(&actor.id).await?;

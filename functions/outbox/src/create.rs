@@ -2,6 +2,7 @@
 //! another server.
 
 use axum::response::Response;
+use eko_federation::Federation;
 use eko_messaging::send::SendOutcome;
 use eko_protocol::activity::{self, DeliveryProgress, Report};
 use eko_protocol::address::Handle;
@@ -42,7 +43,10 @@ pub(crate) async fn send_envelope(
         create.to = state.messaging().look_up_handle(federation, caller.address(), &handle).await?;
     }
     let outcome = match origin.parse_actor(&create.to) {
-        Some(user) => state.messaging().send_local(caller.address(), &create, &user).await?,
+        Some(user) => {
+            let franking = state.federates().map(Federation::franking);
+            state.messaging().send_local(caller.address(), &create, &user, franking).await?
+        }
         None if origin.owns(&create.to) => return Err(Problem::NotFound("user")),
         None => {
             let federation = state.federation("/to")?;

@@ -5,6 +5,7 @@ mod accept;
 mod block;
 mod create;
 mod delivered;
+mod flag;
 mod proxy;
 mod take;
 
@@ -42,7 +43,7 @@ pub fn router() -> Router<FederatedState> {
 }
 
 /// POST `/user/{name}/outbox` (`docs/protocol.md`, sections 4, 5 and 6): accepts `Create`,
-/// `Delivered`, `Take`, `Accept`, `Block` and `Undo`, and calls the handler of the activity's type.
+/// `Delivered`, `Take`, `Accept`, `Block`, `Undo` and `Flag`, and calls the handler of the activity's type.
 async fn outbox(
     State(state): State<FederatedState>,
     Owner(caller): Owner,
@@ -58,7 +59,9 @@ async fn outbox(
         accept::accept_actor(&state, &caller, &activity).await
     } else if has_type(&activity, "Block") || has_type(&activity, "Undo") {
         block::change_block(&state, &caller, &activity).await
+    } else if has_type(&activity, "Flag") {
+        flag::report_message(&state, &caller, &activity).await
     } else {
-        Err(Invalid::at("/type", "must be Create, Delivered, Take, Accept, Block or Undo").into())
+        Err(Invalid::at("/type", "must be Create, Delivered, Take, Accept, Block, Undo or Flag").into())
     }
 }

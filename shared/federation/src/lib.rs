@@ -42,6 +42,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eko_protocol::address::Origin;
+use eko_protocol::franking::FrankingSecret;
 use eko_protocol::http_signature::{self, OutgoingRequest, RequestedSignature};
 use eko_store::Store;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -89,6 +90,11 @@ impl Federation {
     /// Creates the server's federation. It makes no call.
     pub fn new(settings: FederationSettings, client: GuardedClient, store: Store) -> Self {
         Self { settings, client, store, memory: Memory::default(), waits: Waits::default() }
+    }
+
+    /// Returns the key with which this server vouches for the envelopes of its users.
+    pub fn franking(&self) -> &FrankingSecret {
+        self.settings.key.franking()
     }
 
     /// Returns this server's origin.

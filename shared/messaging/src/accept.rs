@@ -9,6 +9,7 @@ use eko_protocol::activity::Report;
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::coverage::{self, Coverage};
 use eko_protocol::envelope::{Create, EnvelopeHeader};
+use eko_protocol::franking::FrankingSecret;
 use eko_protocol::id::{self, DeviceId};
 use eko_protocol::letter::Letter;
 use eko_store::deliveries::{DeviceCiphertext, LetterDelivery};
@@ -53,7 +54,7 @@ impl Messaging {
         let accept = async {
             let devices = devices?.stored().map_err(Refusal::from)?;
             spending.check()?;
-            self.accept(create, user, &devices, None).await
+            self.accept(create, user, &devices, None, None).await
         };
         let accepted = accept.await;
         if !matches!(accepted, Ok(Acceptance::Complete { .. } | Acceptance::Partial(_))) {
@@ -69,7 +70,8 @@ impl Messaging {
     /// A letter that the user does not want is queued too, and dropped there. So its sender gets the
     /// same answer after the same calls, also when the envelope comes again.
     ///
-    /// `sender` is the sending device if it is one of the recipient's own (a sync). If the process
+    /// `sender` is the sending device if it is one of the recipient's own (a sync). `franking` is the
+    /// key with which this server vouches for what its own users send. If the process
     /// dies between the two calls, the sender has no answer and sends the same envelope again.
     ///
     /// # Errors
@@ -81,6 +83,7 @@ impl Messaging {
         user: &UserName,
         devices: &UserDevices,
         sender: Option<&DeviceId>,
+        franking: Option<&FrankingSecret>,
     ) -> Result<Acceptance> {
         let messages = create.local_ciphertexts(self.origin(), user)?;
         let mut expected = devices.active_ids();
@@ -126,14 +129,20 @@ impl Messaging {
         // A device that has acknowledged the envelope does not get it again, whoever sends it
         // again.
         let unacknowledged = messages.into_iter().filter(|(device, _)| !record.acknowledged.contains(device));
+        let is_local = self.origin().owns(&header.author);
         let delivery = LetterDelivery {
             to: user.clone(),
             letter: Letter {
-                header: EnvelopeHeader { notify: header.notify && fate.wakes(), ..header.clone() },
-                activity: match self.origin().owns(&header.author) {
-                    true => Some(activity.clone()),
-                    false => create.activity.clone(),
+                header: EnvelopeHeader {
+                    notify: header.notify && fate.wakes(),
+                    franking: match is_local {
+                        // Nobody but this server vouches for its users.
+                        true => franking.and_then(|secret| secret.stamp(header, &activity, &create.to)),
+                        false => header.franking,
+                    },
+                    ..header.clone()
                 },
+                activity: if is_local { Some(activity.clone()) } else { create.activity.clone() },
                 accepted_ms: record.accepted_ms,
                 is_request: fate.is_request(),
             },

@@ -152,6 +152,7 @@ impl Messaging {
             outcome_to: None,
             listed_as: None,
             is_deletion: false,
+            by_server: false,
             body: ParcelBody::Text(activity.to_string()),
         }))
     }

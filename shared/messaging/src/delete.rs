@@ -194,6 +194,7 @@ impl Messaging {
             outcome_to: None,
             listed_as: None,
             is_deletion: true,
+            by_server: false,
             body: ParcelBody::Text(deletion::delete_activity(&actor, &activity).to_string()),
         }
     }

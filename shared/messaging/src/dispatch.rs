@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use eko_federation::post::{FailingPart, PostOutcome, Posted, PostedKind, Postponement, ServerAnswer};
 use eko_federation::{Federation, RemoteError, Scheme, StoredActor, limits};
-use eko_protocol::address::{Origin, UserName};
+use eko_protocol::address::Origin;
 use eko_protocol::vocabulary::text_in_context;
 use eko_store::hosts::{HostGate, HostRecord, InboxFailure, Witness};
 use tokio::time::{Instant, timeout_at};
@@ -32,8 +32,8 @@ pub(crate) struct Dispatch<'a> {
     pub(crate) host: &'a HostRecord,
     /// The stored copy of the recipient, if the caller has read it.
     pub(crate) recipient: StoredActor,
-    /// The local user who is the activity's actor.
-    pub(crate) author: &'a UserName,
+    /// The actor id of the activity's actor, who is on this server.
+    pub(crate) author: &'a str,
     /// The activity's text, without its context.
     pub(crate) text: &'a str,
     /// The time for the whole attempt.
@@ -144,9 +144,8 @@ impl Messaging {
         let found = timeout_at(ends, federation.recipient(to, recipient, now_ms, &limits(time))).await;
         let (posts, outcome) = match found {
             Ok(Ok(known)) => {
-                let author = self.origin().actor(author);
                 let posted = Posted { kind: PostedKind::Delivery, body: &body };
-                (true, federation.post_to(&known, &author, posted, first_scheme(host), now_ms, ends).await)
+                (true, federation.post_to(&known, author, posted, first_scheme(host), now_ms, ends).await)
             }
             Ok(Err(RemoteError::Unconnected(why))) => (false, later(why, FailingPart::Server)),
             Ok(Err(RemoteError::Unreachable(why))) => (false, later(why, FailingPart::Address)),
@@ -158,7 +157,7 @@ impl Messaging {
         };
         // A sender chooses which documents are fetched. Only an inbox that a valid actor has speaks
         // of its server.
-        let witness = posts.then_some(Witness { sender: author.as_str(), recipient: to });
+        let witness = posts.then_some(Witness { sender: author, recipient: to });
         self.note_outcome(origin, host, witness, outcome).await
     }
 

@@ -11,6 +11,7 @@
 //! | [`live`] | connects sockets, answers what they ask for, and posts new entries to them | `socket`, [`deliver`] |
 //! | [`report`] | puts reports into a user's mailboxes | `inbox`, `auth`, and the modules here |
 //! | [`block`] | blocks an actor or a domain, and lists what is blocked | `outbox`, `devices` |
+//! | `flag` | keeps reports of messages for the operators, and passes them on | `outbox`, `inbox` |
 //! | [`known`] | decides who may write; changes whom a user knows, and the setting | `outbox`, `devices`, [`accept`], [`take`] |
 //! | [`take`] | gives out key packages, or asks another server for them | `key-packages`, `outbox`, `inbox` |
 //! | [`chain`] | reads a device chain here, or at another server | `outbox` |
@@ -47,6 +48,7 @@ mod erase;
 mod error;
 pub mod fetch;
 mod fill;
+mod flag;
 mod group_state;
 pub mod known;
 pub mod live;

@@ -7,6 +7,7 @@ use eko_protocol::activity::Report;
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::{Handle, Origin, UserName};
 use eko_protocol::envelope::Create;
+use eko_protocol::franking::FrankingSecret;
 use eko_protocol::id;
 use eko_store::StoreError;
 use eko_store::device::DeviceAddress;
@@ -58,7 +59,8 @@ impl From<Acceptance> for SendOutcome {
 }
 
 impl Messaging {
-    /// Sends an envelope of the device `caller` to `user`, a user of this server.
+    /// Sends an envelope of the device `caller` to `user`, a user of this server. `franking` is this
+    /// server's key of MACs, which a server that does not federate has not.
     ///
     /// Five AWS calls in three rounds: BatchGetItem of both device sets beside the two UpdateItem
     /// of the budgets, of the account and of the recipient; UpdateItem of the envelope's record;
@@ -74,6 +76,7 @@ impl Messaging {
         caller: DeviceAddress<'_>,
         create: &Create,
         user: &UserName,
+        franking: Option<&FrankingSecret>,
     ) -> Result<SendOutcome> {
         // A message for another user costs no call.
         create.local_ciphertexts(self.origin(), user)?;
@@ -87,7 +90,7 @@ impl Messaging {
             let recipient = recipient.stored()?;
             spending.check()?;
             let sender = create.is_sync().then_some(caller.device);
-            self.accept(create, user, &recipient, sender).await
+            self.accept(create, user, &recipient, sender, franking).await
         };
         let accepted = accept.await;
         if !matches!(accepted, Ok(Acceptance::Complete { .. } | Acceptance::Partial(_))) {
@@ -204,7 +207,8 @@ impl Messaging {
         let sent = self.store().record_sent(envelope, caller.device, now_ms, self.keep_until(now_ms)).await?;
         let uuid = id::activity_uuid(sent.sent_ms.unsigned_abs(), &header.author, &header.id.key());
         let activity = self.origin().activity(&uuid);
-        let text = create.to_value(&activity).to_string();
+        let franking = federation.franking().stamp(header, &activity, &create.to);
+        let text = create.to_value(&activity, franking).to_string();
 
         let outcome = match self.admit(origin, host).await? {
             Admission::LeftAlone { until_ms } => {
@@ -217,7 +221,7 @@ impl Messaging {
                     origin,
                     host: &host,
                     recipient: StoredActor::Read(recipient),
-                    author: caller.user,
+                    author: &header.author,
                     text: &text,
                     time: self.limits().remote_send_time,
                 };
@@ -253,6 +257,7 @@ impl Messaging {
                     }),
                     listed_as: None,
                     is_deletion: false,
+                    by_server: false,
                     body: ParcelBody::Text(text),
                 };
                 self.queue_envelope(caller.user, parcel).await?;

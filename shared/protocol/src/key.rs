@@ -10,10 +10,12 @@
 //! signature (XEdDSA):               R, 32 bytes, then s, 32 bytes little-endian; sign bit on top of s
 //! MAC of joining (HMAC-SHA256):    32 bytes
 //! random part of a sign-in nonce:  32 bytes
+//! key, tag and MAC of franking:    32 bytes
 //! ```
 
 mod base64_text;
 mod curve;
+mod franking;
 mod kyber;
 mod mac;
 mod nonce_random;
@@ -22,6 +24,7 @@ mod signature;
 
 pub(crate) use base64_text::{decode, encode};
 pub use curve::{CurveKey, IdentityKey};
+pub use franking::{FrankingKey, FrankingMac, FrankingTag};
 pub use kyber::KyberKey;
 pub use mac::JoiningMac;
 pub use nonce_random::NonceRandom;

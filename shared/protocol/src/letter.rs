@@ -111,6 +111,7 @@ mod tests {
 
     use super::*;
     use crate::device_set::DeviceSetRef;
+    use crate::franking::Franking;
     use crate::id::EnvelopeId;
 
     fn fetched(ciphertext: Vec<u8>, notify: bool, ms: Option<i64>) -> FetchedLetter {
@@ -124,6 +125,10 @@ mod tests {
                     expires_ms: ms,
                     notify,
                     device_set: DeviceSetRef::new(2, "ab".repeat(32)).ok(),
+                    franking: ms.map(|ms| Franking {
+                        tag: [7; 32].into(),
+                        mac: notify.then(|| [ms.unsigned_abs() as u8; 32].into()),
+                    }),
                 },
                 activity: ms.map(|ms| format!("https://a.example/activities?id={ms}#create")),
                 accepted_ms: 1000,

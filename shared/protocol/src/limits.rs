@@ -114,6 +114,21 @@ pub const MAX_ID_BYTES: usize = 512;
 /// The maximum length of the endpoint of a push subscription, in bytes.
 pub const MAX_PUSH_ENDPOINT_BYTES: usize = 1024;
 
+/// The maximum length of the content that a `Flag` reveals, in bytes: that of a padded plaintext.
+pub const MAX_FLAG_CONTENT_BYTES: usize = 94_080;
+
+/// The maximum length of the reason of a `Flag`, in bytes. A longer one is cut.
+pub const MAX_FLAG_REASON_BYTES: usize = 1_024;
+
+/// The maximum number of messages that a user reports in a day (UTC).
+pub const MAX_FLAGS_OF_REPORTER: u64 = 20;
+
+/// The maximum number of messages that the users of one other site report to this server in a day (UTC).
+pub const MAX_FLAGS_OF_SITE: u64 = 200;
+
+/// The days for which a reported message is kept for the operator.
+pub const FLAG_DAYS: i64 = 90;
+
 /// The maximum length of a report's `summary`, in bytes.
 pub const MAX_SUMMARY_BYTES: usize = 1024;
 

@@ -93,6 +93,8 @@ fn terms() -> Value {
         "eko:deviceSetOutOfDate": {},
         "eko:devices": link(),
         "eko:entry": link(),
+        "eko:evidence": {},
+        "eko:franking": {},
         "eko:fullDevices": links(),
         "eko:keyPackages": link(),
         "eko:kyberPreKeyCount": {},

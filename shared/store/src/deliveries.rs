@@ -127,7 +127,7 @@ impl LetterDelivery {
             entry: Entry {
                 key: key.clone(),
                 ttl,
-                content: EntryContent::Letter { letter: letter.clone(), ciphertext: content },
+                content: EntryContent::Letter { letter: Box::new(letter.clone()), ciphertext: content },
             },
         };
         ciphertexts.into_iter().map(entry).collect()
@@ -235,6 +235,7 @@ mod tests {
                     expires_ms: Some(1),
                     notify: true,
                     device_set: DeviceSetRef::new(2, "ab".repeat(32)).ok(),
+                    franking: None,
                 },
                 activity: Some("https://b.example/activity/1".to_owned()),
                 accepted_ms: 7,

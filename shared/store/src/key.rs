@@ -19,6 +19,7 @@
 //! | `D#{user}#{device}` | `PUSH` | the device's push subscription | [`crate::push`] |
 //! | `D#{user}#{device}` | `S#{sha256}` | a refresh token | [`crate::sessions`] |
 //! | `G#{user}` | `{id}` | a sealed group state | [`crate::group_states`] |
+//! | `Q#{date}` | `{digest}` | a reported message | [`crate::flags`] |
 //! | `R#{actor id}` | `ACTOR` | an actor of another server, as looked up | [`crate::remote`] |
 //! | `R#acct:{handle}` | `ACTOR` | the actor id of a handle, as looked up | [`crate::remote`] |
 //! | `H#{authority}` | `HOST` | the circuit breaker of another server | [`crate::hosts`] |
@@ -35,6 +36,7 @@
 //! | `L#{user}` | `ACCOUNT#{window}` | the rate budget of an account in one minute | [`crate::budget`] |
 //! | `L#{user}` | `WAITING#{device}#{window}` | the sockets that a device opens in one minute while it waits for approval | [`crate::budget`] |
 //! | `L#{user}` | `REQUESTS#{day}` | the requests of strangers in one day, by site | [`crate::known`] |
+//! | `L#{actor id or site}` | `FLAGS#{day}` | the reported messages of one reporter, or of one other site, in one day | [`crate::flags`] |
 //! | `L#{user}` | `PARCELS` | the parcels of an account that wait for other servers | [`crate::outstanding`] |
 //! | `L#{user}` | `GROUPS` | the number of a user's group states | [`crate::group_states`] |
 //! | `L#{authority}` | `RECEIPTS` | the receipts that wait for another server | [`crate::outstanding`] |
@@ -169,6 +171,17 @@ pub(crate) fn counters_partition(user: &UserName) -> String {
 /// Returns the key of the requests to `user` in one day, counted from the epoch.
 pub(crate) fn requests(user: &UserName, day: i64) -> ItemKey {
     ItemKey::new(counters_partition(user), format!("REQUESTS#{day}"))
+}
+
+/// Returns the key of a reported message; `date` is the day of the report, `2026-01-29`.
+pub(crate) fn flag(date: &str, digest: &str) -> ItemKey {
+    ItemKey::new(format!("Q#{date}"), digest)
+}
+
+/// Returns the key of the number of messages that an actor, or the actors of a site, have reported in
+/// one day, counted from the epoch.
+pub(crate) fn flags_of(subject: &str, day: i64) -> ItemKey {
+    ItemKey::new(format!("L#{subject}"), format!("FLAGS#{day}"))
 }
 
 /// Returns the key of a block of `user`.

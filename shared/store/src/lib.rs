@@ -30,6 +30,7 @@ pub mod erasure;
 mod error;
 pub mod fetches;
 pub mod fill;
+pub mod flags;
 pub mod group_states;
 pub mod hosts;
 pub mod inbound;

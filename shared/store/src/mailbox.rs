@@ -17,6 +17,7 @@
 //! | `x` | number | the time at which the sender lets it expire; absent if not given |
 //! | `q` | number | 1 if no push is wanted ("quiet"); absent otherwise |
 //! | `r` | number | 1 if its author is a stranger who asks; absent otherwise |
+//! | `g`, `m` | binary | tag and MAC of the franking; absent if not given |
 //! | `l`, `h` | number, string | length and head of the device set as the author saw it; absent if not given |
 //!
 //! `e`, `f` and `t` are stored without the author's origin if they begin with it
@@ -65,7 +66,7 @@ pub enum EntryContent {
     /// A letter with the ciphertext for this device.
     Letter {
         /// The letter.
-        letter: Letter,
+        letter: Box<Letter>,
         /// The ciphertext.
         ciphertext: Vec<u8>,
     },
@@ -323,7 +324,7 @@ impl Entry {
                 activity: serde_json::from_slice(json).map_err(corrupt)?,
             },
             None => EntryContent::Letter {
-                letter: letter::read(&key, item)?,
+                letter: Box::new(letter::read(&key, item)?),
                 ciphertext: item.need_b(CIPHERTEXT)?.to_vec(),
             },
         };

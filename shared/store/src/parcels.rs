@@ -59,6 +59,9 @@ pub struct Parcel {
     /// True for the `Delete` of a deleted account. Other parcels of the account are dropped.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_deletion: bool,
+    /// True if the activity's actor is the server. Then `author` is the user who has caused it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_server: bool,
     /// The activity's text, without its context.
     pub body: ParcelBody,
 }

@@ -292,6 +292,7 @@ impl BenchScene {
                     expires_ms: None,
                     notify: true,
                     device_set: None,
+                    franking: None,
                 },
                 activity: Some(format!("{origin}/activity/{}", messaging.random_uuid())),
                 accepted_ms: now_ms,
@@ -326,6 +327,7 @@ impl BenchScene {
             outcome_to: None,
             listed_as: None,
             is_deletion: false,
+            by_server: false,
             body: ParcelBody::Text(self.outgoing().to_string()),
         };
         Ok(serde_json::to_string(&parcel)?)

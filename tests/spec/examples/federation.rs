@@ -1,11 +1,14 @@
 //! Section 7: what servers send each other, and the reports that come of it.
 
 use bytes::Bytes;
-use eko_client::device::{JoinKind, OutgoingEnvelope};
+use eko_client::device::{EntryContent, JoinKind, OutgoingEnvelope};
 use eko_federation::Scheme;
 use eko_protocol::activity::activity_type;
+use eko_protocol::flag::Flag;
+use eko_protocol::franking::franking_tag;
+use eko_protocol::id::EnvelopeId;
 use eko_protocol::vocabulary;
-use eko_testkit::{ChainChanges as _, Internet, World, sign, signing_key};
+use eko_testkit::{ChainChanges as _, FrankedContent, Internet, World, sign, signing_key};
 use serde_json::{Value, json};
 
 use super::sending::{envelope, two_devices};
@@ -68,6 +71,8 @@ pub(super) async fn play(examples: &mut Examples) {
 
     reports(examples, (&world, &there), &alice).await;
 
+    flags(examples, (&world, &there), &alice, &bob).await;
+
     let take = json!({
         "@context": vocabulary::context(),
         "type": activity_type("Take"),
@@ -84,6 +89,54 @@ pub(super) async fn play(examples: &mut Examples) {
         "object": "https://b.example/user/bob",
     });
     examples.exchange("inbox-delete", &deliver(&world, "/inbox", &delete, Scheme::Rfc9421).await);
+}
+
+/// Plays Alice's report of a message of Bob's, and Bob's of one of hers, which his server passes on.
+async fn flags(
+    examples: &mut Examples,
+    (world, there): (&World, &World),
+    alice: &SceneDevice,
+    bob: &SceneDevice,
+) {
+    for entry in alice.fetch().await.unwrap().entries {
+        alice.discard(&entry.address).await.unwrap();
+    }
+    let content = FrankedContent::new(&bob.actor(), &alice.actor(), "Hello Alice");
+    let franking = Some(franking_tag(&content.key, content.content.as_bytes()));
+    let id = EnvelopeId::parse("https://b.example/message/5cd5914c-7b80-4682-b1e9-9059f52bd990").unwrap();
+    let outgoing = envelope(90, world.state.origin(), &[ALICE]);
+    let outgoing = OutgoingEnvelope { to: ALICE.user(), id, franking, ..outgoing };
+    bob.send(&outgoing).await.unwrap();
+    world.deliver().await;
+    let EntryContent::Message(letter) = alice.fetch().await.unwrap().entries.remove(0).content else {
+        panic!("no message")
+    };
+    let flag = Flag { reason: Some("a threat".to_owned()), ..content.flag(&letter) };
+    alice.report_message(&flag).await.unwrap();
+    examples.exchange("flag", &alice.last());
+    world.federate().await;
+    assert_eq!((world.flags().await, there.flags().await), (strings(["delivered"]), strings(["verified"])));
+
+    let content = FrankedContent::new(&alice.actor(), &bob.actor(), "Hello Bob");
+    let franking = Some(franking_tag(&content.key, content.content.as_bytes()));
+    let outgoing = envelope(91, there.state.origin(), &[BOB, BOB_LAPTOP]);
+    alice.send(&OutgoingEnvelope { franking, ..outgoing }).await.unwrap();
+    there.deliver().await;
+    let last = bob.fetch().await.unwrap().entries.pop().unwrap();
+    let EntryContent::Message(letter) = last.content else { panic!("no message") };
+    let mut passed_on = content.flag(&letter).passed_on(there.state.origin(), &bob.actor());
+    // The id follows from the MAC, and so from a key that is drawn.
+    passed_on["id"] = json!("https://b.example/activity/019c0b3b-e2c0-8000-8000-000000000092");
+    let (_, key) = signing_key("b.example");
+    let text = Bytes::from(vocabulary::in_context(passed_on).to_string());
+    let (url, key_id) = ("https://eko.example/inbox", "https://b.example/actor#main-key");
+    let request = sign(&key, key_id, Scheme::Rfc9421, url, text, world.now_ms());
+    examples.exchange("inbox-flag", &Recorder::new(world.transport()).play(request).await);
+    assert_eq!(world.flags().await, strings(["delivered", "verified"]));
+}
+
+fn strings<const N: usize>(texts: [&str; N]) -> Vec<String> {
+    texts.map(str::to_owned).to_vec()
 }
 
 /// Plays the reports that Alice's device finds in its mailbox after an envelope to the other

@@ -45,6 +45,7 @@ async fn here(examples: &mut Examples) {
     let mut outgoing = envelope(71, origin, &[BOB, BOB_LAPTOP]);
     outgoing.device_set = alice.chain(phone.user()).await.unwrap().1.device_set().reference();
     outgoing.expires_ms = Some(world.now_ms() + 7 * 24 * 3_600_000);
+    outgoing.franking = Some([0x44; 32].into());
     alice.send(&outgoing).await.unwrap();
     examples.exchange("send", &alice.last());
 

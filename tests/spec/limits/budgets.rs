@@ -126,6 +126,7 @@ async fn receipt(pair: &TwoUsers) -> String {
         outcome_to: None,
         listed_as: None,
         is_deletion: false,
+        by_server: false,
         body: ParcelBody::Text(r#"{"type":"Delivered"}"#.to_owned()),
     };
     pair.world.state.store().queue_parcels(vec![parcel], now_ms, String::new).await.unwrap();

@@ -110,6 +110,7 @@ fn wrong_creates(scene: &BadInputScene, good: &Value) -> Vec<WrongCreate> {
         invalid("envelope id: too long", "/object/id", json!(longest_id)),
         invalid("published: no time", "/object/published", json!("yesterday")),
         invalid("notify: text", "/object/notify", json!("true")),
+        invalid_in_object("eko:franking: text", "eko:franking", json!("true")),
         invalid_in_object("expires: past", "expires", json!("2026-01-29T19:29:59Z")),
         invalid_in_object("expires: now", "expires", json!("2026-01-29T19:30:00Z")),
         invalid_in_object("expires: no time", "expires", json!("2026-02-30T00:00:00Z")),

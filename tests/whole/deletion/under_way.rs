@@ -27,6 +27,7 @@ fn letter(
                 expires_ms: None,
                 notify: true,
                 device_set: None,
+                franking: None,
             },
             activity: None,
             accepted_ms,

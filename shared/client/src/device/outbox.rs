@@ -5,10 +5,12 @@ use base64::engine::general_purpose::STANDARD;
 use eko_protocol::activity::{Report, activity_type};
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::flag::Flag;
 use eko_protocol::id::{DeviceId, EnvelopeId};
 use eko_protocol::json::text;
+use eko_protocol::key::FrankingTag;
 use eko_protocol::timestamp;
-use eko_protocol::vocabulary::context;
+use eko_protocol::vocabulary::{context, in_context};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -32,12 +34,23 @@ pub struct OutgoingEnvelope {
     pub expires_ms: Option<i64>,
     /// The recipient's device set as the author last saw it.
     pub device_set: Option<DeviceSetRef>,
+    /// The commitment to the content, by which the recipient can report it.
+    pub franking: Option<FrankingTag>,
 }
 
 impl OutgoingEnvelope {
     /// Returns an envelope that wakes the devices and lives as long as the server keeps it.
     pub fn new(to: UserName, id: EnvelopeId, messages: Vec<(DeviceId, Vec<u8>)>) -> Self {
-        Self { to, origin: None, id, messages, notify: true, expires_ms: None, device_set: None }
+        Self {
+            to,
+            origin: None,
+            id,
+            messages,
+            notify: true,
+            expires_ms: None,
+            device_set: None,
+            franking: None,
+        }
     }
 
     /// Sets the server of the recipient.
@@ -113,6 +126,9 @@ impl<T: Transport> Device<T> {
             if let Some(set) = &outgoing.device_set {
                 members.insert("eko:deviceSet".to_owned(), json!(set));
             }
+            if let Some(tag) = &outgoing.franking {
+                members.insert("eko:franking".to_owned(), json!({ "tag": tag }));
+            }
         }
         json!({
             "@context": context(),
@@ -121,6 +137,17 @@ impl<T: Transport> Device<T> {
             "to": there.actor(&outgoing.to),
             "object": envelope,
         })
+    }
+
+    /// POST `/user/{name}/outbox` with `Flag`: reports a message to the operators of this user's server
+    /// and of its author's. Whether they believe it is not told.
+    ///
+    /// # Errors
+    /// The problem `too-many` if the user has reported too many messages today.
+    pub async fn report_message(&self, flag: &Flag) -> Result<(), ClientError> {
+        let flag = Flag { actor: Some(self.actor()), ..flag.clone() };
+        let body = in_context(flag.to_value(None));
+        self.post(&self.origin.outbox(&self.user), &body, StatusCode::ACCEPTED).await.map(drop)
     }
 
     /// POST `/user/{name}/outbox` with `Delivered`: acknowledges up to 100 entries of this user's

@@ -7,6 +7,7 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::{SystemRandom, fill};
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use eko_protocol::franking::FrankingSecret;
 use rsa::PrivateKey;
 use rsa::pkcs8::EncodePrivateKey as _;
 use rsa::rand_core::{TryCryptoRng, TryRng};
@@ -31,6 +32,7 @@ const KEY_BITS: usize = 2048;
 pub struct SigningKey {
     pair: KeyPair,
     public_pem: String,
+    franking: FrankingSecret,
 }
 
 impl SigningKey {
@@ -54,7 +56,7 @@ impl SigningKey {
         )?;
         let public: PublicKeyX509Der<'_> = key.as_der().map_err(|_| KeyFault::Library)?;
         let public_pem = pem::write("PUBLIC KEY", public.as_ref());
-        Ok(Self { pair, public_pem })
+        Ok(Self { pair, public_pem, franking: FrankingSecret::derive(&der) })
     }
 
     /// Generates a key of 2048 bits from AWS-LC's random numbers and returns it as
@@ -71,6 +73,12 @@ impl SigningKey {
     /// Returns the public key in PEM, for the `publicKeyPem` of an actor.
     pub fn public_pem(&self) -> &str {
         &self.public_pem
+    }
+
+    /// Returns the key of franking MACs. It is derived from the DER of the private key, so that both are
+    /// replaced together.
+    pub fn franking(&self) -> &FrankingSecret {
+        &self.franking
     }
 
     /// Signs bytes with RSASSA-PKCS1-v1_5 and SHA-256.

@@ -17,7 +17,7 @@ pub fn entry_activity(origin: &Origin, device: DeviceAddress<'_>, entry: Entry) 
         }
         EntryContent::Letter { letter, ciphertext } => {
             let fetched = FetchedLetter {
-                letter,
+                letter: *letter,
                 to: origin.actor(device.user),
                 device: origin.device(device.user, device.device),
                 ciphertext,

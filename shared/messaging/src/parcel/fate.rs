@@ -86,12 +86,16 @@ impl Messaging {
             // An earlier receive of the message has done the parcel, and queued the report.
             return Ok(ParcelFate::Done { report: None, scope: WaitScope::Activity });
         };
+        let author = match parcel.by_server {
+            true => self.origin().server_actor(),
+            false => self.origin().actor(&parcel.author),
+        };
         let dispatch = Dispatch {
             to: &parcel.to,
             origin,
             host,
             recipient: StoredActor::Unread,
-            author: &parcel.author,
+            author: &author,
             text: &text,
             time: ATTEMPT_TIME,
         };

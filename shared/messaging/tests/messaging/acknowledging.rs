@@ -13,7 +13,7 @@ async fn the_first_device_to_acknowledge_sends_the_one_receipt() {
     let server = TestServer::new().await;
     let (alice, bob) = (server.user("alice", &[1]).await, server.user("bob", &[1, 2]).await);
     let create = envelope(&format!("{ORIGIN}/user/alice"), &bob, &[1, 2], 1);
-    let sent = server.messaging.send_local(alice.at(&device(1)), &create, &bob.name).await.unwrap();
+    let sent = server.messaging.send_local(alice.at(&device(1)), &create, &bob.name, None).await.unwrap();
     assert!(matches!(sent, SendOutcome::Accepted { .. }), "{sent:?}");
     server.deliver().await;
     server.acknowledge(&bob, 2).await;
@@ -69,6 +69,7 @@ fn waiting_parcel(
         outcome_to: Some(OutcomeAddress { device: device(2), envelope: create.header.id }),
         listed_as: None,
         is_deletion: false,
+        by_server: false,
         body: ParcelBody::Text("{}".to_owned()),
     };
     let body = serde_json::to_string(&parcel).unwrap();

@@ -13,7 +13,7 @@ async fn a_pending_or_unknown_device_neither_sends_nor_takes() {
     let create = envelope(&format!("{ORIGIN}/user/alice"), &bob, &[1], 1);
     for (number, expected) in [(2, Refusal::DevicePending), (3, Refusal::DeviceRevoked)] {
         let id = device(number);
-        let sent = server.messaging.send_local(alice.at(&id), &create, &bob.name).await;
+        let sent = server.messaging.send_local(alice.at(&id), &create, &bob.name, None).await;
         let wanted = LocalPackages { user: bob.name.clone(), devices: RequestedDevices::All };
         let taken = server.messaging.take_for_device(alice.at(&id), wanted).await;
         for refused in [sent.map(drop), taken.map(drop)] {

@@ -20,6 +20,7 @@ async fn queue(server: &TestServer, not_before_hours: i64, expires_hours: Option
         outcome_to: None,
         listed_as: None,
         is_deletion: false,
+        by_server: false,
         body: ParcelBody::Text("{}".to_owned()),
     };
     server.messaging.store().queue_parcels(vec![parcel], now_ms, String::new).await.unwrap();

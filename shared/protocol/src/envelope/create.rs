@@ -11,6 +11,7 @@ use super::EnvelopeHeader;
 use super::ciphertext::{AddressedCiphertext, WireCiphertext};
 use crate::address::{Origin, UserName, check_url};
 use crate::device_set::DeviceSetRef;
+use crate::franking::Franking;
 use crate::id::{DeviceId, EnvelopeId};
 use crate::json::{has_anywhere, has_type, only, only_as_object, optional_text, shape, text};
 use crate::limits::{MAX_ID_BYTES, MAX_MESSAGES};
@@ -23,7 +24,7 @@ use crate::{Invalid, timestamp};
 ///  "object": {"type": ["Object", "SignalEnvelope"], "id": <envelope id>,
 ///             "messages": [{"to": <device>, "from": <sending device>, "content": <base64>}, …],
 ///             "published": <time>, "expires": <time>, "notify": <boolean>,    optional
-///             "eko:deviceSet": {…}}}                                          optional
+///             "eko:deviceSet": {…}, "eko:franking": {…}}}                      optional
 /// ```
 ///
 /// A value is well formed. [`Create::authorise`] and [`Create::authorise_remote`] check that its
@@ -92,6 +93,8 @@ struct WireEnvelope {
     expires: Option<String>,
     #[serde(rename = "eko:deviceSet")]
     device_set: Option<DeviceSetRef>,
+    #[serde(rename = "eko:franking")]
+    franking: Option<Franking>,
     messages: Vec<WireCiphertext>,
 }
 
@@ -131,6 +134,7 @@ impl Create {
             expires_ms,
             notify: envelope.notify.unwrap_or(true),
             device_set: envelope.device_set,
+            franking: envelope.franking,
         };
         Ok(Self { activity, to, header, messages })
     }
@@ -201,14 +205,15 @@ impl Create {
         }
     }
 
-    /// Returns the wire form for another server, with the id `activity` and without a context. It
-    /// has only the members that were read.
-    pub fn to_value(&self, activity: &str) -> Value {
+    /// Returns the wire form for another server, with the id `activity`, the franking that this server
+    /// gives it, and without a context. It has only the members that were read.
+    pub fn to_value(&self, activity: &str, franking: Option<Franking>) -> Value {
         let message = |message: &AddressedCiphertext| {
             let content = STANDARD.encode(&message.content);
             json!({ "to": message.to, "from": self.header.from, "content": content })
         };
-        let object = self.header.to_object(self.messages.iter().map(message).collect());
+        let header = EnvelopeHeader { franking, ..self.header.clone() };
+        let object = header.to_object(self.messages.iter().map(message).collect());
         json!({
             "type": "Create",
             "id": activity,

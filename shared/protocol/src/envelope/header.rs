@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::activity::put_device_set;
 use crate::device_set::DeviceSetRef;
+use crate::franking::Franking;
 use crate::id::EnvelopeId;
 use crate::timestamp;
 
@@ -33,6 +34,9 @@ pub struct EnvelopeHeader {
     /// The recipient's device set as the sender last saw it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_set: Option<DeviceSetRef>,
+    /// The commitment to the content, by which its recipient can report it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub franking: Option<Franking>,
 }
 
 impl EnvelopeHeader {
@@ -45,6 +49,9 @@ impl EnvelopeHeader {
         object.insert("notify".to_owned(), json!(self.notify));
         put_time(&mut object, "expires", self.expires_ms);
         put_device_set(&mut object, self.device_set.as_ref());
+        if let Some(franking) = &self.franking {
+            object.insert("eko:franking".to_owned(), json!(franking));
+        }
         object.insert("messages".to_owned(), messages);
         object
     }

@@ -12,11 +12,13 @@
 use eko_protocol::address::Origin;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::envelope::EnvelopeHeader;
+use eko_protocol::franking::Franking;
 use eko_protocol::id::{EntryKey, EnvelopeId};
+use eko_protocol::key::{FrankingMac, FrankingTag};
 use eko_protocol::letter::Letter;
 
 use crate::Result;
-use crate::attribute::{Item, ReadItem, corrupt, n, s};
+use crate::attribute::{Item, ReadItem, b, corrupt, n, s};
 
 /// The attribute of a letter's author, and of the actor whose share a report uses.
 pub(crate) const AUTHOR: &str = "a";
@@ -31,11 +33,13 @@ pub(crate) const QUIET: &str = "q";
 const REQUEST: &str = "r";
 const SET_LENGTH: &str = "l";
 const SET_HEAD: &str = "h";
+const FRANKING_TAG: &str = "g";
+const FRANKING_MAC: &str = "m";
 
 /// Writes the letter's attributes. The time of acceptance is in the entry's key.
 pub(super) fn write(letter: &Letter, item: &mut Item) {
     let Letter { header, activity, accepted_ms: _, is_request } = letter;
-    let EnvelopeHeader { author, id, from, published_ms, expires_ms, notify, device_set } = header;
+    let EnvelopeHeader { author, id, from, published_ms, expires_ms, notify, device_set, franking } = header;
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
     set(AUTHOR, s(author));
     if let Some(id) = activity {
@@ -59,6 +63,12 @@ pub(super) fn write(letter: &Letter, item: &mut Item) {
         set(SET_LENGTH, n(seen.length));
         set(SET_HEAD, s(&seen.head));
     }
+    if let Some(Franking { tag, mac }) = franking {
+        set(FRANKING_TAG, b(tag.as_bytes()));
+        if let Some(mac) = mac {
+            set(FRANKING_MAC, b(mac.as_bytes()));
+        }
+    }
 }
 
 /// Reads the letter of the entry with this key.
@@ -69,6 +79,8 @@ pub(super) fn read(key: &EntryKey, item: &Item) -> Result<Letter> {
         }
         _ => None,
     };
+    let mac = item.get_b(FRANKING_MAC).map(FrankingMac::from_bytes).transpose().map_err(corrupt)?;
+    let tag = item.get_b(FRANKING_TAG).map(FrankingTag::from_bytes).transpose().map_err(corrupt)?;
     let author = item.need_s(AUTHOR)?;
     Ok(Letter {
         header: EnvelopeHeader {
@@ -79,6 +91,7 @@ pub(super) fn read(key: &EntryKey, item: &Item) -> Result<Letter> {
             expires_ms: item.get_n(EXPIRES),
             notify: item.get_n(QUIET).is_none(),
             device_set,
+            franking: tag.map(|tag| Franking { tag, mac }),
         },
         activity: item.get_s(ACTIVITY).map(|id| whole(author, id)),
         accepted_ms: i64::try_from(key.accepted_ms()).unwrap_or(i64::MAX),

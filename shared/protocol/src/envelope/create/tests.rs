@@ -235,11 +235,11 @@ fn what_goes_to_another_server_is_what_was_read() {
     let mut sent = create(2);
     sent["id"] = json!(activity);
     let read = Create::parse(&sent, NOW_MS).unwrap();
-    assert_eq!(read.to_value(activity), sent);
+    assert_eq!(read.to_value(activity, None), sent);
     // Unknown members are not sent on.
     sent["unknown"] = json!("member");
     sent["object"]["messages"][0]["unknown"] = json!("member");
-    let value = Create::parse(&sent, NOW_MS).unwrap().to_value(activity);
+    let value = Create::parse(&sent, NOW_MS).unwrap().to_value(activity, None);
     assert_eq!(Create::parse(&value, NOW_MS), Ok(read));
     assert!(!value.to_string().contains("unknown"));
 }

@@ -6,6 +6,7 @@
 //! caller, because it needs the session: `actor` must be the user whose device the session is with.
 
 mod decision;
+mod franked;
 mod head;
 pub(crate) mod id;
 pub(crate) mod member;
@@ -28,6 +29,7 @@ use crate::group::{GroupControl, GroupId};
 use crate::sealed::StateKeys;
 
 pub use decision::{Decision, MAX_DECISIONS};
+pub(crate) use franked::{FrankedContent, tag_of, with_key};
 pub use head::{HeadStatement, SignedHead};
 pub use id::{ActivityId, NoteId};
 pub use number_range::NumberRange;

@@ -47,6 +47,7 @@ mod receipts;
 mod receive;
 mod register;
 mod rekeying;
+mod reporting;
 mod reports;
 mod requests;
 mod resending;

@@ -15,6 +15,7 @@ mod departures;
 mod ending;
 mod envelopes;
 mod error;
+mod evidence;
 mod gaps;
 mod groups;
 mod held;
@@ -67,7 +68,7 @@ pub(crate) use states::SavedRecord;
 pub(crate) use views::ViewHolder;
 
 /// The version of the schema, kept in SQLite's `user_version`.
-const VERSION: i64 = 12;
+const VERSION: i64 = 13;
 /// The time for which one process waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(20);
 

@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     account, attachments, block, chat, completions, devices, export, groups, history, keys, listen, login,
-    man, privacy, recover, requests, resend, send, settings, verify,
+    man, privacy, recover, report, requests, resend, send, settings, verify,
 };
 use crate::global::GlobalOptions;
 
@@ -84,6 +84,7 @@ impl Command {
             | Self::Devices(_)
             | Self::Send(_)
             | Self::Resend(_)
+            | Self::Report(_)
             | Self::Block(_)
             | Self::Unblock(_)
             | Self::Verify(_)
@@ -127,6 +128,8 @@ pub(crate) enum Command {
     Discard(resend::DiscardArgs),
     /// Show what people wrote to whom you have never written; accept or decline it
     Requests(requests::RequestsArgs),
+    /// Report a message to the operators of your server and of its author's
+    Report(report::ReportArgs),
     /// Hear nothing more of a person, or of everybody of a domain, on all your devices
     Block(block::BlockArgs),
     /// End a block

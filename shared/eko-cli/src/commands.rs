@@ -17,6 +17,7 @@ pub(crate) mod logout;
 pub(crate) mod man;
 pub(crate) mod privacy;
 pub(crate) mod recover;
+pub(crate) mod report;
 pub(crate) mod requests;
 pub(crate) mod resend;
 pub(crate) mod send;

@@ -102,6 +102,7 @@ fn run_command(cli: Cli) -> Result<(), CommandFailure> {
             Command::Resend(resend) => resend.run(&context).await,
             Command::Discard(discard) => discard.run(&context),
             Command::Requests(requests) => requests.run(&context).await,
+            Command::Report(report) => report.run(&context).await,
             Command::Block(block) => block.run(&context).await,
             Command::Unblock(unblock) => unblock.run(&context).await,
             Command::Blocked(blocked) => blocked.run(&context).await,

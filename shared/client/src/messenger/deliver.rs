@@ -8,6 +8,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::contact::Contact;
 use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
+use crate::content::tag_of;
 use crate::device::{OutgoingEnvelope, SendOutcome};
 use crate::store::{DeviceStore, DeviceStoreError, EnvelopeState, OutboxEnvelope};
 use crate::{ClientError, SignalSessions, Transport, TransportError};
@@ -293,6 +294,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             OutgoingEnvelope::new(person.user.clone(), envelope.id.clone(), messages).at(&person.origin);
         outgoing.device_set = contact.device_set();
         outgoing.expires_ms = envelope.expires_ms;
+        if envelope.recipient != self.device.actor() {
+            let plaintext = self.store.read(|tx| tx.plaintext(&envelope.id))?;
+            outgoing.franking = plaintext.map(|plaintext| tag_of(&envelope.id, &plaintext));
+        }
         // A copy for this user's own devices wakes none of them.
         let wakes = !envelope.silent || envelope.resent_to.is_some();
         outgoing.notify = wakes && envelope.recipient != self.device.actor();

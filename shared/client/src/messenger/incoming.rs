@@ -4,6 +4,7 @@
 use eko_protocol::letter::FetchedLetter;
 
 use super::contact::{Contact, ListedDevice};
+use super::reporting::{FALSE_TAG, Reportability};
 use super::standing::Standing;
 use super::{Distrust, Messenger, MessengerError, Notice, Person, UnreadableReason};
 use crate::content::{Activity, ActivityContent, ActivityId, Note, NumberRange};
@@ -163,9 +164,27 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 .and_then(|activity| Self::check_head(activity, whence, listed));
             match activity {
                 Ok(activity) => {
+                    let is_note = matches!(activity.content, ActivityContent::Note(_));
+                    let report = match is_note && whence.standing != Standing::Own {
+                        true => Reportability::of(message, &opened.plaintext),
+                        false => Reportability::Unknown,
+                    };
+                    let warning = match report {
+                        Reportability::False => whence.warning.clone().or(Some(FALSE_TAG.to_owned())),
+                        _ => whence.warning.clone(),
+                    };
+                    let whence = &ActivitySource { warning, ..*whence };
                     self.note_heads(tx, &activity, whence)?;
                     let mut found = Vec::new();
+                    let held = tx.last_held()?;
                     let disposition = self.keep(tx, &activity, whence, &mut found)?;
+                    if let Reportability::Reportable(flag) = report {
+                        let id = activity.id.as_str();
+                        // What is held becomes a message later.
+                        if tx.has_message(whence.actor, id)? || tx.last_held()? > held {
+                            tx.keep_evidence(id, &flag)?;
+                        }
+                    }
                     if let Some(place) = place {
                         self.fill_place(tx, &place, &activity)?;
                     }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use eko_protocol::key::FrankingKey;
+
 use super::trust::ChainRoute;
 use super::typing::TYPING_LIVES_MS;
 use super::{Messenger, MessengerError, Person};
 use crate::attachment::Attachment;
-use crate::content::{Activity, ActivityContent, ActivityId, GroupRef, Note, NoteId};
+use crate::content::{Activity, ActivityContent, ActivityId, GroupRef, Note, NoteId, with_key};
 use crate::store::{EnvelopeState, MessageContent, NewEnvelope, OutboxEnvelope, Transaction};
 use crate::{SignalSessions, Transport};
 
@@ -241,7 +243,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Puts an activity into an envelope for each recipient, and into one for the other devices of
-    /// this user. What clients tell each other by themselves is silent.
+    /// this user. What clients tell each other by themselves is silent. A note to somebody else has a key
+    /// of its own, so that its recipient can report it.
     pub(super) fn enclose(
         &self,
         tx: &Transaction<'_>,
@@ -264,14 +267,20 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 | ActivityContent::Decisions(_)
                 | ActivityContent::StateKeys(_)
         );
+        let is_note = matches!(activity.content, ActivityContent::Note(_));
         let is_typing = matches!(activity.content, ActivityContent::Typing | ActivityContent::TypingEnded);
         let expires_ms = is_typing.then(|| now_ms.saturating_add(TYPING_LIVES_MS));
         for recipient in to.iter().chain(own.as_ref()) {
+            let with_key = match (is_note, recipient == &self.me()) {
+                // A note that has no room for a key goes without.
+                (true, false) => with_key(&plaintext, &FrankingKey::from(self.environment.bytes())),
+                _ => None,
+            };
             let new = NewEnvelope {
                 id: &self.device.envelope_id(),
                 message: activity.id.as_str(),
                 recipient: &recipient.actor(),
-                plaintext: &plaintext,
+                plaintext: with_key.as_ref().unwrap_or(&plaintext),
                 silent,
                 expires_ms,
             };

@@ -8,7 +8,7 @@ use eko_protocol::key_package::KeyPackage;
 use super::contact::Contact;
 use super::resending::RESENT_FOR_DAYS;
 use super::{Distrust, Messenger, MessengerError, ProgressStep};
-use crate::content::{Activity, MAX_VOID};
+use crate::content::{Activity, FrankedContent, MAX_VOID, with_key};
 use crate::device::TakenPackages;
 use crate::sessions::{LocalDevice, PeerDevice};
 use crate::store::{DeviceStoreError, Transaction};
@@ -100,7 +100,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let activity = Activity::from_plaintext(plaintext)?;
         // A note that has no room for them goes without.
-        Ok(Activity { void, ..activity }.to_plaintext().ok())
+        let Ok(stated) = (Activity { void, ..activity }).to_plaintext() else { return Ok(None) };
+        Ok(match FrankedContent::of(plaintext) {
+            Some(franked) => with_key(&stated, &franked.key),
+            None => Some(stated),
+        })
     }
 
     /// Takes a key package of each of these devices, and checks them against the chain.

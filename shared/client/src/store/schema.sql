@@ -77,6 +77,14 @@ CREATE INDEX messages_waiting ON messages (conversation, device, sequence) WHERE
 CREATE INDEX messages_unshown ON messages (position) WHERE shown = 0;
 CREATE INDEX messages_requested ON messages (actor) WHERE request = 1;
 
+-- What the user can report of messages: the JSON of a `Flag`. It goes with its message.
+CREATE TABLE evidence (
+  actor TEXT NOT NULL, id TEXT NOT NULL, flag TEXT NOT NULL, PRIMARY KEY (actor, id)
+) WITHOUT ROWID;
+CREATE TRIGGER evidence_ends AFTER DELETE ON messages BEGIN
+  DELETE FROM evidence WHERE actor = OLD.actor AND id = OLD.id;
+END;
+
 -- Messages that their device has numbered and that have not come, from first to last. position: that
 -- of the message after them. told: 1 once their author was told.
 CREATE TABLE gaps (

@@ -36,6 +36,16 @@ const STEPS: [UpgradeStep; (VERSION - OLDEST) as usize] = [
        SELECT actor, 1 AS accepted, NULL AS declined, 1 AS untold FROM main.chains WHERE contact = 1;
      CREATE TEMP VIEW receipts AS SELECT *, NULL AS received FROM main.receipts;",
     },
+    // 13: what the user can report of messages.
+    UpgradeStep {
+        change: "CREATE TABLE evidence (
+       actor TEXT NOT NULL, id TEXT NOT NULL, flag TEXT NOT NULL, PRIMARY KEY (actor, id)
+     ) WITHOUT ROWID;
+     CREATE TRIGGER evidence_ends AFTER DELETE ON messages BEGIN
+       DELETE FROM evidence WHERE actor = OLD.actor AND id = OLD.id;
+     END;",
+        read_as: "CREATE TEMP VIEW evidence AS SELECT NULL AS actor, NULL AS id, NULL AS flag WHERE 0;",
+    },
 ];
 
 /// A step from one version to the next one.

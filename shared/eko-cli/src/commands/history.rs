@@ -47,7 +47,7 @@ pub(crate) struct HistoryArgs {
     /// The number of messages, counted from the last
     #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 50)]
     last: u32,
-    /// Show the id of each message, which eko resend, eko discard and eko attachments save take
+    /// Show the id of each message, which eko resend, eko discard, eko report and eko attachments save take
     #[arg(long)]
     ids: bool,
 }
@@ -111,8 +111,16 @@ impl HistoryArgs {
                 let due = due.map(|to| show::due_object(&message.content.id, to));
                 object["envelopes"] = due.chain(sent.envelopes.iter().map(show::envelope_object)).collect();
             }
+            let content = &message.content;
+            let can_report = !content.outgoing && client.can_report(&content.actor, &content.id)?;
+            if !content.outgoing {
+                object["reportable"] = json!(can_report);
+            }
             if self.ids {
                 text.push_str(&format!("\n    id {}", bare_id(&message.content.id)));
+                if !message.content.outgoing && !can_report {
+                    text.push_str(", which cannot be reported");
+                }
             }
             context.out.result(&text, &object)?;
         }

@@ -17,6 +17,7 @@ mod kept;
 mod keys;
 mod people;
 mod relaying;
+mod reporting;
 mod requests;
 mod signing_in;
 mod stores;

@@ -57,6 +57,7 @@ mod refreshing;
 mod rekeying;
 mod removing;
 mod replacing;
+mod reporting;
 mod requests;
 mod resending;
 mod resets;

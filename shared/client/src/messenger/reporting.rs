@@ -1,0 +1,85 @@
+//! Reports of messages: the user reveals one to the operators of two servers.
+
+use eko_protocol::flag::{Evidence, Flag};
+use eko_protocol::franking::Franking;
+use eko_protocol::letter::FetchedLetter;
+
+use super::{Messenger, MessengerError};
+use crate::content::FrankedContent;
+use crate::store::{DeviceStoreError, StoredMessage};
+use crate::{SignalSessions, Transport};
+
+/// The warning beside a note whose tag is another one than its content's.
+pub(super) const FALSE_TAG: &str =
+    "this message cannot be reported: what their program has told the servers of it does not fit";
+
+/// What a note and its envelope say of whether it can be reported.
+pub(super) enum Reportability {
+    /// The tag is that of the content.
+    Reportable(Box<Flag>),
+    /// The envelope has no tag, no MAC or no id of its activity, or the note has no key: another client
+    /// or server does not know of reports.
+    Unknown,
+    /// The tag is another one.
+    False,
+}
+
+impl Reportability {
+    /// Compares a decrypted note with what its envelope says.
+    pub(super) fn of(message: &FetchedLetter, plaintext: &[u8]) -> Self {
+        let header = &message.letter.header;
+        let (Some(franked), Some(Franking { tag, mac })) = (FrankedContent::of(plaintext), header.franking)
+        else {
+            return Self::Unknown;
+        };
+        if franked.tag() != tag {
+            return Self::False;
+        }
+        let (Some(mac), Some(activity)) = (mac, &message.letter.activity) else { return Self::Unknown };
+        let evidence = Evidence {
+            to: None,
+            activity: activity.clone(),
+            envelope: header.id.clone(),
+            device: header.from.clone(),
+            content: franked.content,
+            key: franked.key,
+            tag,
+            mac,
+        };
+        let author = header.author.clone();
+        Self::Reportable(Box::new(Flag { actor: None, author, reason: None, evidence }))
+    }
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Returns the messages of others whose ids begin with these letters, without `urn:uuid:`. Those of
+    /// strangers are among them.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn received_messages(&self, beginning: &str) -> Result<Vec<StoredMessage>, DeviceStoreError> {
+        self.store.read(|tx| tx.received_messages(beginning))
+    }
+
+    /// True if the user can report a message: its author's device has committed to it, and the author's
+    /// server vouches for that.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn can_report(&self, actor: &str, id: &str) -> Result<bool, DeviceStoreError> {
+        Ok(self.store.read(|tx| tx.evidence_of(actor, id))?.is_some())
+    }
+
+    /// Reports a message to the operators of this user's server and of its author's. Both learn what it
+    /// says and who has got it; the author's server learns it from this one. Whether they believe it is
+    /// not told. Returns false if the message cannot be reported.
+    ///
+    /// # Errors
+    /// Those of the call. The problem `too-many` if the user has reported too many messages today.
+    pub async fn report(&self, actor: &str, id: &str, reason: Option<&str>) -> Result<bool, MessengerError> {
+        let Some(flag) = self.store.read(|tx| tx.evidence_of(actor, id))? else { return Ok(false) };
+        let flag = Flag { reason: reason.map(str::to_owned), ..flag };
+        self.signed_in(async || self.device.report_message(&flag).await).await?;
+        Ok(true)
+    }
+}

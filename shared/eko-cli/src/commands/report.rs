@@ -1,0 +1,107 @@
+//! `eko report`: shows a message to the operators of two servers.
+
+use clap::Args;
+use eko_client::messenger::Person;
+use eko_client::store::StoredMessage;
+use eko_protocol::block::BlockedParty;
+use serde_json::json;
+
+use crate::ask;
+use crate::context::{Context, HttpMessenger};
+use crate::failure::{CommandFailure, Exit};
+use crate::people::{bare_id, named};
+use crate::show;
+
+const MORE: &str = "\
+Nobody but you and its author can read a message. A report shows one message, its files' keys included, to the \
+operator of your server and to that of its author's, and tells both that you have got it. It proves \
+to the author's server that they have sent it. The author is not told by eko. What becomes of the \
+report is not told to you either.
+
+The ids of messages: eko history --ids, and of strangers' ones eko requests --json.
+
+Examples:
+  eko report 1b4e28ba --reason \"a threat\"
+  eko report 1b4e28ba --block";
+
+/// The options of `eko report`.
+#[derive(Debug, Args)]
+#[command(after_help = MORE)]
+pub(crate) struct ReportArgs {
+    /// The message's id, or the beginning of it
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Your words to the operators
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Block its author, too
+    #[arg(long)]
+    block: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+impl ReportArgs {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
+        let (_, client) = context.active_client().await?;
+        let content = received_message(&client, &self.id)?.content;
+        let excerpt = show::excerpt_of(&content.text);
+        let who = named(&client, &content.actor);
+        if !client.can_report(&content.actor, &content.id)? {
+            let what = format!("{excerpt} cannot be reported: nothing proves that {who} has sent it");
+            return Err(CommandFailure::new(what)
+                .next(format!("eko block {who}, which keeps {who} away without a report")));
+        }
+        let operators = operators(&client, &content.actor);
+        if !self.yes {
+            let question = format!(
+                "{excerpt}, by {who}, is shown to {operators}, with your name as its recipient{}. Nobody else \
+                 sees it, and no other message is shown. Report it?",
+                if content.attachments.is_empty() { "" } else { " and the keys of its files" },
+            );
+            ask::yes(context, &question, &format!("eko report {} --yes", self.id))?;
+        }
+        if !client.report(&content.actor, &content.id, self.reason.as_deref()).await? {
+            return Err(CommandFailure::new(format!("{excerpt} cannot be reported")));
+        }
+        let mut text = format!("The report of {excerpt} was handed over to {operators}.");
+        if self.block {
+            client.change_block(&BlockedParty::Actor(content.actor.clone()), false).await?;
+            text.push_str(&format!(
+                "\n{who} is blocked, on all your devices. To end that: eko unblock {who}"
+            ));
+        }
+        let object = json!({
+            "type": "reported", "id": content.id, "actor": content.actor, "blocked": self.block,
+        });
+        context.out.result(&text, &object)
+    }
+}
+
+/// Returns the operators who get a report of a message of `actor`, in words.
+fn operators(client: &HttpMessenger, actor: &str) -> String {
+    let own = client.device().origin().authority().to_owned();
+    match Person::of(actor).map(|person| person.origin.authority().to_owned()) {
+        Some(theirs) if theirs != own => format!("the operators of {own} and {theirs}"),
+        _ => format!("the operator of {own}"),
+    }
+}
+
+/// Returns the one message of somebody else whose id begins with these letters.
+fn received_message(client: &HttpMessenger, typed: &str) -> Result<StoredMessage, CommandFailure> {
+    let beginning = bare_id(typed);
+    let failure = |what: String| CommandFailure::new(what).next("eko history --ids").exit(Exit::Usage);
+    if beginning.is_empty() {
+        return Err(failure("a message has no empty id".to_owned()));
+    }
+    let mut found = client.received_messages(beginning)?;
+    match (found.pop(), found.len()) {
+        (Some(message), 0) => Ok(message),
+        (None, _) => Err(failure(format!("nobody has sent you a message whose id begins with {typed:?}"))),
+        (Some(_), more) => Err(failure(format!(
+            "the ids of {} messages begin with {typed:?}: type more letters",
+            more.saturating_add(1)
+        ))),
+    }
+}

@@ -1,0 +1,129 @@
+//! Tests of what a device keeps of a message so that its user can report it.
+
+use eko_protocol::envelope::Create;
+use eko_testkit::{Internet, World};
+use serde_json::{Value, json};
+
+use crate::people::{TestMessenger, befriend, first, further, hear, say};
+use crate::test_network::{FalseAnswer, TestNetwork};
+
+/// Changes the franking of every envelope that a device fetches.
+fn change_franking(wire: &TestNetwork, change: impl Fn(&mut Value) + Send + Sync + 'static) {
+    wire.tamper(move |passing| {
+        let (method, path) = passing.endpoint;
+        if method != "GET" || !path.contains("/inbox") {
+            return None;
+        }
+        let mut page: Value = serde_json::from_slice(passing.answer).ok()?;
+        for item in page["orderedItems"].as_array_mut()? {
+            change(&mut item["object"]);
+        }
+        Some(FalseAnswer { status: 200, body: page.to_string().into_bytes() })
+    });
+}
+
+/// Returns the last message of a device's history: its text, its warning, and whether it can be reported.
+fn last(client: &TestMessenger) -> (String, Option<String>, bool) {
+    let content = client.history(None, 1).unwrap().pop().unwrap().content;
+    let can_report = client.can_report(&content.actor, &content.id).unwrap();
+    (content.text, content.warning, can_report)
+}
+
+/// Returns the tags of the envelopes that went to a user's outbox, by their recipients.
+fn tags(wire: &TestNetwork) -> Vec<(String, Option<String>)> {
+    let seen = wire.seen.lock().unwrap();
+    let creates = seen.iter().filter_map(|body| Create::parse(&serde_json::from_slice(body).ok()?, 0).ok());
+    let mut tags: Vec<_> = creates
+        .map(|create| (create.to, create.header.franking.map(|franking| franking.tag.to_base64())))
+        .collect();
+    tags.dedup();
+    tags
+}
+
+#[tokio::test]
+async fn a_message_is_reported_to_both_servers_and_verified_by_the_authors() {
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let (b, _) = World::online(&internet, "b.example").await;
+    let wire = TestNetwork::to(&[&a, &b]);
+    let (alice, mallory) = (first(&a, &wire, "alice").await, first(&b, &wire, "mallory").await);
+    let sent = say(&mallory, &alice.me(), "a threat").await;
+    a.deliver().await;
+    alice.receive().await.unwrap();
+    // It is the request of a stranger.
+    let found = alice.received_messages("").unwrap();
+    assert_eq!((found.len(), &found[0].content.text), (1, &"a threat".to_owned()));
+    assert!(alice.report(&mallory.me().actor(), &sent.id, Some("they threaten me")).await.unwrap());
+    a.federate().await;
+    assert_eq!(
+        (a.flags().await, b.flags().await),
+        (vec!["delivered".to_owned()], vec!["verified".to_owned()])
+    );
+    // Nobody reports what they have written themselves.
+    assert!(mallory.received_messages("").unwrap().is_empty());
+    assert!(!mallory.report(&mallory.me().actor(), &sent.id, None).await.unwrap());
+    // What is declined is gone, with all that was kept to report it.
+    alice.decline(&mallory.me()).unwrap();
+    assert!(!alice.can_report(&mallory.me().actor(), &sent.id).unwrap());
+    a.deliver().await;
+    b.deliver().await;
+}
+
+#[tokio::test]
+async fn each_envelope_to_somebody_else_has_a_tag_of_its_own() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    befriend(&alice, &bob).await;
+    let phone = further(&world, &wire, &alice, "two").await;
+    wire.seen.lock().unwrap().clear();
+    say(&alice, &bob.me(), "hello").await;
+    world.deliver().await;
+    hear(&world, &bob).await;
+    world.deliver().await;
+    for device in [&alice, &phone] {
+        hear(&world, device).await;
+    }
+    world.deliver().await;
+    let tags = tags(&wire);
+    let is_own = |to: &str, from_alice: bool| from_alice && to == alice.me().actor();
+    assert!(tags.len() >= 3, "{tags:?}");
+    let to_bob: Vec<_> = tags.iter().filter(|(to, _)| *to == bob.me().actor()).collect();
+    assert!(to_bob.iter().all(|(_, tag)| tag.is_some()), "{tags:?}");
+    let mut all: Vec<&String> = tags.iter().filter_map(|(_, tag)| tag.as_ref()).collect();
+    let count = all.len();
+    all.sort();
+    all.dedup();
+    // The note and the receipt for it, which looks alike; the copy for the own device has none.
+    assert_eq!(all.len(), count);
+    assert!(tags.iter().any(|(to, tag)| is_own(to, true) && tag.is_none()), "{tags:?}");
+}
+
+#[tokio::test]
+async fn a_false_tag_is_shown_and_a_missing_one_is_none() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    befriend(&alice, &bob).await;
+    say(&bob, &alice.me(), "one").await;
+    world.deliver().await;
+    hear(&world, &alice).await;
+    assert_eq!(last(&alice), ("one".to_owned(), None, true));
+    let other = json!(eko_protocol::key::FrankingTag::from([0; 32]));
+    change_franking(&wire, move |object| object["eko:franking"]["tag"] = other.clone());
+    say(&bob, &alice.me(), "two").await;
+    world.deliver().await;
+    hear(&world, &alice).await;
+    let (text, warning, can_report) = last(&alice);
+    assert_eq!((text.as_str(), can_report), ("two", false));
+    assert!(warning.unwrap().contains("cannot be reported"));
+    change_franking(&wire, |object| object["eko:franking"] = Value::Null);
+    say(&bob, &alice.me(), "three").await;
+    world.deliver().await;
+    hear(&world, &alice).await;
+    assert_eq!(last(&alice), ("three".to_owned(), None, false));
+    let id = alice.history(None, 1).unwrap().pop().unwrap().content.id;
+    assert!(!alice.report(&bob.me().actor(), &id, None).await.unwrap());
+    assert!(world.flags().await.is_empty());
+    world.deliver().await;
+}

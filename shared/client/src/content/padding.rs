@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A message of any group and a message to one contact begin with members whose length depends on
-//! the conversation. The first length has room for either with a text of some 600 characters, so these
+//! the conversation. The first length has room for either with a text of some 500 characters, so these
 //! differences rarely show.
 
 use eko_protocol::Invalid;

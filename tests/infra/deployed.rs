@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, KeySchemaElement};
 use eko_protocol::address::Origin;
@@ -142,6 +143,16 @@ fn the_queues_are_those_of_the_local_server() {
     }
     assert_eq!(template.resources("AWS::SQS::Queue").len(), 2 * QUEUES.len());
     assert_eq!(mappings.len(), QUEUES.len());
+}
+
+/// A step of an erasure ends while there is time to queue the next one.
+#[test]
+fn the_function_deliver_has_more_time_than_a_step() {
+    let template = Template::read();
+    let functions = template.functions();
+    let (_, _, deliver) = functions.iter().find(|(binary, ..)| *binary == "deliver").unwrap();
+    let timeout = Duration::from_secs(deliver["Timeout"].as_u64().unwrap());
+    assert!(eko_deliver::STEP_TIME + Duration::from_secs(1) < timeout);
 }
 
 /// Returns the queue of this name inside a deployment, with its name in the template.

@@ -1,6 +1,7 @@
 //! Deletion of an account: who may, what everybody is answered from then on, and what is left.
 
 mod interrupted;
+mod lists;
 mod refused;
 mod under_way;
 
@@ -9,7 +10,10 @@ use eko_protocol::block::BlockedParty;
 use eko_protocol::group_state::SealedGroupState;
 use eko_protocol::id::GroupStateId;
 use eko_protocol::settings::{AccountSettings, WhoMayWrite};
-use eko_testkit::{BARE, ChainChanges as _, DirectTransport, PushSite, TestSocket, World, envelope, refused};
+use eko_protocol::vocabulary::in_context;
+use eko_testkit::{
+    BARE, ChainChanges as _, DirectTransport, FrankedContent, PushSite, TestSocket, World, envelope, refused,
+};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -63,6 +67,8 @@ impl WandaScene {
         assert_eq!(subscribed.unwrap().status, 204);
         world.send(&wanda, &[&alice]).await;
         world.send(&wanda, &[&second]).await;
+        report(&world, &wanda, &[&alice]).await;
+        report(&world, &alice, &[&wanda, &second]).await;
         let socket = world.connect(&wanda).await.unwrap();
         world.deliver().await;
         world.push().await;
@@ -78,6 +84,22 @@ impl WandaScene {
     async fn left(&self) -> Vec<String> {
         self.world.items_naming("wanda").await
     }
+}
+
+/// Has a message that `from` sends to devices of one user reported by the first of them.
+async fn report(world: &World, from: &Device<DirectTransport>, to: &[&Device<DirectTransport>]) {
+    let by = to[0];
+    let franked = FrankedContent::new(&from.actor(), &by.actor(), "a threat");
+    from.send(&franked.envelope(from, to)).await.unwrap();
+    world.deliver().await;
+    let letter = world.messages(by).await.into_iter().rfind(|message| {
+        let header = &message.letter.header;
+        header.author == from.actor() && header.franking.is_some_and(|franking| franking.mac.is_some())
+    });
+    let flag = in_context(franked.flag(&letter.unwrap()).to_value(None));
+    let path = by.origin().outbox(by.user());
+    let answer = by.call(Method::POST, &path, Body::Json(&flag), Auth::Device).await.unwrap();
+    assert_eq!(answer.status, 202);
 }
 
 /// Deletes the account of a device's user after a fresh sign-in. Returns the answer in one line.
@@ -103,7 +125,7 @@ async fn everything_goes_but_the_tombstone() {
         kinds.dedup();
         kinds.join(" ")
     };
-    assert_eq!(kinds(&scene.left().await), "C# D# G# K# L# O# U#");
+    assert_eq!(kinds(&scene.left().await), "C# D# G# K# L# O# Q# U#");
     let users = get(&scene.alice, "/nodeinfo/2.1").await.1["usage"]["users"]["total"].clone();
     assert_eq!((users, scene.delete().await), (json!(3), "204".to_owned()));
     assert_eq!(get(&scene.alice, "/nodeinfo/2.1").await.1["usage"]["users"]["total"], json!(2));
@@ -112,16 +134,18 @@ async fn everything_goes_but_the_tombstone() {
     assert!(scene.socket.is_closed());
     world.erase().await;
     world.push().await;
-    // What others have of her is theirs: Alice's contact and her mail.
-    let left: Vec<String> = scene.left().await.iter().map(|item| named(item)).collect();
-    assert_eq!(left, ["D#alice M", "U#alice A", "U#wanda DEVICES"]);
+    // What others have of her is theirs: Alice's contact and her mail. Reports are for the operator.
+    let mut left: Vec<String> = scene.left().await.iter().map(|item| named(item)).collect();
+    left.dedup();
+    assert_eq!(left, ["D#alice M", "Q#2026-01-29 report", "U#alice A", "U#wanda DEVICES"]);
     assert_eq!(world.queued().await, (0, 0));
 }
 
 /// Returns an item's kind and the user whose it is.
 fn named(item: &str) -> String {
     let words: Vec<&str> = item.splitn(3, ' ').collect();
-    let kind = words[1].split('#').next().unwrap();
+    // The sort key of a report is a hash.
+    let kind = if item.starts_with("Q#") { "report" } else { words[1].split('#').next().unwrap() };
     let owner = words[0].split('#').take(2).collect::<Vec<_>>().join("#");
     format!("{owner} {kind}")
 }
@@ -202,9 +226,12 @@ async fn what_a_deletion_costs() {
     let made = ["BatchGetItem", "BatchGetItem", "SendMessageBatch", "TransactWriteItems", "UpdateItem"];
     assert_eq!(world.calls.made(), made);
     let queues = ["ReceiveMessage", "DeleteMessageBatch", "SendMessageBatch"];
-    let first = ["GetItem", "Query", "Query", "BatchWriteItem", "Query", "Query", "BatchWriteItem", "Query"];
+    // The list of devices, the device's items, group states; the user's items, the devices that the chain
+    // names; counters.
+    let user = ["Query", "BatchWriteItem", "BatchWriteItem"];
+    let first = [&["GetItem", "Query", "Query", "BatchWriteItem", "Query"][..], &user, &["Query"]].concat();
     let second = ["Query", "Query", "Query", "Query", "Query", "Query", "BatchWriteItem", "BatchWriteItem"];
-    for pass in [first, second] {
+    for pass in [&first[..], &second] {
         world.advance(15 * MINUTE_MS);
         world.calls.reset();
         world.deliver().await;

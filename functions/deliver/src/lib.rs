@@ -6,6 +6,7 @@
 //! dead-letter queue.
 
 use eko_messaging::QueueMessage;
+pub use eko_messaging::deliver::STEP_TIME;
 use eko_service::AppState;
 use eko_service::config::Needs;
 

@@ -5,11 +5,13 @@
 //! From the moment of the tombstone nobody finds the account. The rest is done by the queue
 //! `deliveries`. Sockets go first; then mailboxes, keys and tokens of each device, group states, and
 //! the items of the user; the list of the devices goes last, because it leads to the others.
+//!
+//! A step has less time than the function that does it, and what it has done stays done. Its message
+//! keeps how far it came, and has the same size however many devices and servers there are.
 
 use std::collections::BTreeSet;
 
 use eko_protocol::address::{Origin, UserName};
-use eko_protocol::id::DeviceId;
 use eko_protocol::{deletion, id};
 use eko_store::StoreError;
 use eko_store::deletion::{AccountErasure, DeletionPass};
@@ -17,26 +19,13 @@ use eko_store::device::DeviceAddress;
 use eko_store::parcels::{Parcel, ParcelBody};
 use tokio::time::Instant;
 
-use crate::erase::{MOST_FAILURES, ORDER_SECONDS, PASS_SECONDS, STEP_SECONDS, retry_seconds};
+use crate::erase::{MOST_FAILURES, ORDER_SECONDS, PASS_SECONDS, STEP_SECONDS, in_step_time, retry_seconds};
 use crate::{Messaging, Result};
 
 /// The most devices that one step looks at.
-const STEP_DEVICES: usize = 10;
-/// The most servers that an erasure remembers. A server beyond them is told by each step that finds it.
-const MOST_TOLD: usize = 1_000;
-
-/// The work that is left after a step of an erasure.
-enum NextStep {
-    /// There is another step.
-    After {
-        /// The erasure as it is then.
-        erasure: AccountErasure,
-        /// The time until then, in seconds.
-        delay_seconds: i32,
-    },
-    /// Nothing is left.
-    None,
-}
+const STEP_DEVICES: i32 = 10;
+/// The most device records that one step erases: those of one BatchWriteItem.
+const STEP_RECORDS: i32 = 25;
 
 impl Messaging {
     /// Orders the erasure of an account that is about to be deleted. Call it before the deletion: a
@@ -47,7 +36,7 @@ impl Messaging {
     /// # Errors
     /// The queue is out of reach. The account must not be deleted then.
     pub async fn order_deletion(&self, user: &UserName) -> Result<()> {
-        let erasure = account_erasure(user, DeletionPass::Ordered);
+        let erasure = AccountErasure::new(user, DeletionPass::Ordered);
         Ok(self.store().queue_account_erasure(erasure, ORDER_SECONDS).await?)
     }
 
@@ -59,24 +48,24 @@ impl Messaging {
         if !self.has_sockets() {
             return;
         }
-        let erasure = account_erasure(user, DeletionPass::Sockets);
+        let erasure = AccountErasure::new(user, DeletionPass::Sockets);
         if let Err(error) = self.store().queue_account_erasure(erasure, 0).await {
             tracing::warn!(%error, "sockets of a deleted account end with its erasure");
         }
     }
 
-    /// Does the next step of the erasure of an account and queues the one after it. Sockets end until
-    /// `deadline`.
+    /// Does the next step of the erasure of an account until `ends`, and queues the one after it. Sockets
+    /// end until `deadline`.
     ///
     /// The first step reads the device set, one GetItem, and drops the order if the account was not
     /// deleted. A pass begins with one BatchGetItem of the sockets, the end of each with one
-    /// BatchWriteItem, and one Query of the list of devices. Then a step makes the calls of
-    /// [`erase_some`](eko_store::Store::erase_some) for up to ten devices. After the last device it makes
-    /// one Query of the group states, of the user's items and of the counters, with up to four
-    /// BatchWriteItem each, and one SendMessageBatch for each ten servers that are told. The last step
-    /// reads the list of devices, one Query, and deletes the device records and then the list, two
-    /// BatchWriteItem for each 25 devices. One SendMessageBatch after each step but the last. A step that
-    /// is done twice does the same again.
+    /// BatchWriteItem. A step makes one Query of the list of devices, and for each of up to ten devices one
+    /// Query and up to four BatchWriteItem. After the last device it makes one Query of the group states,
+    /// of the user's items and of the counters, with up to four BatchWriteItem each; one BatchWriteItem
+    /// for each 25 nodes of the chain, which lists their devices; and one SendMessageBatch for each ten
+    /// servers that are told. The last steps read the list of devices, one Query, and delete 25 device
+    /// records and then their places in the list, two BatchWriteItem. One SendMessageBatch after each step
+    /// but the last. A step that is done twice does the same again.
     ///
     /// # Errors
     /// The next step could not be queued, or too many steps have failed.
@@ -84,63 +73,64 @@ impl Messaging {
         &self,
         erasure: AccountErasure,
         deadline: Instant,
+        ends: Instant,
     ) -> std::result::Result<(), StoreError> {
         let failures = erasure.failures;
-        match self.deletion_step(AccountErasure { failures: 0, ..erasure.clone() }, deadline).await {
-            Ok(NextStep::None) => Ok(()),
-            Ok(NextStep::After { erasure, delay_seconds }) => {
-                self.store().queue_account_erasure(erasure, delay_seconds).await
-            }
-            Err(error) if failures >= MOST_FAILURES => Err(error),
+        let mut next = AccountErasure { failures: 0, ..erasure };
+        let delay_seconds = match in_step_time(ends, self.deletion_step(&mut next, deadline)).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(delay_seconds)) => delay_seconds,
+            Err(error) if failures >= MOST_FAILURES => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, failures, "a deleted account is not erased yet");
-                let next = AccountErasure { failures: failures.saturating_add(1), ..erasure };
-                self.store().queue_account_erasure(next, retry_seconds(failures)).await
+                next.failures = failures.saturating_add(1);
+                retry_seconds(failures)
             }
-        }
+        };
+        self.store().queue_account_erasure(next, delay_seconds).await
     }
 
+    /// Erases some of what is left, and notes in `erasure` how far that came. Returns the time until the
+    /// next step, in seconds; `None` if nothing is left.
     async fn deletion_step(
         &self,
-        mut erasure: AccountErasure,
+        erasure: &mut AccountErasure,
         deadline: Instant,
-    ) -> std::result::Result<NextStep, StoreError> {
+    ) -> std::result::Result<Option<i32>, StoreError> {
         let user = erasure.user.clone();
         match erasure.pass {
             DeletionPass::Sockets | DeletionPass::Ordered if !self.is_deleted(&user).await? => {
-                return Ok(NextStep::None);
+                return Ok(None);
             }
             DeletionPass::Sockets => {
                 self.end_all_sockets(&user, deadline).await?;
-                return Ok(NextStep::None);
+                return Ok(None);
             }
-            DeletionPass::Ordered => self.begin_pass(&mut erasure, DeletionPass::First, deadline).await?,
-            DeletionPass::Waiting => self.begin_pass(&mut erasure, DeletionPass::Second, deadline).await?,
+            DeletionPass::Ordered => {
+                self.end_all_sockets(&user, deadline).await?;
+                erasure.pass = DeletionPass::First;
+            }
+            DeletionPass::Waiting => {
+                self.end_all_sockets(&user, deadline).await?;
+                erasure.pass = DeletionPass::Second;
+                erasure.after = None;
+            }
             DeletionPass::First | DeletionPass::Second => {}
         }
-        let some = erasure.devices.len().min(STEP_DEVICES);
-        let some: Vec<DeviceId> = erasure.devices.drain(..some).collect();
-        for device in some {
-            if self.store().erase_some(DeviceAddress::new(&user, &device)).await? {
-                erasure.devices.push(device);
-            }
-        }
-        if !erasure.devices.is_empty() {
-            return Ok(NextStep::After { erasure, delay_seconds: STEP_SECONDS });
-        }
-        if self.store().erase_group_states(&user).await?
-            || self.tell_and_erase(&mut erasure).await?
+        if self.erase_of_devices(erasure).await?
+            || self.store().erase_group_states(&user).await?
+            || self.erase_of_user(erasure).await?
             || self.store().erase_counters(&user).await?
         {
-            return Ok(NextStep::After { erasure, delay_seconds: STEP_SECONDS });
+            return Ok(Some(STEP_SECONDS));
         }
         if erasure.pass == DeletionPass::First {
             erasure.pass = DeletionPass::Waiting;
-            return Ok(NextStep::After { erasure, delay_seconds: PASS_SECONDS });
+            return Ok(Some(PASS_SECONDS));
         }
-        let devices = self.store().owned_devices(&user).await?;
-        self.store().erase_devices(&user, &devices).await?;
-        Ok(NextStep::None)
+        let listed = self.store().owned_devices(&user, None, STEP_RECORDS).await?;
+        self.store().erase_devices(&user, &listed.devices).await?;
+        Ok(listed.has_more.then_some(STEP_SECONDS))
     }
 
     /// True if the account of a user was deleted. One GetItem.
@@ -148,35 +138,49 @@ impl Messaging {
         Ok(self.store().device_set(user).await?.is_deleted())
     }
 
-    /// Begins a pass over everything: ends the sockets and lists the devices.
-    async fn begin_pass(
-        &self,
-        erasure: &mut AccountErasure,
-        pass: DeletionPass,
-        deadline: Instant,
-    ) -> std::result::Result<(), StoreError> {
-        self.end_all_sockets(&erasure.user, deadline).await?;
-        erasure.devices = self.store().owned_devices(&erasure.user).await?;
-        erasure.pass = pass;
-        Ok(())
+    /// Erases what the next devices have, after the servers that took their keys are told. Returns true if
+    /// there may be more. The device records stay.
+    async fn erase_of_devices(&self, erasure: &mut AccountErasure) -> std::result::Result<bool, StoreError> {
+        let user = erasure.user.clone();
+        let listed = self.store().owned_devices(&user, erasure.after.as_ref(), STEP_DEVICES).await?;
+        for device in listed.devices {
+            let doomed = self.store().doomed_of_device(DeviceAddress::new(&user, &device)).await?;
+            self.tell(erasure, &doomed.contacts).await?;
+            self.store().erase_items(&doomed).await?;
+            if doomed.has_more {
+                return Ok(true);
+            }
+            erasure.after = Some(device);
+        }
+        Ok(listed.has_more)
     }
 
-    /// Erases some items of the user, after the servers that they name are told. Returns true if there
-    /// may be more items.
-    ///
-    /// Items are erased last: if the process dies before that, their servers are told once more.
-    async fn tell_and_erase(&self, erasure: &mut AccountErasure) -> std::result::Result<bool, StoreError> {
+    /// Erases some items of the user, after the servers that they name are told, and the devices that they
+    /// name are listed for the second pass. Returns true if there may be more items.
+    async fn erase_of_user(&self, erasure: &mut AccountErasure) -> std::result::Result<bool, StoreError> {
         let items = self.store().doomed_items(&erasure.user).await?;
-        let is_news =
-            |contact: &&Origin| *contact != self.origin() && !erasure.told.contains(contact.as_str());
-        let news: Vec<&Origin> = items.contacts.iter().filter(is_news).collect();
-        let news = if self.store().has_parcels() { news } else { Vec::new() };
-        let parcels = news.iter().map(|origin| self.deletion_parcel(&erasure.user, origin)).collect();
-        self.store().queue_parcels(parcels, self.now_ms(), || self.random_uuid()).await?;
-        let room = MOST_TOLD.saturating_sub(erasure.told.len());
-        erasure.told.extend(news.into_iter().take(room).map(ToString::to_string));
+        self.tell(erasure, &items.contacts).await?;
+        self.store().list_devices(&erasure.user, &items.devices).await?;
         self.store().erase_items(&items).await?;
         Ok(items.has_more)
+    }
+
+    /// Tells servers of the deletion that are not told yet. What names them is erased later: if the process
+    /// dies before that, they are told once more.
+    async fn tell(
+        &self,
+        erasure: &mut AccountErasure,
+        contacts: &BTreeSet<Origin>,
+    ) -> std::result::Result<(), StoreError> {
+        if !self.store().has_parcels() {
+            return Ok(());
+        }
+        let mut news = erasure.untold(contacts);
+        news.retain(|origin| *origin != self.origin());
+        let parcels = news.iter().map(|origin| self.deletion_parcel(&erasure.user, origin)).collect();
+        self.store().queue_parcels(parcels, self.now_ms(), || self.random_uuid()).await?;
+        erasure.note_told(&news);
+        Ok(())
     }
 
     /// Builds the parcel that tells another server of a deletion. It goes to the actor of the server, so
@@ -198,8 +202,4 @@ impl Messaging {
             body: ParcelBody::Text(deletion::delete_activity(&actor, &activity).to_string()),
         }
     }
-}
-
-fn account_erasure(user: &UserName, pass: DeletionPass) -> AccountErasure {
-    AccountErasure { user: user.clone(), devices: Vec::new(), told: BTreeSet::new(), pass, failures: 0 }
 }

@@ -4,12 +4,14 @@
 //!
 //! Entries have the same keys each time, so a message that is delivered twice changes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use eko_protocol::address::UserName;
 use eko_store::StoreError;
 use eko_store::deletion::AccountErasure;
 use eko_store::deliveries::{Delivery, LetterDelivery, ReportDelivery};
+use eko_store::devices::{OfUser, UserDevices};
 use eko_store::erasure::Erasure;
 use eko_store::fill::{MailboxCount, MailboxSender};
 use eko_store::live::LiveOrder;
@@ -17,6 +19,8 @@ use eko_store::mailbox::{AddressedEntry, Entry, EntryContent};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
+pub use crate::erase::STEP_TIME;
+use crate::erase::in_step_time;
 use crate::live::Notified;
 use crate::{Messaging, QueueMessage};
 
@@ -27,6 +31,15 @@ const POSTS_TIME: Duration = Duration::from_secs(2);
 /// The time after its acceptance from which on a letter is late, in milliseconds: ten minutes. The second
 /// pass of an erasure begins 15 minutes after the first.
 const LATE_MS: i64 = 600_000;
+
+/// A letter or a report that becomes entries.
+enum Arrival {
+    Letter(LetterDelivery),
+    Report(ReportDelivery),
+}
+
+/// The device sets of users, as far as they could be read.
+type DeviceSets = BTreeMap<UserName, OfUser<UserDevices>>;
 
 /// An order that the queue brings beside entries.
 enum DeliverOrder {
@@ -43,42 +56,44 @@ enum DeliverOrder {
 impl Messaging {
     /// Delivers a batch. Returns the ids of the messages that failed.
     ///
-    /// One BatchWriteItem for each 25 entries. A report costs one more GetItem, of the device set, and so
-    /// does a letter that was accepted ten minutes ago or more.
+    /// One BatchWriteItem for each 25 entries. A report costs one more GetItem, of the device set. All
+    /// letters together that were accepted ten minutes ago or more cost one BatchGetItem.
     /// Now and then a SendMessageBatch orders the count of a mailbox ([`crate::fill`]). Then the
     /// calls of `notify`: one BatchGetItem on a server with sockets or pushes, and a post for each
     /// entry of a device that has a socket; and those of [`order_pushes`](Self::order_pushes). An
     /// entry whose device could not be told of it comes again, and no other one.
-    /// Erasures, counts and orders about sockets are carried out beside that, one step of each. All
-    /// posts together have two seconds. A socket that has not taken an entry by then is told to
+    /// Erasures, counts and orders about sockets are carried out beside that, one step of each. Whatever is
+    /// not done after [`STEP_TIME`] has failed, so that a call that hangs takes no other message with it:
+    /// Lambda would end the function, and each message would have one try less. All posts together have
+    /// two seconds. A socket that has not taken an entry by then is told to
     /// fetch, and an order that is not carried out by then comes back. A post that hangs takes
     /// nothing of an order's time.
     pub async fn deliver(&self, batch: &[QueueMessage]) -> Vec<String> {
+        let ends = Instant::now() + STEP_TIME;
         let mut failed: BTreeSet<&str> = BTreeSet::new();
-        let mut entries: Vec<AddressedEntry> = Vec::new();
-        let mut sources: Vec<&str> = Vec::new();
+        let mut arrivals = Vec::new();
         let mut orders = Vec::new();
         for message in batch {
-            let more = match Delivery::parse(&message.body) {
-                Ok(Delivery::Letter(letter)) => self.letter_entries(letter).await,
-                Ok(Delivery::Report(report)) => self.report_entries(report).await,
-                Ok(Delivery::Erase(erasure)) => {
-                    orders.push((message, DeliverOrder::Erase(erasure)));
-                    continue;
+            match Delivery::parse(&message.body) {
+                Ok(Delivery::Letter(letter)) => arrivals.push((message, Arrival::Letter(letter))),
+                Ok(Delivery::Report(report)) => arrivals.push((message, Arrival::Report(report))),
+                Ok(Delivery::Erase(erasure)) => orders.push((message, DeliverOrder::Erase(erasure))),
+                Ok(Delivery::Delete(erasure)) => orders.push((message, DeliverOrder::Delete(erasure))),
+                Ok(Delivery::Count(count)) => orders.push((message, DeliverOrder::Count(count))),
+                Ok(Delivery::Live(order)) => orders.push((message, DeliverOrder::Live(order))),
+                Err(error) => {
+                    tracing::error!(message = message.id, %error, "not readable");
+                    failed.insert(&message.id);
                 }
-                Ok(Delivery::Delete(erasure)) => {
-                    orders.push((message, DeliverOrder::Delete(erasure)));
-                    continue;
-                }
-                Ok(Delivery::Count(count)) => {
-                    orders.push((message, DeliverOrder::Count(count)));
-                    continue;
-                }
-                Ok(Delivery::Live(order)) => {
-                    orders.push((message, DeliverOrder::Live(order)));
-                    continue;
-                }
-                Err(error) => Err(error),
+            }
+        }
+        let sets = self.sets_of_late_letters(arrivals.iter().map(|(_, arrival)| arrival)).await;
+        let mut entries: Vec<AddressedEntry> = Vec::new();
+        let mut sources: Vec<&str> = Vec::new();
+        for (message, arrival) in arrivals {
+            let more = match arrival {
+                Arrival::Letter(letter) => self.letter_entries(letter, &sets),
+                Arrival::Report(report) => self.report_entries(report).await,
             };
             match more {
                 Ok(more) => {
@@ -91,26 +106,29 @@ impl Messaging {
                 }
             }
         }
-        let unwritten: BTreeSet<usize> = self.store().put_entries(&entries).await.into_iter().collect();
+        let writing = tokio::time::timeout_at(ends, self.store().put_entries(&entries)).await;
+        let unwritten: BTreeSet<usize> =
+            writing.map_or_else(|_| (0..entries.len()).collect(), |failed| failed.into_iter().collect());
         let indexed = entries.iter().enumerate().filter(|(index, _)| !unwritten.contains(index));
         let (places, written): (Vec<usize>, Vec<&AddressedEntry>) = indexed.unzip();
         self.order_counts(written.iter().copied()).await;
         let deadline = Instant::now() + POSTS_TIME;
         let told = async {
-            match self.notify(&written, deadline).await {
-                Ok(Notified { live, taken }) => self.order_pushes(&written, &live, &taken).await,
-                Err(error) => {
-                    tracing::error!(%error, "devices are not notified");
-                    (0..written.len()).collect()
-                }
-            }
+            let notified = in_step_time(ends, async {
+                let Notified { live, taken } = self.notify(&written, deadline).await?;
+                Ok(self.order_pushes(&written, &live, &taken).await)
+            });
+            notified.await.unwrap_or_else(|error| {
+                tracing::error!(%error, "devices are not notified");
+                (0..written.len()).collect()
+            })
         };
         let (messages, orders): (Vec<&QueueMessage>, Vec<_>) = orders.into_iter().unzip();
         let carried_out = orders.into_iter().map(async |order| match order {
-            DeliverOrder::Erase(erasure) => self.erase(erasure, deadline).await,
-            DeliverOrder::Delete(erasure) => self.erase_account(erasure, deadline).await,
-            DeliverOrder::Count(count) => self.count(count).await,
-            DeliverOrder::Live(order) => self.carry_out(order, deadline).await,
+            DeliverOrder::Erase(erasure) => self.erase(erasure, deadline, ends).await,
+            DeliverOrder::Delete(erasure) => self.erase_account(erasure, deadline, ends).await,
+            DeliverOrder::Count(count) => in_step_time(ends, self.count(count)).await,
+            DeliverOrder::Live(order) => in_step_time(ends, self.carry_out(order, deadline)).await,
         });
         let (untold, carried_out) = tokio::join!(told, join_all(carried_out));
         let untold = untold.iter().filter_map(|index| places.get(*index));
@@ -124,22 +142,40 @@ impl Messaging {
         failed.into_iter().map(str::to_owned).collect()
     }
 
-    /// Returns the entries of a letter.
+    /// True for a letter that may come after the second pass of an erasure, and has entries.
+    fn is_late(&self, letter: &LetterDelivery) -> bool {
+        let age_ms = self.now_ms().saturating_sub(letter.letter.accepted_ms);
+        age_ms >= LATE_MS && !letter.is_dropped
+    }
+
+    /// Reads the device sets of the users whose letters are late. One BatchGetItem; none if no letter is.
+    async fn sets_of_late_letters(
+        &self,
+        arrivals: impl Iterator<Item = &Arrival>,
+    ) -> std::result::Result<DeviceSets, String> {
+        let late = arrivals.filter_map(|arrival| match arrival {
+            Arrival::Letter(letter) => self.is_late(letter).then(|| letter.to.clone()),
+            Arrival::Report(_) => None,
+        });
+        self.store().device_sets_of(late.collect()).await.map_err(|error| error.to_string())
+    }
+
+    /// Returns the entries of a letter. Makes no call.
     ///
-    /// No call, since a letter that was under way when its device was revoked, or its account deleted, is
-    /// erased in the second pass. One that comes too late for that costs a GetItem of the device set:
-    /// devices that are not active any more get none.
-    async fn letter_entries(
+    /// A letter that was under way when its device was revoked, or its account deleted, is erased in the
+    /// second pass. One that comes too late for that has entries for devices that are active by `sets`.
+    fn letter_entries(
         &self,
         letter: LetterDelivery,
+        sets: &std::result::Result<DeviceSets, String>,
     ) -> std::result::Result<Vec<AddressedEntry>, StoreError> {
-        let user = letter.to.clone();
-        let age_ms = self.now_ms().saturating_sub(letter.letter.accepted_ms);
-        let mut entries = letter.entries();
-        if age_ms < LATE_MS || entries.is_empty() {
-            return Ok(entries);
+        if !self.is_late(&letter) {
+            return Ok(letter.entries());
         }
-        let Ok(set) = self.store().device_set(&user).await?.stored() else { return Ok(Vec::new()) };
+        let unread = |detail: String| StoreError::GaveUp { operation: "BatchGetItem", detail };
+        let sets = sets.as_ref().map_err(|error| unread(error.clone()))?;
+        let Some(OfUser::Stored(set)) = sets.get(&letter.to) else { return Ok(Vec::new()) };
+        let mut entries = letter.entries();
         entries.retain(|entry| set.active.contains_key(&entry.device));
         Ok(entries)
     }

@@ -5,6 +5,8 @@
 //! A revoked device reads nothing from the moment of its revocation. What it left is erased by the
 //! queue `deliveries`, because a mailbox may be larger than one request can delete.
 
+use std::time::Duration;
+
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 use eko_store::StoreError;
@@ -12,6 +14,7 @@ use eko_store::device::DeviceAddress;
 use eko_store::erasure::{Erasure, ErasurePass};
 use tokio::time::Instant;
 
+use crate::live::not_in_time;
 use crate::{Messaging, Result};
 
 /// The time between an order and the first step, in seconds. No request that revokes a device lasts
@@ -31,6 +34,23 @@ pub(crate) const MOST_FAILURES: u32 = 100;
 /// Returns the time after a step that failed, in seconds. So many failed before it, one after another.
 pub(crate) fn retry_seconds(failures: u32) -> i32 {
     RETRY_SECONDS.saturating_mul(1 << failures.min(6)).min(PASS_SECONDS)
+}
+
+/// The longest time for what a batch brings, such as a step of an erasure, from when it was received. It ends well before the
+/// time of the function `deliver` does, so that there is time to queue the next step. A step that died
+/// with the function would be no failure that is counted here, and SQS gives a message five tries.
+pub const STEP_TIME: Duration = Duration::from_millis(3_500);
+
+/// Does a step until `ends`. What it has done by then stays done.
+///
+/// # Errors
+/// That of the step, or that there was no time for it.
+pub(crate) async fn in_step_time<T>(
+    ends: Instant,
+    step: impl Future<Output = std::result::Result<T, StoreError>>,
+) -> std::result::Result<T, StoreError> {
+    let late = |_| Err(not_in_time("a step of the queue deliveries"));
+    tokio::time::timeout_at(ends, step).await.unwrap_or_else(late)
 }
 
 impl Messaging {
@@ -55,7 +75,8 @@ impl Messaging {
         Ok(self.store().queue_erasure(erasure, ORDER_SECONDS).await?)
     }
 
-    /// Does the next step of an erasure and queues the one after it. Sockets end until `deadline`.
+    /// Does the next step of an erasure until `ends`, and queues the one after it. Sockets end until
+    /// `deadline`.
     ///
     /// The first step finds out by [`revoked_among`](eko_store::Store::revoked_among) which
     /// devices were revoked, and drops the others: a revocation stays for ever, so no later step
@@ -73,8 +94,9 @@ impl Messaging {
         &self,
         erasure: Erasure,
         deadline: Instant,
+        ends: Instant,
     ) -> std::result::Result<(), StoreError> {
-        match self.erase_step(erasure.clone(), deadline).await {
+        match in_step_time(ends, self.erase_step(erasure.clone(), deadline)).await {
             Ok(None) => Ok(()),
             Ok(Some((next, delay_seconds))) => self.store().queue_erasure(next, delay_seconds).await,
             Err(error) if erasure.failures >= MOST_FAILURES => Err(error),

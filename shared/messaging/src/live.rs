@@ -63,8 +63,8 @@ async fn in_time<T>(deadline: Instant, call: impl Future<Output = T>) -> Option<
     tokio::time::timeout_at(deadline, call).await.ok()
 }
 
-/// Returns the error of an order for which there was no time. Its message comes back.
-fn not_in_time(operation: &'static str) -> StoreError {
+/// Returns the error of an order, or of a step of one, for which there was no time.
+pub(crate) fn not_in_time(operation: &'static str) -> StoreError {
     StoreError::GaveUp { operation, detail: "there was no time for it".to_owned() }
 }
 

@@ -75,6 +75,7 @@ impl Messaging {
             each: vec![TakerLimit { taker: &taker, most: limits.take_budget }],
             total: limits.take_total_budget,
             withholds: self.withholds_from(&packages.user, &owner, &taker).await?,
+            server: None,
         };
         self.take(&budget, packages, &owner).await
     }
@@ -103,6 +104,7 @@ impl Messaging {
             ],
             total: limits.take_total_budget,
             withholds: self.withholds_from(&packages.user, &owner, &actor.id).await?,
+            server: origin.as_ref(),
         };
         self.take(&budget, packages, &owner).await
     }

@@ -21,7 +21,7 @@ use crate::transaction::TransactionOutcome;
 use crate::{Result, Store, key};
 
 /// The name of the attribute that holds a node.
-const NODE: &str = "j";
+pub(crate) const NODE: &str = "j";
 
 /// The outcome of [`Store::append`] and of [`Store::turn_away`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,17 +168,8 @@ impl Store {
     /// The transaction that takes the device out of the set contains it, so that from then on no
     /// fetch, no take and no refresh finds the device.
     pub(crate) fn tombstone(&self, address: DeviceAddress<'_>) -> Result<TransactWriteItem> {
-        self.leave_status(address, DeviceStatus::Revoked)
-    }
-
-    /// Builds the write that leaves of a device record only a status.
-    pub(crate) fn leave_status(
-        &self,
-        address: DeviceAddress<'_>,
-        status: DeviceStatus,
-    ) -> Result<TransactWriteItem> {
         let mut item = key::device(address).item();
-        item.set(device::attr::STATUS, s(status.code()));
+        item.set(device::attr::STATUS, s(DeviceStatus::Revoked.code()));
         self.put(item)
     }
 }

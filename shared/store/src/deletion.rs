@@ -3,7 +3,9 @@
 //!
 //! An erasure is a message of the queue `deliveries` that is queued before the account is deleted, with
 //! a delay that outlives the request. Whoever receives it looks whether there is a tombstone. The items
-//! of the partition `C#{user}` list every device that the user has or had; they are erased last.
+//! of the partition `C#{user}` list every device that the user has or had; they are erased last. An
+//! account may be older than this list: its deletion lists the devices that it has, and the erasure
+//! those that its chain names.
 //!
 //! # Item `U#{user}` / `DEVICES`
 //!
@@ -14,29 +16,38 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use eko_protocol::address::{Origin, UserName};
+use eko_protocol::chain::ChainNode;
 use eko_protocol::id::DeviceId;
 use serde::{Deserialize, Serialize};
 
-use crate::attribute::{Item, ReadItem, WriteItem, corrupt, n, s, ss};
-use crate::chain::HEAD_AS_SEEN;
+use crate::attribute::{Item, ReadItem, WriteItem, corrupt, n, s, short_hash, ss};
+use crate::chain::{HEAD_AS_SEEN, NODE};
 use crate::deliveries::Delivery;
-use crate::device::{DeviceAddress, DeviceStatus};
+use crate::device::{self, DeviceAddress, DeviceStatus};
 use crate::devices;
 use crate::erasure::STEP_ITEMS;
 use crate::error::call;
-use crate::items::{BATCH_WRITES, PROJECTED_KEYS, Projection, SortKeys};
-use crate::key::EXISTS;
+use crate::items::{BATCH_WRITES, PROJECTED_KEYS};
+use crate::key::{CHAIN_PREFIX, DEVICE, EXISTS};
 use crate::live::ConnectionId;
 use crate::resets::{ResetState, SIGN_IN_S};
 use crate::resources::{PARTITION_KEY, SORT_KEY};
+use crate::site::site;
 use crate::{Result, Store, key};
 
-/// The name of the attribute by which an envelope's record or an acquaintance names the other server: an
-/// origin, or an actor id on it.
+/// The name of the attribute by which an envelope's record names the origin of the other server.
 pub(crate) const CONTACT: &str = "o";
 
-/// The beginnings of the sort keys of items that name a server with which the user had contact.
-const CONTACTS: [&str; 3] = ["A#", "E#", "X#"];
+/// The beginnings of the sort keys of items that name a server with which envelopes were exchanged. A
+/// known actor is no such item: whoever wrote the name may have made it up, and the server that it names
+/// may never have heard of the user.
+const CONTACTS: [&str; 2] = ["E#", "X#"];
+
+/// The most servers that are told of one deletion. It bounds the requests that a deletion causes, and
+/// the message that remembers them, which has 50 KB with as many: one request of SQS.
+const MOST_TOLD: usize = 1_000;
+/// The most servers of one site that are told. Whoever has a domain has every server under it.
+const MOST_TOLD_OF_SITE: usize = 4;
 
 /// The reason why an account is not deleted now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,14 +66,44 @@ pub enum DeletionRefusal {
 pub struct AccountErasure {
     /// The user.
     pub user: UserName,
-    /// The devices that are left in this pass.
-    pub devices: Vec<DeviceId>,
-    /// The origins of the other servers that are told.
+    /// The device that was erased last in this pass. The devices are erased in the order of their ids.
+    pub after: Option<DeviceId>,
+    /// The other servers that are told: for each the hash of its site and that of its origin.
     pub told: BTreeSet<String>,
     /// The pass over everything.
     pub pass: DeletionPass,
     /// The number of steps that failed one after another.
     pub failures: u32,
+}
+
+impl AccountErasure {
+    /// Creates the erasure of an account that begins with this pass.
+    pub fn new(user: &UserName, pass: DeletionPass) -> Self {
+        Self { user: user.clone(), after: None, told: BTreeSet::new(), pass, failures: 0 }
+    }
+
+    /// Returns those of some servers that are to be told: they are not told yet, and few enough are, in
+    /// all and of their site.
+    pub fn untold<'a>(&self, contacts: &'a BTreeSet<Origin>) -> Vec<&'a Origin> {
+        let mut told = self.told.clone();
+        contacts.iter().filter(|origin| note_told(&mut told, origin)).collect()
+    }
+
+    /// Notes that servers are told.
+    pub fn note_told(&mut self, origins: &[&Origin]) {
+        for origin in origins {
+            note_told(&mut self.told, origin);
+        }
+    }
+}
+
+/// Notes that a server is told. Returns false if it was noted before, or if as many are as may be.
+fn note_told(told: &mut BTreeSet<String>, origin: &Origin) -> bool {
+    let of_site = short_hash(site(origin.authority()));
+    let same = told.range(of_site.clone()..).take_while(|name| name.starts_with(&of_site)).count();
+    told.len() < MOST_TOLD
+        && same < MOST_TOLD_OF_SITE
+        && told.insert(format!("{of_site}{}", short_hash(origin.as_str())))
 }
 
 /// A pass of the erasure of an account.
@@ -87,18 +128,37 @@ pub struct DoomedItems {
     keys: Vec<Item>,
     /// The servers with which the user had contact, as these items name them.
     pub contacts: BTreeSet<Origin>,
+    /// The devices that nodes of the chain among these items name.
+    pub devices: BTreeSet<DeviceId>,
     /// True if there may be more items.
     pub has_more: bool,
 }
 
+/// Some of the devices that a user has or had.
+#[derive(Clone, Debug)]
+pub struct OwnedDevices {
+    /// The devices, in the order of their ids.
+    pub devices: Vec<DeviceId>,
+    /// True if there may be more.
+    pub has_more: bool,
+}
+
+/// Some items of one partition.
+struct PartitionPage {
+    items: Vec<Item>,
+    has_more: bool,
+}
+
 impl Store {
     /// Deletes an account: leaves a tombstone of the device set, takes the status of each device, and
-    /// removes the profile and the subject's binding, so that the subject can register another name. Ask
-    /// [`ResetState::deletion_refusal`] before. Returns false, and stores nothing, if the devices or the
-    /// profile have changed since they were read.
+    /// removes the profile and the subject's binding, so that the subject can register another name. The
+    /// devices are listed for the erasure, since an account that is older than the list has them nowhere
+    /// else then. Ask [`ResetState::deletion_refusal`] before. Returns false, and stores nothing, if the
+    /// devices or the profile have changed since they were read.
     ///
-    /// One transaction: twice the write units of device set, profile, subject and one small record for
-    /// each device. If its answer is lost for good, the account may be deleted, which the next request
+    /// One transaction: twice the write units of device set, profile and subject, and for each device of
+    /// its record and one small item. At most 24 devices are active or pending, so it has at most 51 of
+    /// 100 writes. If its answer is lost for good, the account may be deleted, which the next request
     /// sees.
     ///
     /// # Errors
@@ -112,9 +172,25 @@ impl Store {
             self.remove(&key::subject(&seen.profile.issuer, &seen.profile.subject))?,
         ];
         for device in seen.devices.active.keys().chain(&seen.devices.pending) {
-            writes.push(self.leave_status(DeviceAddress::new(user, device), DeviceStatus::Deleted)?);
+            let address = DeviceAddress::new(user, device);
+            writes.push(self.end_device(address)?);
+            writes.push(self.put(key::owned(address).item())?);
         }
         Ok(self.transact(writes).await?.is_done())
+    }
+
+    /// Builds the write that ends a device with its account: it has no session and gets no pushes from
+    /// then on. The record goes on to name the servers that took keys, which the erasure tells.
+    fn end_device(&self, address: DeviceAddress<'_>) -> Result<TransactWriteItem> {
+        self.update(&key::device(address), |update| {
+            update
+                .update_expression("SET #st = :deleted REMOVE #fam, #pu, #pf")
+                .expression_attribute_names("#st", device::attr::STATUS)
+                .expression_attribute_names("#fam", device::attr::FAMILY)
+                .expression_attribute_names("#pu", device::attr::PUSHED_MS)
+                .expression_attribute_names("#pf", device::attr::PUSH_FETCHED)
+                .expression_attribute_values(":deleted", s(DeviceStatus::Deleted.code()))
+        })
     }
 
     /// Builds the write of the tombstone, on condition that the devices are as they were seen.
@@ -160,15 +236,39 @@ impl Store {
         self.queue(vec![Delivery::Delete(erasure)], delay_seconds).await
     }
 
-    /// Reads the devices that a user has or had, strongly consistent.
+    /// Reads up to `most` devices that a user has or had, in the order of their ids and after the one
+    /// that is named, strongly consistent.
     ///
-    /// One Query for each megabyte: 1 read unit for each 4 KB.
+    /// One Query: 1 read unit.
     ///
     /// # Errors
     /// The table is out of reach, or an item is corrupt.
-    pub async fn owned_devices(&self, user: &UserName) -> Result<Vec<DeviceId>> {
-        let listed = self.query_all(&key::owned_partition(user), SortKeys::All, Projection::Keys).await?;
-        listed.iter().map(|item| DeviceId::parse(item.need_s(SORT_KEY)?).map_err(corrupt)).collect()
+    pub async fn owned_devices(
+        &self,
+        user: &UserName,
+        after: Option<&DeviceId>,
+        most: i32,
+    ) -> Result<OwnedDevices> {
+        let partition = key::owned_partition(user);
+        let page = self.page(&partition, after.map(DeviceId::as_str), &[], most).await?;
+        let id = |item: &Item| DeviceId::parse(item.need_s(SORT_KEY)?).map_err(corrupt);
+        let devices = page.items.iter().map(id).collect::<Result<_>>()?;
+        Ok(OwnedDevices { devices, has_more: page.has_more })
+    }
+
+    /// Lists devices that a user has or had. Those that are listed stay so.
+    ///
+    /// One BatchWriteItem for each 25: 1 write unit each. The verb may be repeated.
+    ///
+    /// # Errors
+    /// The table is out of reach.
+    pub async fn list_devices(&self, user: &UserName, devices: &BTreeSet<DeviceId>) -> Result<()> {
+        let items: Vec<Item> =
+            devices.iter().map(|device| key::owned(DeviceAddress::new(user, device)).item()).collect();
+        for some in items.chunks(BATCH_WRITES) {
+            self.batch_put(some.to_vec()).await?;
+        }
+        Ok(())
     }
 
     /// Deletes the records of devices of a deleted account, and then their places in the list of its
@@ -206,9 +306,7 @@ impl Store {
     /// # Errors
     /// The table is out of reach; some of the items may be deleted then.
     pub async fn erase_group_states(&self, user: &UserName) -> Result<bool> {
-        let doomed = self.doomed(&key::group_state_partition(user)).await?;
-        self.erase_items(&doomed).await?;
-        Ok(doomed.has_more)
+        self.erase_page(&key::group_state_partition(user)).await
     }
 
     /// Deletes up to [`STEP_ITEMS`] counters and lists of a user. Returns true if there may be more. The
@@ -217,7 +315,12 @@ impl Store {
     /// # Errors
     /// The table is out of reach; some of the items may be deleted then.
     pub async fn erase_counters(&self, user: &UserName) -> Result<bool> {
-        let doomed = self.doomed(&key::counters_partition(user)).await?;
+        self.erase_page(&key::counters_partition(user)).await
+    }
+
+    async fn erase_page(&self, partition: &str) -> Result<bool> {
+        let page = self.page(partition, None, &[], STEP_ITEMS).await?;
+        let doomed = DoomedItems::of(page, |_, _| true);
         self.erase_items(&doomed).await?;
         Ok(doomed.has_more)
     }
@@ -229,38 +332,72 @@ impl Store {
     /// # Errors
     /// The table is out of reach.
     pub async fn doomed_items(&self, user: &UserName) -> Result<DoomedItems> {
-        let mut doomed = self.doomed(&key::user_partition(user)).await?;
-        doomed.keys.retain(|item| item.get_s(SORT_KEY) != Some(key::DEVICES));
-        Ok(doomed)
+        let page = self.page(&key::user_partition(user), None, &[CONTACT, NODE], STEP_ITEMS).await?;
+        Ok(DoomedItems::of(page, |doomed, item| {
+            let sort = item.get_s(SORT_KEY).unwrap_or_default();
+            if CONTACTS.iter().any(|prefix| sort.starts_with(prefix)) {
+                doomed.contacts.extend(item.get_s(CONTACT).and_then(|origin| Origin::parse(origin).ok()));
+            }
+            if sort.starts_with(CHAIN_PREFIX) {
+                doomed.devices.extend(item.need_b(NODE).ok().and_then(device_of_node));
+            }
+            sort != key::DEVICES
+        }))
     }
 
-    async fn doomed(&self, partition: &str) -> Result<DoomedItems> {
-        let mut doomed = DoomedItems { keys: Vec::new(), contacts: BTreeSet::new(), has_more: false };
-        let page = self
-            .dynamodb()
-            .query()
-            .table_name(self.table())
-            .key_condition_expression("pk = :pk")
+    /// Reads up to [`STEP_ITEMS`] items of a device of a deleted account that are erased: all but the
+    /// device record, which names the servers that took keys. An erasure of a device that was revoked is
+    /// [`erase_some`](Self::erase_some).
+    ///
+    /// One Query: 1 read unit for each 4 KB.
+    ///
+    /// # Errors
+    /// The table is out of reach.
+    pub async fn doomed_of_device(&self, device: DeviceAddress<'_>) -> Result<DoomedItems> {
+        let takers: Vec<String> = device::taker_attributes().collect();
+        let takers: Vec<&str> = takers.iter().map(String::as_str).collect();
+        let page = self.page(&key::device_partition(device), None, &takers, STEP_ITEMS).await?;
+        Ok(DoomedItems::of(page, |doomed, item| {
+            if item.get_s(SORT_KEY) != Some(DEVICE) {
+                return true;
+            }
+            let named = takers.iter().filter_map(|name| Origin::parse(item.get_s(name)?).ok());
+            doomed.contacts.extend(named);
+            false
+        }))
+    }
+
+    /// Reads the keys of up to `most` items of a partition, and these attributes, strongly consistent.
+    /// They are in the order of their sort keys, and after the one that is named. One Query.
+    async fn page(
+        &self,
+        partition: &str,
+        after: Option<&str>,
+        attributes: &[&str],
+        most: i32,
+    ) -> Result<PartitionPage> {
+        let query = self.dynamodb().query().table_name(self.table());
+        let mut query = match after {
+            None => query.key_condition_expression("pk = :pk"),
+            Some(after) => query
+                .key_condition_expression("pk = :pk AND sk > :after")
+                .expression_attribute_values(":after", s(after)),
+        };
+        let mut projection = PROJECTED_KEYS.to_owned();
+        for (index, name) in attributes.iter().enumerate() {
+            projection.push_str(&format!(", #n{index}"));
+            query = query.expression_attribute_names(format!("#n{index}"), *name);
+        }
+        let page = query
             .expression_attribute_values(":pk", s(partition))
-            .projection_expression(format!("{PROJECTED_KEYS}, #o"))
-            .expression_attribute_names("#o", CONTACT)
+            .projection_expression(projection)
             .consistent_read(true)
-            .limit(STEP_ITEMS)
+            .limit(most)
             .send()
             .await
             .map_err(call("Query"))?;
-        doomed.has_more = page.last_evaluated_key.is_some();
-        for mut item in page.items.unwrap_or_default() {
-            let sort = item.get_s(SORT_KEY).unwrap_or_default();
-            if CONTACTS.iter().any(|prefix| sort.starts_with(prefix))
-                && let Some(origin) = item.get_s(CONTACT).and_then(origin_of)
-            {
-                doomed.contacts.insert(origin);
-            }
-            item.retain(|name, _| name == PARTITION_KEY || name == SORT_KEY);
-            doomed.keys.push(item);
-        }
-        Ok(doomed)
+        let has_more = page.last_evaluated_key.is_some();
+        Ok(PartitionPage { items: page.items.unwrap_or_default(), has_more })
     }
 
     /// Deletes items that were read.
@@ -277,7 +414,58 @@ impl Store {
     }
 }
 
-/// Returns the origin that a [`CONTACT`] names.
-fn origin_of(contact: &str) -> Option<Origin> {
-    Origin::parse(contact).ok().or_else(|| Origin::of(contact))
+impl DoomedItems {
+    /// Notes what the items of a page say. `note` returns true for one that is to be erased.
+    fn of(page: PartitionPage, note: impl Fn(&mut Self, &Item) -> bool) -> Self {
+        let mut doomed = Self {
+            keys: Vec::new(),
+            contacts: BTreeSet::new(),
+            devices: BTreeSet::new(),
+            has_more: page.has_more,
+        };
+        for mut item in page.items {
+            if note(&mut doomed, &item) {
+                item.retain(|name, _| name == PARTITION_KEY || name == SORT_KEY);
+                doomed.keys.push(item);
+            }
+        }
+        doomed
+    }
+}
+
+/// Returns the device that a stored node of the chain names. A node that cannot be read names none, and
+/// is erased all the same.
+fn device_of_node(stored: &[u8]) -> Option<DeviceId> {
+    let node = ChainNode::from_stored(stored).ok()?;
+    let (_, device) = Origin::of(node.device())?.parse_device(node.device())?;
+    Some(device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origins(names: impl IntoIterator<Item = String>) -> BTreeSet<Origin> {
+        names.into_iter().map(|name| Origin::parse(&format!("https://{name}")).unwrap()).collect()
+    }
+
+    #[test]
+    fn few_servers_are_told_in_all_and_of_a_site_and_each_once() {
+        let mut erasure = AccountErasure::new(&UserName::parse("bob").unwrap(), DeletionPass::First);
+        let of_site = origins((0..50).map(|n| format!("s{n}.mallory.example")));
+        let first: Vec<&Origin> = erasure.untold(&of_site);
+        assert_eq!(first.len(), MOST_TOLD_OF_SITE);
+        erasure.note_told(&first);
+        assert!(erasure.untold(&of_site).is_empty());
+        let others = origins((0..3_000).map(|n| format!("s{n}.example")));
+        for page in others.iter().collect::<Vec<_>>().chunks(100) {
+            let page: BTreeSet<Origin> = page.iter().map(|&origin| origin.clone()).collect();
+            let news = erasure.untold(&page);
+            erasure.note_told(&news);
+            assert!(erasure.untold(&page).is_empty());
+        }
+        assert_eq!(erasure.told.len(), MOST_TOLD);
+        let message = serde_json::to_string(&Delivery::Delete(erasure)).unwrap();
+        assert!(message.len() < 64 << 10, "{} bytes", message.len());
+    }
 }

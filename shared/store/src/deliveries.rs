@@ -12,8 +12,7 @@
 //! {"kind": "report", "to": "bob", "device": "0f3…", "entry": "<entry key>", "ttl": …, "charged_to": "…",
 //!  "activity": {…}}
 //! {"kind": "erase", "user": "bob", "devices": ["0f3…"], "erased": [], "pass": "first", "failures": 0}
-//! {"kind": "delete", "user": "bob", "devices": ["0f3…"], "told": ["https://a.example"], "pass": "first",
-//!  "failures": 0}
+//! {"kind": "delete", "user": "bob", "after": "0f3…", "told": ["<hashes>"], "pass": "first", "failures": 0}
 //! {"kind": "count", "user": "bob", "device": "0f3…", "after": null, "charged": 0, "senders": {}}
 //! {"kind": "live", "order": "hang-up", "user": "bob", "devices": ["0f3…"]}
 //! {"kind": "live", "order": "end-session", "user": "bob", "device": "0f3…"}

@@ -22,15 +22,21 @@
 //! | `rp` | N | epoch ms | the time that the last publication which replaced all keys states |
 //! | `T{hour}` | N | takes | takes by everyone in that hour since the epoch ([`crate::one_time_keys`]) |
 //! | `B{hour}.{hash}` | N | takes | takes by one taker in that hour |
+//! | `c{slot}` | S | | the origin of another server that took keys; there are [`TAKER_SLOTS`] slots |
 //!
 //! The record of a revoked device has `st` only. It stays as long as the account, so that the id is never
-//! used again. So has that of a device whose account was deleted, until it is erased
+//! used again. That of a device whose account was deleted has no session, and stays until it is erased
 //! ([`crate::deletion`]).
+//!
+//! A site has one slot, by its hash, and the last server that took keys has the slot. So a take notes
+//! its server without a condition or another call, and whoever takes under many names makes the record
+//! no larger. Two sites may have the same slot: then the earlier one is forgotten.
 
-use eko_protocol::address::UserName;
+use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::{DeviceId, EntryKey};
 
-use crate::attribute::{Item, ReadItem, corrupt};
+use crate::attribute::{Item, ReadItem, corrupt, short_digest};
+use crate::site::site;
 use crate::{Result, Store, StoreError, key};
 
 /// The names of a device record's attributes. Those of its pools are in [`PoolAttributes`], those
@@ -43,6 +49,24 @@ pub(crate) mod attr {
     pub(crate) const REPLACED_MS: &str = "rp";
     pub(crate) const PUSHED_MS: &str = "pu";
     pub(crate) const PUSH_FETCHED: &str = "pf";
+}
+
+/// The number of other servers that a device record names as those that took keys. Every take writes the
+/// record, and a write costs a unit for each kilobyte.
+pub(crate) const TAKER_SLOTS: u8 = 8;
+/// The longest origin that is noted, in bytes. Together the slots have less than a kilobyte.
+const MAX_TAKER_BYTES: usize = 100;
+
+/// Returns the names of the attributes that name the servers which took keys.
+pub(crate) fn taker_attributes() -> impl Iterator<Item = String> {
+    (0..TAKER_SLOTS).map(|slot| format!("c{slot}"))
+}
+
+/// Returns the name of the attribute that names a server which takes keys; `None` for one whose origin is
+/// too long.
+pub(crate) fn taker_attribute(origin: &Origin) -> Option<String> {
+    let [first, ..] = short_digest(site(origin.authority()));
+    (origin.as_str().len() <= MAX_TAKER_BYTES).then(|| format!("c{}", first.rem_euclid(TAKER_SLOTS)))
 }
 
 /// The names of one pool's attributes in a device record. Each field describes the attribute's

@@ -288,6 +288,25 @@ impl Store {
         Ok(found)
     }
 
+    /// Reads the devices of up to 100 users, strongly consistent.
+    ///
+    /// One BatchGetItem as [`device_sets`](Self::device_sets); none without users.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`device_sets`](Self::device_sets).
+    pub async fn device_sets_of(
+        &self,
+        users: BTreeSet<UserName>,
+    ) -> Result<BTreeMap<UserName, OfUser<UserDevices>>> {
+        let items = self.batch_get(users.iter().map(key::devices).collect()).await?;
+        let of = |user| {
+            let set = UserDevices::of(key::devices(&user).find_in(&items))?;
+            Ok((user, set))
+        };
+        users.into_iter().map(of).collect()
+    }
+
     /// Reads the devices of one user, strongly consistent.
     ///
     /// One GetItem: 1 read unit, and more for a user with many blocks as above.

@@ -18,19 +18,22 @@
 //! | `reason` | S | | the reporter's words; missing if there are none |
 //! | `ttl` | N | epoch s | 90 days after the report |
 //!
-//! # Item `L#{actor id or site}` / `FLAGS#{day}`
+//! # Item `L#{hash of the actor id, or site}` / `FLAGS#{day}`
 //!
 //! | Attribute | Type | Unit | Meaning |
 //! |---|---|---|---|
 //! | `n` | N | reports | those of one reporter, or of the reporters of another site |
 //! | `ttl` | N | epoch s | a day after the end of the day |
+//!
+//! A reporter is counted under the short hash of the actor id, so that the count names nobody who has
+//! deleted the account since.
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use eko_protocol::flag::Flag;
 use eko_protocol::limits::{FLAG_DAYS, MAX_FLAGS_OF_REPORTER, MAX_FLAGS_OF_SITE};
 use eko_protocol::timestamp;
 
-use crate::attribute::{WriteItem, n, s};
+use crate::attribute::{WriteItem, n, s, short_hash};
 use crate::resources::TTL_ATTRIBUTE;
 use crate::transaction::TransactionOutcome;
 use crate::{Result, Store, key};
@@ -121,7 +124,8 @@ impl Store {
         }
         let ttl = now_ms.saturating_add(FLAG_DAYS.saturating_mul(DAY_MS)).div_euclid(1000);
         item.set(TTL_ATTRIBUTE, n(ttl));
-        let mut writes = vec![self.put_new(item)?, self.count_flag(reporter, MAX_FLAGS_OF_REPORTER, day)?];
+        let of_reporter = self.count_flag(&short_hash(reporter), MAX_FLAGS_OF_REPORTER, day)?;
+        let mut writes = vec![self.put_new(item)?, of_reporter];
         if let Some(site) = site {
             writes.push(self.count_flag(site, MAX_FLAGS_OF_SITE, day)?);
         }

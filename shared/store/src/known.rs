@@ -40,8 +40,7 @@ const DAY_MS: i64 = 86_400_000;
 
 /// The names of the attributes.
 mod attr {
-    /// Also names the server with which the user had contact ([`crate::deletion`]).
-    pub(super) const ACTOR: &str = crate::deletion::CONTACT;
+    pub(super) const ACTOR: &str = "o";
     pub(super) const KNOWN_MS: &str = "c";
     pub(super) const REQUESTS: &str = "r";
 }

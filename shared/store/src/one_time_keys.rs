@@ -19,7 +19,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
-use eko_protocol::address::UserName;
+use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
 use eko_protocol::key_package::{KyberPreKey, OneTimePreKey};
 
@@ -56,6 +56,9 @@ pub struct TakeBudget<'a> {
     pub total: u64,
     /// True for a taker who gets no one-time keys, as one whom the user blocks. The take is counted.
     pub withholds: bool,
+    /// The taker's server, if it is another one. It is told if the account is deleted
+    /// ([`crate::deletion`]).
+    pub server: Option<&'a Origin>,
 }
 
 /// The most takes of one taker from a device in one hour.
@@ -86,12 +89,13 @@ struct ClaimedPlaces {
 }
 
 impl Store {
-    /// Takes a key package of each device under a budget. A device that is not active is left out.
+    /// Takes a key package of each device under a budget. A device that is not active is left out. Each
+    /// device record notes the taker's server, by the write that counts the take.
     ///
-    /// One UpdateItem a device, all side by side: 1 write unit each. Then one BatchGetItem: 1 read
-    /// unit for each device's lasting keys and for each 4 KB of a block. If an answer is lost, the
-    /// places that were claimed stay claimed and their keys are never handed out; the SDK's
-    /// repetition claims the next ones and counts as another take.
+    /// One UpdateItem a device, all side by side: 1 write unit for each KB of the record. Then one
+    /// BatchGetItem: 1 read unit for each device's lasting keys and for each 4 KB of a block. If an
+    /// answer is lost, the places that were claimed stay claimed and their keys are never handed out;
+    /// the SDK's repetition claims the next ones and counts as another take.
     ///
     /// # Errors
     ///
@@ -159,7 +163,11 @@ impl Store {
             added.push(format!("#c{index} :one"));
             condition.push_str(&format!(" AND (attribute_not_exists(#c{index}) OR #c{index} < :c{index})"));
         }
-        let update = format!("ADD {}", added.join(", "));
+        let mut update = format!("ADD {}", added.join(", "));
+        let noted = budget.server.and_then(|server| Some((device::taker_attribute(server)?, server)));
+        if noted.is_some() {
+            update.push_str(" SET #server = :server");
+        }
         for _ in 0..CLAIM_TRIES {
             let mut claim = self
                 .dynamodb()
@@ -177,6 +185,11 @@ impl Store {
                 .expression_attribute_values(":one", n(1))
                 .return_values(ReturnValue::AllNew)
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            if let Some((slot, server)) = &noted {
+                claim = claim
+                    .expression_attribute_names("#server", slot)
+                    .expression_attribute_values(":server", s(server.as_str()));
+            }
             for (index, (name, most)) in counters.iter().enumerate() {
                 claim = claim
                     .expression_attribute_names(format!("#c{index}"), name)

@@ -56,6 +56,16 @@ impl World {
         items.map(|((pk, sk), item)| format!("{pk} {sk} {item}")).filter(|line| line.contains(name)).collect()
     }
 
+    /// Deletes the items of a partition, as if this server had been set up before it had them.
+    pub async fn remove_partition(&self, partition: &str) {
+        let table = &self.state.config().names.table;
+        for (pk, sk) in self.all_items().await.into_keys().filter(|(pk, _)| pk == partition) {
+            let delete = self.aside.dynamodb.delete_item().table_name(table);
+            let delete = delete.key("pk", AttributeValue::S(pk)).key("sk", AttributeValue::S(sk));
+            delete.send().await.expect("a deletion");
+        }
+    }
+
     /// Returns all items in readable form, by `pk` and `sk`.
     async fn all_items(&self) -> BTreeMap<(String, String), String> {
         let mut items = BTreeMap::new();
@@ -79,9 +89,17 @@ impl World {
     }
 }
 
-/// Returns an attribute as text, which is the same for equal values. Maps and sets have no order.
+/// Returns an attribute as text, which is the same for equal values. Maps and sets have no order. Bytes
+/// are followed by their text, so that a name in them is seen.
 fn readable(value: &AttributeValue) -> String {
     match value {
+        AttributeValue::B(bytes) => format!("{bytes:?} {}", String::from_utf8_lossy(bytes.as_ref())),
+        AttributeValue::Bs(all) => {
+            let mut all: Vec<String> = all.iter().map(|b| readable(&AttributeValue::B(b.clone()))).collect();
+            all.sort();
+            format!("{all:?}")
+        }
+        AttributeValue::L(all) => format!("{:?}", all.iter().map(readable).collect::<Vec<_>>()),
         AttributeValue::M(members) => {
             let members: BTreeMap<&String, String> = members.iter().map(|(k, v)| (k, readable(v))).collect();
             format!("{members:?}")

@@ -1,9 +1,11 @@
 //! Deletions that are interrupted at each call: everything goes all the same.
 
+use std::time::Duration;
+
 use eko_client::Device;
 use eko_protocol::group_state::SealedGroupState;
 use eko_protocol::id::GroupStateId;
-use eko_testkit::{BARE, CallFault, DirectTransport, TestSocket, World, lose_each_answer};
+use eko_testkit::{BARE, CallFault, ChainChanges as _, DirectTransport, TestSocket, World, lose_each_answer};
 
 use super::delete;
 use crate::HOUR_MS;
@@ -72,4 +74,46 @@ async fn while_a_part_of_aws_is_down() {
         scene.world.erase().await;
         assert_gone(&scene, operation).await;
     }
+}
+
+/// A time in which a step ends that ends at all.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Lambda ends a function that takes too long, and after five such ends SQS gives the message up. A step
+/// on which a call hangs ends before that, and is queued again.
+#[tokio::test]
+async fn a_step_that_hangs_ends_before_the_function_does() {
+    let deletion = async {
+        let scene = small_scene().await;
+        assert_eq!(delete(&scene.world, &scene.wanda).await, "204");
+        scene.world.deliver().await;
+        hang(&scene.world).await;
+        scene.world.erase().await;
+        assert_gone(&scene, "after a call that hung").await;
+    };
+    let revocation = async {
+        let scene = small_scene().await;
+        let second = scene.world.further(&scene.wanda, "three").await;
+        scene.wanda.revoke(second.id()).await.unwrap();
+        scene.world.deliver().await;
+        hang(&scene.world).await;
+        scene.world.erase().await;
+        assert_eq!(scene.world.stored().await.keys(second.id().as_str(), "").len(), 1, "the record");
+        scene.world.deliver().await;
+    };
+    tokio::join!(deletion, revocation);
+}
+
+/// Lets the first call that deletes something hang, in the first step of an erasure.
+async fn hang(world: &World) {
+    // The sockets of former sessions end again in the first half of the minute.
+    world.advance(30_000);
+    world.deliver().await;
+    world.advance(30_000);
+    let held = world.calls.hold("BatchWriteItem", 0);
+    let step = tokio::time::timeout(LONG, world.deliver()).await;
+    assert!(step.is_ok(), "Lambda ends the function");
+    held.reached().await;
+    // The next step waits. Nothing is hidden, as the message of a function that has died would be.
+    assert_eq!(world.queued().await, (0, 0));
 }

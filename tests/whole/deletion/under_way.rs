@@ -71,6 +71,26 @@ async fn a_letter_leaves_no_entry_whenever_it_is_delivered() {
     }
 }
 
+/// Letters that come out of a backlog cost one read for all of a batch.
+#[tokio::test]
+async fn a_backlog_to_a_deleted_user_costs_one_read_a_batch() {
+    let (world, alice, bob, _) = alice_and_bobs_two().await;
+    world.advance(HOUR_MS);
+    sign_in_again(&world, &alice).await;
+    let accepted_ms = world.now_ms();
+    assert_eq!(delete(&world, &bob).await, "204");
+    world.erase().await;
+    for _ in 0..10 {
+        world.state.store().queue_letter(letter(&alice, &bob, accepted_ms)).await.unwrap();
+    }
+    world.calls.reset();
+    assert_eq!(world.deliver().await, 10);
+    let mut made = world.calls.made();
+    made.retain(|call| call.ends_with("GetItem") || call.ends_with("WriteItem"));
+    assert_eq!(made, ["BatchGetItem"]);
+    assert_eq!(items_of_bob(&world).await, 1);
+}
+
 /// A letter that comes out of a backlog has no entry for a device that was revoked meanwhile.
 #[tokio::test]
 async fn a_late_letter_leaves_no_entry_for_a_revoked_device() {

@@ -80,7 +80,7 @@ fn each_role_is_limited_to_its_kinds_of_items() {
         .map(|(role, kinds)| format!("{role}: {}", Vec::from_iter(kinds).join(" ")))
         .collect();
     insta::assert_snapshot!(lines.join("\n"), @r"
-    auth: - C#* D#* N#* O#* U#*
+    auth: - C#* D#* N#* O#* S#* U#*
     deliver: - C#* D#* G#* K#* L#* U#*
     devices: - D#* L#* U#*
     discovery: - N#* U#*
@@ -221,6 +221,9 @@ async fn on_one_server(world: &World) {
     alice.refresh().await.unwrap();
     alice.send(&late).await.unwrap();
     alice.logout().await.unwrap();
+    // A token of the earlier form names no device.
+    let former = json!({ "refreshToken": "former" });
+    alice.call(Method::POST, "/auth/logout", Body::Json(&former), Auth::Nobody).await.unwrap();
     world.deliver().await;
     world.erase().await;
 }

@@ -1,6 +1,7 @@
 //! Sign-in, tokens and their ends (`docs/protocol.md`, section 10).
 
 mod foreign_tokens;
+mod former;
 mod refresh;
 mod sign_in;
 

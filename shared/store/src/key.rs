@@ -28,6 +28,7 @@
 //! | `W#{group}` | `WAIT#{window}` | the waits for servers of a group | [`crate::inbound`] |
 //! | `W#{group}` | `FETCH#{window}` | the planned fetches of actors of a group | [`crate::inbound`] |
 //! | `F#{uuid}` | `{part}` | a part of an activity too long for the queue `federation` | [`crate::parcels`] |
+//! | `S#{sha256}` | `SESSION` | a refresh token of the earlier form, which ends after 60 days | [`crate::sessions`] |
 //! | `K#{connection}` | `SOCKET` | an open socket | [`crate::live`] |
 //! | `O#{issuer}#{subject}` | `SUBJECT` | the user name of an OIDC subject | [`crate::accounts`] |
 //! | `N#server` | `STATISTICS` | the approximate number of users | [`crate::accounts`] |
@@ -36,7 +37,7 @@
 //! | `L#{user}` | `ACCOUNT#{window}` | the rate budget of an account in one minute | [`crate::budget`] |
 //! | `L#{user}` | `WAITING#{device}#{window}` | the sockets that a device opens in one minute while it waits for approval | [`crate::budget`] |
 //! | `L#{user}` | `REQUESTS#{day}` | the requests of strangers in one day, by site | [`crate::known`] |
-//! | `L#{actor id or site}` | `FLAGS#{day}` | the reported messages of one reporter, or of one other site, in one day | [`crate::flags`] |
+//! | `L#{hash or site}` | `FLAGS#{day}` | the reported messages of one reporter, by the short hash of the actor id, or of one other site, in one day | [`crate::flags`] |
 //! | `L#{user}` | `PARCELS` | the parcels of an account that wait for other servers | [`crate::outstanding`] |
 //! | `L#{user}` | `GROUPS` | the number of a user's group states | [`crate::group_states`] |
 //! | `L#{authority}` | `RECEIPTS` | the receipts that wait for another server | [`crate::outstanding`] |
@@ -178,8 +179,8 @@ pub(crate) fn flag(date: &str, digest: &str) -> ItemKey {
     ItemKey::new(format!("Q#{date}"), digest)
 }
 
-/// Returns the key of the number of messages that an actor, or the actors of a site, have reported in
-/// one day, counted from the epoch.
+/// Returns the key of the number of messages that an actor, by its short hash, or the actors of a site
+/// have reported in one day, counted from the epoch.
 pub(crate) fn flags_of(subject: &str, day: i64) -> ItemKey {
     ItemKey::new(format!("L#{subject}"), format!("FLAGS#{day}"))
 }
@@ -285,6 +286,11 @@ pub(crate) fn group_state_count(user: &UserName) -> ItemKey {
 /// Returns the key of a device's refresh token by its hash.
 pub(crate) fn session(address: DeviceAddress<'_>, token_hash: &str) -> ItemKey {
     ItemKey::new(device_partition(address), format!("S#{token_hash}"))
+}
+
+/// Returns the key of a refresh token of the earlier form by its hash.
+pub(crate) fn former_session(token_hash: &str) -> ItemKey {
+    ItemKey::new(format!("S#{token_hash}"), "SESSION")
 }
 
 /// Returns the key of an OIDC subject.

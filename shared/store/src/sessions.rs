@@ -20,6 +20,16 @@
 //! | `next` | S | | the SHA-256 of the next token |
 //! | `late` | N | epoch ms | the time of the family's last late repetition; missing before it |
 //! | `ttl` | N | epoch s | the time after which the token is worthless |
+//!
+//! # Item `S#{sha256}` / `SESSION`
+//!
+//! The earlier form of a token, which this server does not write any more. It has the attributes above,
+//! and the user and the device:
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `u` | S | | the user |
+//! | `d` | S | | the device |
 
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
@@ -33,6 +43,8 @@ use crate::{Result, Store, StoreError};
 
 /// The names of the attributes.
 mod attr {
+    pub(super) const USER: &str = "u";
+    pub(super) const DEVICE: &str = "d";
     pub(super) const FAMILY: &str = "fam";
     pub(super) const USED_MS: &str = "used";
     pub(super) const SALT: &str = "salt";
@@ -164,14 +176,37 @@ impl Store {
         now_ms: i64,
     ) -> Result<Option<Session>> {
         let found = self.get_item(&key::session(device, token_hash)).await?;
-        let is_live = |item: &Item| item.get_n(TTL_ATTRIBUTE).unwrap_or(0) > now_ms.div_euclid(1000);
-        let Some(item) = found.filter(is_live) else { return Ok(None) };
+        let Some(item) = found.filter(is_live(now_ms)) else { return Ok(None) };
         Ok(Some(Session {
             user: device.user.clone(),
             device: device.device.clone(),
             family: item.need_s(attr::FAMILY)?.to_owned(),
             exchange: TokenExchange::from_item(&item)?,
             late_ms: item.get_n(attr::LATE_MS),
+        }))
+    }
+
+    /// Reads a refresh token of the earlier form by its hash, strongly consistent; `None` if it does not
+    /// exist or its time is over. Such a token names no device in its text. It is not exchanged any more,
+    /// and a logout with it still ends its family.
+    ///
+    /// One GetItem: 1 read unit.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails;
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if the item is not readable.
+    pub async fn former_session(&self, token_hash: &str, now_ms: i64) -> Result<Option<Session>> {
+        let Some(item) = self.get_item(&key::former_session(token_hash)).await?.filter(is_live(now_ms))
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Session {
+            user: UserName::parse(item.need_s(attr::USER)?).map_err(corrupt)?,
+            device: DeviceId::parse(item.need_s(attr::DEVICE)?).map_err(corrupt)?,
+            family: item.need_s(attr::FAMILY)?.to_owned(),
+            exchange: None,
+            late_ms: None,
         }))
     }
 
@@ -352,4 +387,9 @@ impl Store {
         let [subscription, state] = self.without_push(address)?;
         Ok(self.transact(vec![record, subscription, state]).await?.is_done())
     }
+}
+
+/// True for an item whose time is not over.
+fn is_live(now_ms: i64) -> impl Fn(&Item) -> bool {
+    move |item| item.get_n(TTL_ATTRIBUTE).unwrap_or(0) > now_ms.div_euclid(1000)
 }

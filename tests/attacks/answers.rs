@@ -248,7 +248,7 @@ async fn to_an_envelope() {
         (gzip(422), "409 Reject"),
         (with(422, AnswerTail::Stalls), "409 Reject"),
         (gzip(404), "404 not-found"),
-        (with(410, AnswerTail::Stalls), "410 user-deleted"),
+        (with(410, AnswerTail::Endless), "404 not-found"),
     ];
     for (number, (answer, expected)) in cases.into_iter().enumerate() {
         let what = format!("{number}: {} {:?}", answer.status, answer.tail);

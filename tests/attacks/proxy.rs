@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use eko_client::{Auth, Body, Device, DeviceKeys};
 use eko_protocol::address::{Origin, UserName};
+use eko_protocol::deletion::tombstone;
 use eko_testkit::{AnswerTail, BARE, ChainChanges as _, DirectTransport, Stranger, StrangerAnswer, refusal};
 use http::{Method, header};
 use serde_json::{Value, json};
@@ -15,6 +16,11 @@ use crate::scene::AttackScene;
 const FORM: &str = "application/x-www-form-urlencoded";
 const CHAIN: &str = "https://b.example/user/eve/devices";
 const PATH: &str = "/user/eve/devices";
+
+/// Returns the answer of a server whose user at `id` was deleted.
+fn gone(id: &str) -> StrangerAnswer {
+    StrangerAnswer::activity(410, &tombstone(id, "OrderedCollection", 0))
+}
 
 /// Returns the form that asks for a document.
 fn form(id: &str) -> String {
@@ -186,7 +192,9 @@ async fn to_pass_on_what_is_no_chain() {
         ("packed", raw(text.clone()).with("content-encoding", "gzip"), "502 remote-failed"),
         ("endless", raw(text.clone()).then(AnswerTail::Endless), "502 remote-failed"),
         ("not there", StrangerAnswer::status(404), "404 not-found"),
-        ("gone", StrangerAnswer::status(410), "410 user-deleted"),
+        ("gone for now", StrangerAnswer::status(410), "404 not-found"),
+        ("another one is deleted", gone("https://b.example/user/eve"), "404 not-found"),
+        ("deleted", gone(CHAIN), "410 user-deleted"),
         ("for nobody", StrangerAnswer::status(401), "502 remote-failed"),
         ("created", StrangerAnswer::activity(201, &good), "502 remote-failed"),
         ("broken", StrangerAnswer::status(500), "503 remote-unreachable"),

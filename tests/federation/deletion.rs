@@ -2,9 +2,11 @@
 //! what is under way is dropped.
 
 use eko_client::device::SendOutcome;
-use eko_testkit::{Stranger, World, envelope, lose_each_answer, refused};
+use eko_federation::Scheme;
+use eko_testkit::{Stranger, StrangerAnswer, World, envelope, lose_each_answer, refused, sign};
 use serde_json::json;
 
+use crate::stranger_scene::StrangerScene;
 use crate::{HOUR_MS, MINUTE_MS, ServerPair};
 
 const ALICE: &str = "https://a.example/user/alice";
@@ -76,34 +78,68 @@ async fn both_servers_keep_nothing_but_the_tombstone() {
     assert_eq!(refused(chain), "410 user-deleted");
 }
 
-/// A server that has not been told yet finds out when it sends.
+/// A server that has not been told yet finds out when it sends. It keeps the actor as one who was deleted,
+/// for ten minutes, and the handle for longer. The `Delete` comes before or after that time.
 #[tokio::test]
 async fn a_server_with_a_copy_of_the_actor_finds_out() {
-    let pair = acquainted().await;
-    delete(&pair).await.unwrap();
-    assert_eq!(refused(pair.bob.send(&envelope(&pair.bob, &[&pair.alice])).await), "410 user-deleted");
-    assert_gone_later(&pair).await;
+    for minutes in [5, 30] {
+        let pair = acquainted().await;
+        delete(&pair).await.unwrap();
+        for _ in 0..2 {
+            sign_in_bob(&pair).await;
+            let sent = pair.bob.send(&envelope(&pair.bob, &[&pair.alice])).await;
+            assert_eq!(refused(sent), "410 user-deleted");
+            pair.internet.advance(minutes * MINUTE_MS / 2);
+        }
+        pair.settle().await;
+        assert_eq!(naming_alice(&pair.b).await, Vec::<String>::new(), "{minutes} minutes");
+        erase(&pair).await;
+        assert_eq!(naming_alice(&pair.a).await, ["U#alice DEVICES"], "{minutes} minutes");
+        assert_eq!(naming_alice(&pair.b).await, Vec::<String>::new(), "{minutes} minutes");
+    }
 }
 
-/// Waits until what a failed lookup leaves has expired.
-async fn assert_gone_later(pair: &ServerPair) {
-    erase(pair).await;
-    assert_eq!(naming_alice(&pair.a).await, ["U#alice DEVICES"]);
+/// A server answers 410 for a while, as a proxy or a broken release does: nobody was deleted.
+#[tokio::test]
+async fn a_server_that_is_gone_for_a_while_has_deleted_nobody() {
+    let scene = StrangerScene::new().await;
+    scene.send(&scene.envelope()).await.unwrap();
+    scene.internet.advance(MINUTE_MS);
+    scene.eve.script(|_| Some(StrangerAnswer::status(410)));
+    assert_eq!(refused(scene.send(&scene.envelope()).await), "404 not-found");
+    scene.eve.script(|_| None);
+    scene.internet.advance(10 * MINUTE_MS);
+    scene.send(&scene.envelope()).await.unwrap();
 }
 
-/// Only servers with contact are told. One that is out of reach is told when it is back.
+/// A server of other software whose own actor can be told.
+async fn server(pair: &ServerPair, host: &str) -> Stranger {
+    let stranger = Stranger::new(&pair.internet, host).await;
+    let actor = json!({
+        "id": format!("{}/actor", stranger.origin),
+        "type": "Application",
+        "inbox": format!("{}/inbox", stranger.origin),
+    });
+    stranger.document("/actor", StrangerAnswer::activity(200, &actor));
+    stranger
+}
+
+/// Only servers with contact are told. One that is out of reach is told when it is back. To have taken
+/// keys is contact; to be named by the user, who may have made the name up, is none.
 #[tokio::test]
 async fn nobody_else_is_told() {
     let pair = acquainted().await;
-    let never = Stranger::new(&pair.internet, "never.example").await;
-    let known = Stranger::new(&pair.internet, "known.example").await;
-    let actor = json!({
-        "id": format!("{}/actor", known.origin),
-        "type": "Application",
-        "inbox": format!("{}/inbox", known.origin),
-    });
-    known.document("/actor", eko_testkit::StrangerAnswer::activity(200, &actor));
-    pair.alice.accept_actor(&known.actor).await.unwrap();
+    let never = server(&pair, "never.example").await;
+    let named = server(&pair, "named.example").await;
+    pair.alice.accept_actor(&named.actor).await.unwrap();
+    for n in 0..30 {
+        pair.alice.accept_actor(&format!("https://made-up-{n}.example/users/x")).await.unwrap();
+    }
+    let took = server(&pair, "took.example").await;
+    let packages = "https://a.example/user/alice/keyPackages";
+    let take = json!({ "type": "Take", "actor": took.actor, "object": packages });
+    assert_eq!(took.deliver(&pair.a, "/user/alice/inbox", &take).await.0, 200);
+    let resolved = pair.internet.resolved().len();
     pair.internet.unplug(pair.b_address);
     delete(&pair).await.unwrap();
     erase(&pair).await;
@@ -113,7 +149,10 @@ async fn nobody_else_is_told() {
     pair.internet.advance(3 * HOUR_MS);
     assert_gone(&pair, "told late").await;
     assert!(never.asked().is_empty());
-    let [told] = &known.posts()[..] else { panic!("{:?}", known.posts()) };
+    assert_eq!(named.posts().len(), 0);
+    let asked = pair.internet.resolved();
+    assert!(!asked[resolved..].iter().any(|host| host.starts_with("made-up")), "{asked:?}");
+    let [told] = &took.posts()[..] else { panic!("{:?}", took.posts()) };
     let activity = told.json();
     assert_eq!((&activity["type"], &activity["object"]), (&json!("Delete"), &json!(ALICE)));
     assert_eq!(activity["actor"], ALICE);
@@ -156,12 +195,22 @@ async fn the_author_of_an_envelope_that_waited_is_told() {
 async fn a_forged_deletion_removes_nothing() {
     let pair = acquainted().await;
     let eve = Stranger::new(&pair.internet, "eve.example").await;
-    let before = naming_alice(&pair.b).await;
+    let mut kept = naming_alice(&pair.b).await;
+    kept.retain(|item| item.starts_with("R#"));
+    assert_eq!(kept.len(), 2, "document and handle");
     for actor in [ALICE, &eve.actor] {
         let forged = json!({ "type": "Delete", "actor": actor, "object": ALICE });
         eve.deliver(&pair.b, "/inbox", &forged).await;
     }
-    assert_eq!(naming_alice(&pair.b).await, before);
+    // The one that names Alice's own key makes the server look whether she is there.
+    pair.internet.advance(10 * MINUTE_MS);
+    let forged = json!({ "type": "Delete", "actor": ALICE, "object": ALICE }).to_string();
+    let (key, now_ms) = (format!("{ALICE}#main-key"), pair.b.now_ms());
+    let request = sign(&eve.key, &key, Scheme::Rfc9421, "https://b.example/inbox", forged.into(), now_ms);
+    pair.a.calls.reset();
+    assert_eq!(pair.b.transport().json(request).await.0, 401);
+    assert_eq!(pair.a.calls.made(), ["GetItem"], "her actor is looked at");
+    assert_eq!(naming_alice(&pair.b).await, kept);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use eko_client::device::SendOutcome;
 use eko_client::{Auth, Body};
 use eko_protocol::activity::ReportKind;
+use eko_protocol::deletion::tombstone;
 use eko_testkit::{StrangerAnswer, refused};
 use http::Method;
 use serde_json::{Value, json};
@@ -87,7 +88,8 @@ async fn a_recipient_who_is_gone_is_looked_for_once_a_minute() {
         scene.internet.advance(MINUTE_MS);
     }
     // Her document is gone as well. That is kept for ten minutes, and her inbox is not asked.
-    scene.eve.document("/user/eve", StrangerAnswer::status(410));
+    let tombstone = tombstone("https://eve.example/user/eve", "Person", 0);
+    scene.eve.document("/user/eve", StrangerAnswer::activity(410, &tombstone));
     let before = scene.eve.posts().len();
     for expected in ["404 not-found", "410 user-deleted", "410 user-deleted"] {
         assert_eq!(refused(scene.send(&scene.envelope()).await), expected);

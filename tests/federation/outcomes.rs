@@ -65,13 +65,15 @@ async fn what_a_direct_answer_means() {
     let elsewhere = json!({"type": "Reject", "actor": "https://c.example/actor",
         "to": scene.alice.actor(), "object": id});
     let problem = json!({"type": "about:blank", "title": "No", "detail": "we do not like you"});
+    let deleted = json!({"type": "https://eve.example/problems/user-deleted", "title": "Deleted"});
     for (name, answer, expected) in [
         ("200", StrangerAnswer::status(200), "accepted"),
         ("204", StrangerAnswer::status(204), "accepted"),
         ("207", StrangerAnswer::activity(207, &report("PartialDelivery", id)), "partial"),
         ("409", StrangerAnswer::activity(409, &report("Reject", id)), "rejected true"),
         ("404", StrangerAnswer::status(404), "404 not-found"),
-        ("410", StrangerAnswer::status(410), "410 user-deleted"),
+        ("410 for now", StrangerAnswer::status(410), "404 not-found"),
+        ("410 of a deleted user", StrangerAnswer::activity(410, &deleted), "410 user-deleted"),
         ("403", StrangerAnswer::activity(403, &problem), "rejected false"),
         ("400", StrangerAnswer::status(400), "rejected false"),
         ("413", StrangerAnswer::status(413), "rejected false"),

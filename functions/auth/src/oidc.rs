@@ -213,7 +213,7 @@ impl IdTokenVerifier {
             FetchOutcome::Document(document) => {
                 serde_json::from_slice(&document.body).map_err(|_| IssuerError::WrongShape)
             }
-            FetchOutcome::Gone | FetchOutcome::NotFound => Err(IssuerError::NotFound),
+            FetchOutcome::Gone(_) | FetchOutcome::NotFound => Err(IssuerError::NotFound),
         }
     }
 }

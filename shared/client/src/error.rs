@@ -25,6 +25,9 @@ pub enum ClientError {
         /// The beginning of the answer's body.
         body: String,
     },
+    /// The account was deleted, as the tombstone at this address says.
+    #[error("{0} was deleted")]
+    Deleted(String),
     /// A device chain breaks a rule, so its server, or somebody on the way to it, made it up.
     #[error("the device chain of {actor} is false at node {index}: {error}")]
     FalseChain {

@@ -2,7 +2,7 @@
 //! no client would.
 
 use bytes::Bytes;
-use eko_protocol::json;
+use eko_protocol::{deletion, json};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use serde_json::Value;
 
@@ -92,6 +92,19 @@ impl Exchange {
     /// [`ClientError::Problem`] or [`ClientError::Unexpected`] if it has another.
     pub fn expect(self, status: StatusCode) -> Result<Self, ClientError> {
         if self.status == status { Ok(self) } else { Err(self.refusal()) }
+    }
+
+    /// Returns the answer, unless it is the tombstone of what was at `url`. Any other 410 is an answer like
+    /// others that are not due: a proxy may give it for a while.
+    ///
+    /// # Errors
+    /// [`ClientError::Deleted`]
+    pub(crate) fn unless_deleted(self, url: &str) -> Result<Self, ClientError> {
+        let is_tombstone = |body: &Value| deletion::is_tombstone(body, url);
+        match self.status == StatusCode::GONE && json::parse(&self.body).is_ok_and(|b| is_tombstone(&b)) {
+            true => Err(ClientError::Deleted(url.to_owned())),
+            false => Ok(self),
+        }
     }
 
     /// Returns the error that an answer of another status stands for.

@@ -2,8 +2,9 @@
 
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::ChainNode;
-use eko_protocol::json;
+use eko_protocol::{deletion, json};
 use eko_store::remote::LookupFailure;
+use serde_json::Value;
 use url::Url;
 
 use crate::client::{ExchangeLimits, GuardRefusal, MediaTypes};
@@ -22,6 +23,7 @@ impl Federation {
     ///
     /// # Errors
     /// [`RemoteError::NotFederated`], [`RemoteError::Gone`] if there is no such user,
+    /// [`RemoteError::Deleted`] if the account was deleted,
     /// [`RemoteError::Unusable`], [`RemoteError::Unconnected`], [`RemoteError::Unreachable`].
     pub async fn device_chain(
         &self,
@@ -36,7 +38,9 @@ impl Federation {
             false => Err(GuardRefusal::Redirected { host: origin.authority().to_owned() }),
         };
         let fetched = self.client.get_json(&id, MediaTypes::ACTIVITY, unsigned, limits).await;
-        let document = document(fetched, origin.authority()).map_err(|failure| error(&id, failure))?;
+        let is_tombstone = |value: &Value| deletion::is_tombstone(value, &id);
+        let document = document(fetched, origin.authority(), is_tombstone);
+        let document = document.map_err(|failure| error(&id, failure))?;
         read(origin, user, &document.body)
             .map_err(|why| error(&id, LookupFailure::Unusable(reason(format_args!("{id}: {why}")))))
     }

@@ -99,14 +99,17 @@ pub fn public_roots() -> Roots {
     Arc::new(|| RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
 }
 
+/// The longest time for the body of a 410. What the status says does not wait longer for it.
+const TOMBSTONE_TIME: Duration = Duration::from_secs(1);
+
 /// The result of [`GuardedClient::get_json`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FetchOutcome {
     /// The server has the document (200, or 203 if a proxy has changed the answer).
     Document(FetchedDocument),
-    /// The document existed and will not come back (410). An actor with this answer has been
-    /// deleted.
-    Gone,
+    /// The server says that the document existed and will not come back (410). Holds the body, which may
+    /// be a tombstone; empty if it could not be read soon. Without a tombstone this may pass.
+    Gone(Bytes),
     /// The server has no such document (404).
     NotFound,
 }
@@ -271,7 +274,12 @@ impl GuardedClient {
                 Ok(Hop::Redirect(self.inner.options.urls.check_redirect(&url, target)?))
             }
             404 => Ok(Hop::End(FetchOutcome::NotFound)),
-            410 => Ok(Hop::End(FetchOutcome::Gone)),
+            410 => {
+                let (parts, body) = response.into_parts();
+                let read = answer::read(host, &parts.headers, body, limits.body_bytes);
+                let body = timeout(TOMBSTONE_TIME, read).await.ok().and_then(Result::ok);
+                Ok(Hop::End(FetchOutcome::Gone(body.unwrap_or_default())))
+            }
             _ => Err(FetchError::Status {
                 host: host.to_owned(),
                 status: response.status(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::{Handle, Origin};
-use eko_protocol::json;
+use eko_protocol::{deletion, json};
 use eko_store::remote::{BRIEFLY_KEPT_MS, CachedLookup, KEPT_MS, LookupFailure};
 use serde_json::Value;
 
@@ -122,6 +122,27 @@ impl Federation {
     /// [`RemoteError`] with the store's error.
     pub async fn forget(&self, id: &str) -> Result<(), RemoteError> {
         self.memory.forget(id);
+        self.forget_stored(id).await
+    }
+
+    /// Removes what the table keeps of an actor that is gone, and who says so: document, keys and handle.
+    /// The actor may not be kept any more while the handle is, or be kept as one that could not be had.
+    ///
+    /// One BatchWriteItem; none for ten minutes after it, as far as this process knows, since nobody has
+    /// verified who says so. What memory has of the actor is the failed lookup, which stays.
+    ///
+    /// # Errors
+    /// [`RemoteError`] with the store's error.
+    pub async fn forget_gone(&self, id: &str, now_ms: i64) -> Result<(), RemoteError> {
+        if self.memory.is_forgotten(id, now_ms) {
+            return Ok(());
+        }
+        self.forget_stored(id).await?;
+        self.memory.note_forgotten(id, now_ms);
+        Ok(())
+    }
+
+    async fn forget_stored(&self, id: &str) -> Result<(), RemoteError> {
         let user = Origin::of(id).and_then(|origin| Some((origin.parse_actor(id)?, origin)));
         let acct = user.map(|(user, origin)| format!("acct:{user}@{}", origin.authority()));
         Ok(self.store.forget_actor(id, acct.as_deref()).await?)
@@ -206,7 +227,7 @@ impl Federation {
         url.query_pairs_mut().append_pair("resource", acct);
         let permit = |url: &url::Url| self.permit_url(url).map(|()| Vec::new());
         let fetched = self.client.get_json(url.as_str(), MediaTypes::WEBFINGER, permit, limits).await;
-        let document = document(fetched, base.authority())?;
+        let document = document(fetched, base.authority(), deletion::is_user_deleted)?;
         let unusable =
             |why: &str| LookupFailure::Unusable(reason(format_args!("WebFinger of {acct}: {why}")));
         let value = json::parse(&document.body).map_err(|e| unusable(&e.to_string()))?;

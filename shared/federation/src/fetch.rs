@@ -3,8 +3,9 @@
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::Origin;
 use eko_protocol::http_signature::OutgoingRequest;
-use eko_protocol::json;
+use eko_protocol::{deletion, json};
 use eko_store::remote::LookupFailure;
+use serde_json::Value;
 use url::Url;
 
 use crate::client::{ExchangeLimits, FetchError, FetchOutcome, FetchedDocument, GuardRefusal, MediaTypes};
@@ -145,7 +146,8 @@ impl Federation {
             return Err(FetchFault::TooSlow(reason(error)));
         }
         let origin = Origin::of(id);
-        let document = document(fetched, origin.as_ref().map_or("", Origin::authority));
+        let is_tombstone = |value: &Value| deletion::is_tombstone(value, id);
+        let document = document(fetched, origin.as_ref().map_or("", Origin::authority), is_tombstone);
         // A time-out does not count: one slow address must not exclude the whole server.
         if let (Err(LookupFailure::Unconnected(_)), Some(origin)) = (&document, origin) {
             self.memory.silence(origin, now_ms.saturating_add(UNREACHABLE_MS), now_ms);
@@ -207,14 +209,19 @@ fn is_another(id: &str, actor: &RemoteActor) -> LookupFailure {
 
 /// Sorts the result of a fetch into a document and the kinds of failures that are kept.
 /// `authority` is that of the server that was asked first. A redirect may lead to a server that
-/// cannot be connected to, which says nothing about the first one.
+/// cannot be connected to, which says nothing about the first one. A 410 tells of a deletion if
+/// `proves_deletion` says so of its body, and otherwise no more than a 404: it may pass.
 pub(crate) fn document(
     fetched: Result<FetchOutcome, FetchError>,
     authority: &str,
+    proves_deletion: impl Fn(&Value) -> bool,
 ) -> Result<FetchedDocument, LookupFailure> {
     match fetched {
         Ok(FetchOutcome::Document(document)) => Ok(document),
-        Ok(FetchOutcome::Gone) => Err(LookupFailure::Deleted),
+        Ok(FetchOutcome::Gone(body)) if json::parse(&body).is_ok_and(|value| proves_deletion(&value)) => {
+            Err(LookupFailure::Deleted)
+        }
+        Ok(FetchOutcome::Gone(_)) => Err(LookupFailure::Gone),
         Ok(FetchOutcome::NotFound) => Err(LookupFailure::Gone),
         Err(error) if error.unconnected() == Some(authority) => {
             Err(LookupFailure::Unconnected(reason(error)))

@@ -50,6 +50,9 @@ pub(crate) struct Memory {
     silent: Mutex<HashMap<Origin, i64>>,
     /// The servers that sent a verified request. Each counts until a time in epoch milliseconds.
     heard: Mutex<HashMap<Origin, i64>>,
+    /// The actors that are gone and of whom the table keeps nothing. Each counts until a time in epoch
+    /// milliseconds.
+    forgotten: Mutex<HashMap<String, i64>>,
     /// The servers and groups that have had their share, each until a time in epoch milliseconds.
     full: Mutex<HashMap<Share, i64>>,
 }
@@ -126,6 +129,21 @@ impl Memory {
     pub(crate) fn forget(&self, id: &str) {
         lock(&self.actors).remove(id);
         lock(&self.unverified).remove(id);
+    }
+
+    /// True if an actor was noted as forgotten in the last ten minutes.
+    pub(crate) fn is_forgotten(&self, id: &str, now_ms: i64) -> bool {
+        lock(&self.forgotten).get(id).is_some_and(|until| *until > now_ms)
+    }
+
+    /// Notes that the table keeps nothing of an actor that is gone.
+    pub(crate) fn note_forgotten(&self, id: &str, now_ms: i64) {
+        let mut forgotten = lock(&self.forgotten);
+        forgotten.retain(|_, until| *until > now_ms);
+        if forgotten.len() >= MOST_UNVERIFIED {
+            forgotten.clear();
+        }
+        forgotten.insert(id.to_owned(), now_ms.saturating_add(BRIEFLY_KEPT_MS));
     }
 
     /// Notes that a share is used up until `until_ms`.

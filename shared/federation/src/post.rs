@@ -8,8 +8,8 @@ use eko_protocol::activity::{Report, ReportKind};
 use eko_protocol::address::Origin;
 use eko_protocol::http_signature::OutgoingRequest;
 use eko_protocol::id::EnvelopeId;
-use eko_protocol::json;
 use eko_protocol::key_package::PackageCollection;
+use eko_protocol::{deletion, json};
 use http::{Method, Request, Response, StatusCode, header};
 use tokio::time::Instant;
 
@@ -40,10 +40,11 @@ impl PostedKind {
     }
 
     /// True if the body of an answer with this status is read: it is needed, or it may name the
-    /// reason of a refusal. That an address is not there needs no reason, and time is left to look
-    /// for another one.
+    /// reason of a refusal, or say that the account was deleted. That an address is not there needs no
+    /// reason, and time is left to look for another one.
     fn reads_body(self, status: StatusCode) -> bool {
-        self.needs_body(status) || (status.is_client_error() && !may_have_moved(status))
+        let may_tell = !may_have_moved(status) || status == StatusCode::GONE;
+        self.needs_body(status) || (status.is_client_error() && may_tell)
     }
 }
 
@@ -286,7 +287,8 @@ impl EnvelopeAnswer {
                 Err(why) => Self::Refused(no_report(why)),
             },
             StatusCode::NOT_FOUND => Self::UnknownRecipient,
-            StatusCode::GONE => Self::DeletedRecipient,
+            StatusCode::GONE if says_deleted(answer) => Self::DeletedRecipient,
+            StatusCode::GONE => Self::UnknownRecipient,
             _ if status.is_success() => Self::Accepted,
             _ => Self::Refused(refusal(answer)),
         }
@@ -303,11 +305,18 @@ impl TakeAnswer {
                 .and_then(|value| PackageCollection::parse(&value, origin).map_err(|error| error.to_string()))
                 .map_or_else(|why| Self::Unusable(reason(why)), Self::Packages),
             StatusCode::NOT_FOUND => Self::UnknownUser,
-            StatusCode::GONE => Self::DeletedUser,
+            StatusCode::GONE if says_deleted(answer) => Self::DeletedUser,
+            StatusCode::GONE => Self::UnknownUser,
             StatusCode::FORBIDDEN => Self::NotFederated,
             _ => Self::Unusable(refusal(answer)),
         }
     }
+}
+
+/// True if a 410 says that the account was deleted. Any other 410 may pass, as a 404 may.
+fn says_deleted(answer: &ServerAnswer) -> bool {
+    let body = text(answer).ok().and_then(|text| json::parse(text).ok());
+    body.is_some_and(|body| deletion::is_user_deleted(&body))
 }
 
 /// Returns the body of an answer, or the reason why it could not be read.

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::json::{has_type, text};
 use crate::timestamp;
 use crate::vocabulary::PUBLIC;
 
@@ -40,6 +41,18 @@ pub fn tombstone(id: &str, former_type: &str, deleted_ms: i64) -> Value {
     })
 }
 
+/// True if a document is the tombstone of what was at `id`. The status 410 alone proves no deletion: a
+/// proxy or a broken release may answer it for a while.
+pub fn is_tombstone(document: &Value, id: &str) -> bool {
+    has_type(document, "Tombstone") && text(document, "id").is_ok_and(|named| named == id)
+}
+
+/// True if a document is the problem `user-deleted`, by which an address that is not the account's own
+/// says that the account was deleted.
+pub fn is_user_deleted(document: &Value) -> bool {
+    text(document, "type").is_ok_and(|kind| kind.rsplit('/').next() == Some("user-deleted"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +64,21 @@ mod tests {
         assert_eq!(&base[..22], b"eko-account-delete-v1\0");
         assert_eq!(base[22..], *Sha256::digest(b"token"));
         assert_ne!(base, sign_in_base(b"token"));
+    }
+
+    #[test]
+    fn a_deletion_is_told_by_the_document_at_the_address() {
+        const BOB: &str = "https://b.example/user/bob";
+        assert!(is_tombstone(&tombstone(BOB, "Person", 0), BOB));
+        for (other, why) in [
+            (tombstone("https://b.example/user/eve", "Person", 0), "of somebody else"),
+            (json!({ "type": "Person", "id": BOB }), "a person"),
+            (json!({ "type": "Tombstone" }), "of nobody"),
+            (json!({}), "nothing"),
+        ] {
+            assert!(!is_tombstone(&other, BOB), "{why}");
+        }
+        assert!(is_user_deleted(&json!({ "type": "https://b.example/problems/user-deleted" })));
+        assert!(!is_user_deleted(&json!({ "type": "https://b.example/problems/not-found" })));
     }
 }

@@ -22,8 +22,9 @@ pub struct SignedActivity {
 }
 
 /// Reads and verifies a signed request with a body of at most `limit` bytes. Returns `None` if
-/// there is nothing to do: the activity is an actor's own deletion, and the actor is gone, so that
-/// its signature cannot be verified any more.
+/// there is nothing left to do: the activity is an actor's own deletion, and the actor is gone, so that
+/// its signature cannot be verified any more. What was kept of the actor is removed then
+/// ([`Federation::forget_gone`](eko_federation::Federation::forget_gone)).
 ///
 /// The checks without a call come first: shape, digest, age of the signature. An actor in memory
 /// costs no call; any other costs a read of the table, and is fetched from its server if it is not
@@ -64,6 +65,7 @@ pub async fn read(
         Err(VerificationError::Actor(RemoteError::Gone(_) | RemoteError::Deleted(_)))
             if is_own_deletion(&activity, &actor) =>
         {
+            federation.forget_gone(&actor, now_ms).await?;
             Ok(None)
         }
         Err(error) => Err(unverified(error)),

@@ -33,7 +33,8 @@ impl<T: Transport> Device<T> {
     ///
     /// # Errors
     /// [`ClientError::Unfetchable`] if that server may not be asked; [`ClientError::FalseChain`] if
-    /// a node breaks a rule; [`ClientError::Problem`] with status 404 if there is no such user.
+    /// a node breaks a rule; [`ClientError::Problem`] with status 404 if there is no such user;
+    /// [`ClientError::Deleted`] if the account was deleted.
     pub async fn chain_at(
         &self,
         origin: &Origin,
@@ -41,7 +42,8 @@ impl<T: Transport> Device<T> {
     ) -> Result<(Vec<ChainNode>, ChainState), ClientError> {
         // The request carries no token, so it may go to any server.
         let url = origin.devices(user);
-        verified(origin, user, &self.fetch_public(&url).await?.expect(StatusCode::OK)?)
+        let answer = self.fetch_public(&url).await?.unless_deleted(&url)?;
+        verified(origin, user, &answer.expect(StatusCode::OK)?)
     }
 
     /// POST `/user/{name}/proxy`: reads the chain of a user of any server through the own server,

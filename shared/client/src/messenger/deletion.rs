@@ -1,7 +1,5 @@
 //! The deletion of the user's account.
 
-use http::StatusCode;
-
 use super::ending::note_deleted;
 use super::{Messenger, MessengerError};
 use crate::store::DeviceStoreError;
@@ -31,7 +29,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub async fn is_account_deleted(&self) -> Result<bool, MessengerError> {
         match self.device.chain(self.device.user()).await {
             Ok(_) => Ok(false),
-            Err(ClientError::Unexpected { status: StatusCode::GONE, .. }) => {
+            Err(ClientError::Deleted(_)) => {
                 note_deleted(&self.store, self.now_ms())?;
                 Ok(true)
             }

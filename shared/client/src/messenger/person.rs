@@ -65,7 +65,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if answer.status == StatusCode::NOT_FOUND {
             return Err(nobody());
         }
-        if answer.status == StatusCode::GONE {
+        if answer.problem().is_some_and(|problem| problem.slug() == "user-deleted") {
             return Err(MessengerError::PersonDeleted(handle.to_string()));
         }
         let document = answer.expect(StatusCode::OK)?.json()?;

@@ -1,7 +1,6 @@
 //! Signing in and out.
 
 use eko_protocol::address::{Handle, Origin, UserName};
-use http::StatusCode;
 
 use super::clocks::of_clock;
 use super::ending::{note_deleted, note_end};
@@ -237,7 +236,7 @@ async fn register<T: Transport>(
     let exists = match device.chain(device.user()).await {
         Ok((nodes, _)) => !nodes.is_empty(),
         Err(ClientError::Problem(problem)) if problem.status == 404 => false,
-        Err(ClientError::Unexpected { status: StatusCode::GONE, .. }) => {
+        Err(ClientError::Deleted(_)) => {
             let handle = Handle::new(device.user().clone(), device.origin());
             return Err(MessengerError::PersonDeleted(handle.to_string()));
         }

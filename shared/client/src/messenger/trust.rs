@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use eko_protocol::chain::{ChainNode, root};
-use http::StatusCode;
 
 use super::contact::Contact;
 use super::ending::{note_deleted, note_end};
@@ -271,7 +270,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 fn is_gone(error: &ClientError) -> bool {
     match error {
         ClientError::Problem(problem) => problem.slug() == "user-deleted",
-        ClientError::Unexpected { status, .. } => *status == StatusCode::GONE,
+        ClientError::Deleted(_) => true,
         _ => false,
     }
 }

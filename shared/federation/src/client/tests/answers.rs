@@ -206,7 +206,7 @@ async fn errors_repeat_little_of_an_answer() {
 #[tokio::test]
 async fn statuses_are_told_apart() {
     assert_eq!(fetched(answer("404 Not Found", &[], "")).await, Ok(FetchOutcome::NotFound));
-    assert_eq!(fetched(answer("410 Gone", &[JSON], "{}")).await, Ok(FetchOutcome::Gone));
+    assert_eq!(fetched(answer("410 Gone", &[JSON], "{}")).await, Ok(FetchOutcome::Gone("{}".into())));
     for (status, retry_after, expected) in [
         ("401 Unauthorized", None, (401, None)),
         ("403 Forbidden", None, (403, None)),

@@ -7,7 +7,7 @@ use crate::{SignalSessions, Transport};
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// True if this device is taken to have ended: the own chain proves it, the server has refused this device
-    /// as revoked, it shows a reset, or it says that the account was deleted. Of the last three it is true
+    /// as revoked or turned away, it shows a reset, or it says that the account was deleted. Of the last three it is true
     /// until the server takes a call of this device, or shows it in the chain.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             Err(MessengerError::AccountDeleted) => note_deleted(&self.store, self.now_ms())?,
             Err(MessengerError::Revoked) => {
-                note_end(&self.store, self.now_ms())?;
+                note_said_end(&self.store, self.now_ms())?;
                 if self.store.device_end()? == Some(DeviceEnd::Said) {
                     let _ = self.look_again(&self.me()).await;
                 }
@@ -88,15 +88,8 @@ pub(super) fn note_deleted(store: &DeviceStore, now_ms: i64) -> Result<(), Devic
     store.write(|tx| tx.note_device_end(DeviceEnd::Deleted, now_ms))
 }
 
-/// Records that the server has called this device revoked. A device that waits forgets its joining
-/// code: it is in no chain, so it hears of its end from the server only. For a device in the chain
-/// the chain decides, and what the server says holds until it says otherwise.
-pub(super) fn note_end(store: &DeviceStore, now_ms: i64) -> Result<(), DeviceStoreError> {
-    store.write(|tx| {
-        if tx.joining_code()?.is_none() {
-            return tx.note_device_end(DeviceEnd::Said, now_ms);
-        }
-        tx.forget_joining_code()?;
-        tx.note_device_end(DeviceEnd::Proven, now_ms)
-    })
+/// Records that the server has called this device revoked or turned away. That holds until it says otherwise:
+/// the chain decides, and a device that waits keeps its joining code.
+pub(super) fn note_said_end(store: &DeviceStore, now_ms: i64) -> Result<(), DeviceStoreError> {
+    store.write(|tx| tx.note_device_end(DeviceEnd::Said, now_ms))
 }

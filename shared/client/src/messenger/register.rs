@@ -3,7 +3,7 @@
 use eko_protocol::address::{Handle, Origin, UserName};
 
 use super::clocks::of_clock;
-use super::ending::{note_deleted, note_end};
+use super::ending::{note_deleted, note_said_end};
 use super::{Distrust, JoinState, Messenger, MessengerError};
 use crate::device::{JoinKind, RegistrationStatus, SignInOutcome};
 use crate::joining::JoiningCode;
@@ -156,7 +156,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Decides whether this device is one of its user's devices, and which devices there are. The
     /// server's word for it counts only if it says that the device waits.
     async fn membership(&self, said: SignInOutcome) -> Result<SignInOutcome, MessengerError> {
-        let waits = self.joining_code()?.is_some();
+        let waits = self.kept_code()?.is_some();
         if waits && said.status == RegistrationStatus::Pending {
             return Ok(said);
         }
@@ -211,7 +211,7 @@ async fn sign_in_again<T: Transport>(
         Err(error) => {
             let error = MessengerError::from(error);
             match error {
-                MessengerError::Revoked => note_end(store, device.environment().now_ms())?,
+                MessengerError::Revoked => note_said_end(store, device.environment().now_ms())?,
                 MessengerError::AccountDeleted => note_deleted(store, device.environment().now_ms())?,
                 _ => {}
             }

@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use eko_protocol::chain::{ChainNode, root};
 
 use super::contact::Contact;
-use super::ending::{note_deleted, note_end};
+use super::ending::note_deleted;
 use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
 use crate::store::{ChainAlarm, DeviceEnd, DeviceStoreError, KeptNotice, PinnedChain, Transaction};
 use crate::{ClientError, SignalSessions, Transport};
@@ -159,7 +159,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if own && !nodes.is_empty() && !self.store.read(|tx| tx.is_pinned(&actor))? {
             self.check_first_own(&nodes)?;
             if excluded {
-                note_end(&self.store, self.now_ms())?;
+                // The chain that was approved, or that this device began, proves it.
+                self.store.write(|tx| {
+                    tx.forget_joining_code()?;
+                    tx.note_device_end(DeviceEnd::Proven, self.now_ms())
+                })?;
                 return Err(MessengerError::Revoked);
             }
         }

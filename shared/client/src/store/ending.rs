@@ -12,10 +12,11 @@ const DELETED: &str = "own_account_deleted";
 /// The reason for which a device is taken to have ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceEnd {
-    /// The own chain proves it, or the server has said it while the device waited. It is for good.
+    /// The own chain proves it. It is for good.
     Proven,
     /// The server says it, by a refusal or by a reset in the own chain, which proves nothing. It holds until
-    /// the server takes a call of the device, or shows the device in the chain.
+    /// the server takes a call of the device, or shows the device in the chain. A device that waits is in no
+    /// chain, so that nothing else is known of it.
     Said,
     /// The server says that the account was deleted, which proves nothing. It holds as long.
     Deleted,

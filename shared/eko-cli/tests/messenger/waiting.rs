@@ -1,10 +1,12 @@
 //! Tests of the feed of a device that waits for approval.
 
 use eko_client::messenger::{APPROVAL_PAUSE_MS, DeliveryMode, JoinState, MessengerError};
+use eko_client::store::DeviceEnd;
 use serde_json::json;
 
 use crate::live::{LONGEST_PAUSE_MS, LiveScene};
 use crate::people::{code_of, device, know, say};
+use crate::test_network::FalseAnswer;
 
 #[tokio::test]
 async fn a_device_is_told_of_its_approval_at_once() {
@@ -95,4 +97,39 @@ async fn a_device_that_was_turned_away_hears_so() {
     let error = feed.join().await.unwrap_err();
     assert!(matches!(error, MessengerError::Revoked), "{error}");
     scene.bob.receive().await.unwrap();
+}
+
+/// A server's word ends nothing: the code and the keys are kept, and the wait goes on when the server answers
+/// as before.
+#[tokio::test]
+async fn a_device_that_was_called_revoked_goes_on_waiting_once_its_server_says_otherwise() {
+    let scene = LiveScene::new().await;
+    let (phone, _) = device(&scene.world, &scene.wire, "bob", "phone").await;
+    let code = code_of(&phone);
+    scene.wire.tamper(|passing| {
+        let problem = json!({ "type": "https://eko.example/problems/device-revoked", "status": 403, "title": "x",
+            "detail": "x" });
+        (passing.endpoint == ("GET", "/user/bob/devices/pending"))
+            .then(|| FalseAnswer { status: 403, body: problem.to_string().into_bytes() })
+    });
+    for _ in 0..2 {
+        assert!(matches!(phone.join().await, Err(MessengerError::Revoked)));
+        assert_eq!(phone.device_end().unwrap(), Some(DeviceEnd::Said));
+        assert!(
+            phone.joining_code().unwrap().is_none(),
+            "nobody is asked for an approval that cannot be given"
+        );
+    }
+    scene.wire.honest();
+    assert_eq!(phone.join().await.unwrap(), JoinState::Waiting);
+    assert_eq!((phone.device_end().unwrap(), code_of(&phone).digits()), (None, code.digits()));
+    scene.bob.approve(&code).await.unwrap();
+    assert_eq!(phone.join().await.unwrap(), JoinState::Joined);
+    // What the chain proves is for good.
+    scene.bob.revoke(phone.device().id()).await.unwrap();
+    assert!(matches!(phone.check_this_device().await, Ok(())));
+    assert_eq!(phone.device_end().unwrap(), Some(DeviceEnd::Proven));
+    scene.world.deliver().await;
+    scene.bob.receive().await.unwrap();
+    scene.world.deliver().await;
 }

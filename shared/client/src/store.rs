@@ -165,30 +165,32 @@ impl DeviceStore {
         Self::prepare(Connection::open_in_memory()?, SenderMark::alone())
     }
 
-    fn prepare(connection: Connection, sender: SenderMark) -> Result<Self, DeviceStoreError> {
+    fn prepare(mut connection: Connection, sender: SenderMark) -> Result<Self, DeviceStoreError> {
         connection.busy_timeout(BUSY)?;
         // Each commit is durable. What is deleted is overwritten, because it may be a key.
         connection.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;",
         )?;
-        let store = Self { connection: Mutex::new(connection), sender };
-        store.write(|tx| {
-            let found: i64 = tx.inner.pragma_query_value(None, "user_version", |row| row.get(0))?;
-            match found {
+        {
+            let inner = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let tx = Transaction { inner };
+            match tx.version()? {
                 0 => {
                     tx.inner.execute_batch(include_str!("store/schema.sql"))?;
-                    Ok(tx.inner.pragma_update(None, "user_version", VERSION)?)
+                    tx.inner.pragma_update(None, "user_version", VERSION)?;
                 }
-                found => tx.upgrade(found),
+                found => tx.upgrade(found)?,
             }
-        })?;
-        Ok(store)
+            tx.inner.commit()?;
+        }
+        Ok(Self { connection: Mutex::new(connection), sender })
     }
 
     /// Runs a transaction, which is kept if `work` succeeds and undone if it fails.
     ///
     /// # Errors
-    /// Those of `work`; [`DeviceStoreError`] if the store cannot be written.
+    /// Those of `work`; [`DeviceStoreError`] if the store cannot be written, and [`DeviceStoreError::Newer`] if
+    /// a process of a newer version has upgraded it since it was opened: then `work` is not called.
     pub fn write<R, E: From<DeviceStoreError>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<R, E>,
@@ -198,6 +200,7 @@ impl DeviceStore {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(DeviceStoreError::from)?;
         let tx = Transaction { inner };
+        tx.require_not_newer()?;
         let done = work(&tx)?;
         tx.inner.commit().map_err(DeviceStoreError::from)?;
         Ok(done)
@@ -206,7 +209,8 @@ impl DeviceStore {
     /// Runs a transaction that only reads.
     ///
     /// # Errors
-    /// Those of `work`; [`DeviceStoreError`] if the store cannot be read.
+    /// Those of `work`; [`DeviceStoreError`] if the store cannot be read, and [`DeviceStoreError::Newer`] as of
+    /// [`DeviceStore::write`].
     pub fn read<R, E: From<DeviceStoreError>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<R, E>,
@@ -215,7 +219,9 @@ impl DeviceStore {
         let inner = connection
             .transaction_with_behavior(TransactionBehavior::Deferred)
             .map_err(DeviceStoreError::from)?;
-        work(&Transaction { inner })
+        let tx = Transaction { inner };
+        tx.require_not_newer()?;
+        work(&tx)
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {

@@ -59,6 +59,20 @@ struct UpgradeStep {
 }
 
 impl Transaction<'_> {
+    /// Returns the version of the store, as this transaction sees it.
+    pub(super) fn version(&self) -> Result<i64, DeviceStoreError> {
+        Ok(self.inner.pragma_query_value(None, "user_version", |row| row.get(0))?)
+    }
+
+    /// Fails if a process of a newer version has upgraded the store: what this one knows of the tables is true
+    /// no more.
+    pub(super) fn require_not_newer(&self) -> Result<(), DeviceStoreError> {
+        match self.version()? {
+            newer if newer > VERSION => Err(DeviceStoreError::Newer(newer)),
+            _ => Ok(()),
+        }
+    }
+
     /// Brings a store of an earlier version up to date, in this transaction.
     pub(super) fn upgrade(&self, found: i64) -> Result<(), DeviceStoreError> {
         if found > VERSION {

@@ -123,3 +123,22 @@ fn an_upgrade_is_whole_or_is_not_done() {
     let made = connection.prepare("SELECT 1 FROM void_numbers").is_ok();
     assert_eq!((version, made), (10, false));
 }
+
+/// A process goes on with a store that the next version of this library upgrades meanwhile.
+#[test]
+fn a_process_stops_once_another_one_has_upgraded_its_store_to_a_newer_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("eko.db");
+    let store = DeviceStore::open(&file).unwrap();
+    let put = || store.write(|tx| tx.put_moment("moment", 1));
+    put().unwrap();
+    let other = Connection::open(&file).unwrap();
+    let upgrade =
+        "BEGIN IMMEDIATE; ALTER TABLE messages RENAME COLUMN text TO words; PRAGMA user_version = 99; COMMIT";
+    other.execute_batch(upgrade).unwrap();
+    let changed = || other.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0)).unwrap();
+    let before = changed();
+    assert!(matches!(put(), Err(DeviceStoreError::Newer(99))));
+    assert!(matches!(store.read(|tx| tx.history(None, 1)), Err(DeviceStoreError::Newer(99))));
+    assert_eq!(changed(), before, "it has written nothing");
+}

@@ -3,7 +3,7 @@
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::messages::MessageStream;
+use super::messages::{LATE_MS, MessageStream};
 use super::{CiphertextKey, DeviceStoreError, Transaction};
 use crate::stored_time::is_over;
 
@@ -46,6 +46,13 @@ impl AwaitedMessage {
     pub fn is_missing(&self, now_ms: i64) -> bool {
         is_over(now_ms, self.stored_ms, AWAITED_MS)
     }
+}
+
+/// A message of a device at its position.
+struct PlacedMessage {
+    row: i64,
+    number: u64,
+    position: i64,
 }
 
 const COLUMNS: &str = "SELECT actor, device, received, position, stored, EXISTS (SELECT 1 FROM receipts \
@@ -131,27 +138,69 @@ impl Transaction<'_> {
 
     /// Puts a message that has arrived and has no position into the place in which it was awaited, where it is
     /// shown with the next [`Transaction::place`]. What its device numbered before it, and has not come,
-    /// is a gap. Returns false if there is no such message.
+    /// is a gap. If places of this device were filled in another order than that of the numbers, their
+    /// messages change places: what came in one millisecond has no order in a mailbox.
+    ///
+    /// Returns false if there is no such message, or if nothing shows that the place is its own: it has no
+    /// number, or one that does not fit between its neighbours, or it comes later than anything is sent again.
+    /// It then has its position after all others, with its own time.
     pub(crate) fn put_into_place(
         &self,
         place: &AwaitedMessage,
         message: &str,
     ) -> Result<bool, DeviceStoreError> {
-        let sql = "UPDATE messages SET position = ?3, placed = 0 WHERE actor = ?1 AND id = ?2 AND position IS NULL AND request = 0 \
-                   RETURNING conversation, sequence";
-        let placed: Option<(String, Option<u64>)> = self
-            .inner
-            .query_row(sql, params![place.actor, message, place.position], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()?;
-        let Some((conversation, number)) = placed else { return Ok(false) };
-        if let Some(number) = number {
-            let of =
-                MessageStream { conversation: &conversation, device: &place.device, actor: &place.actor };
-            self.note_placed(of, number, place.position)?;
+        let sql = "SELECT row, conversation, sequence, received FROM messages \
+                   WHERE actor = ?1 AND id = ?2 AND position IS NULL AND request = 0";
+        let found = self.inner.prepare_cached(sql)?.query_row(params![place.actor, message], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        });
+        let found: Option<(i64, String, Option<u64>, i64)> = found.optional()?;
+        let Some((row, conversation, Some(number), received_ms)) = found else { return Ok(false) };
+        let of = MessageStream { conversation: &conversation, device: &place.device, actor: &place.actor };
+        if received_ms.saturating_sub(place.received_ms) > LATE_MS {
+            return Ok(false);
+        }
+        let Some(mut swapped) = self.swapped(of, number, place.position)? else { return Ok(false) };
+        swapped.push(PlacedMessage { row, number, position: place.position });
+        let mut positions: Vec<i64> = swapped.iter().map(|message| message.position).collect();
+        positions.sort_unstable();
+        swapped.sort_unstable_by_key(|message| message.number);
+        for (message, position) in swapped.iter().zip(positions) {
+            let sql = "UPDATE messages SET position = ?2, placed = coalesce(placed, 0) WHERE row = ?1";
+            self.inner.prepare_cached(sql)?.execute(params![message.row, position])?;
+        }
+        let of_number = "SELECT position FROM messages WHERE row = ?1";
+        let position = self.inner.prepare_cached(of_number)?.query_row([row], |row| row.get(0))?;
+        self.note_placed(of, number, position)?;
+        if swapped.len() > 1 {
+            self.move_gaps(of)?;
         }
         Ok(true)
+    }
+
+    /// Returns the messages of a device with which one of this number would be in the wrong order at a position,
+    /// all of which have places that were kept for them. `None` if there is another one, or one of the same
+    /// number, or too many.
+    fn swapped(
+        &self,
+        of: MessageStream<'_>,
+        number: u64,
+        position: i64,
+    ) -> Result<Option<Vec<PlacedMessage>>, DeviceStoreError> {
+        let sql = "SELECT row, sequence, position, placed IS NOT NULL AND sequence <> ?3 FROM messages \
+                   WHERE conversation = ?1 AND device = ?2 AND position IS NOT NULL \
+                   AND (sequence = ?3 OR (sequence > ?3 AND position < ?4) OR (sequence < ?3 AND position > ?4)) \
+                   LIMIT ?5";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let parameters = params![of.conversation, of.device, number, position, MOST_AWAITED];
+        let found = statement.query_map(parameters, |row| {
+            let message = PlacedMessage { row: row.get(0)?, number: row.get(1)?, position: row.get(2)? };
+            Ok((message, row.get::<_, bool>(3)?))
+        })?;
+        let found: Vec<_> = found.collect::<Result<_, _>>()?;
+        let is_bounded = i64::try_from(found.len()).is_ok_and(|count| count < MOST_AWAITED);
+        let fits = is_bounded && found.iter().all(|(_, has_kept_place)| *has_kept_place);
+        Ok(fits.then(|| found.into_iter().map(|(message, _)| message).collect()))
     }
 
     /// Returns what is awaited in a conversation with one actor, or of all, in order.

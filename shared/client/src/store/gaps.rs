@@ -56,6 +56,16 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Has each gap of a device stand before the message that follows it, after messages have changed places.
+    pub(super) fn move_gaps(&self, of: MessageStream<'_>) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE gaps SET position = coalesce((SELECT position FROM messages \
+                   WHERE messages.conversation = gaps.conversation AND messages.device = gaps.device \
+                   AND position IS NOT NULL AND sequence > gaps.last ORDER BY sequence LIMIT 1), position) \
+                   WHERE conversation = ?1 AND device = ?2";
+        self.inner.prepare_cached(sql)?.execute(params![of.conversation, of.device])?;
+        Ok(())
+    }
+
     /// Records that under these numbers of a device nothing comes that is not here: nobody waits for it, and
     /// it is not missing.
     pub(crate) fn note_void(

@@ -267,12 +267,12 @@ impl Transaction<'_> {
 
     /// Gives a message of a device its position: the next one, or if it comes late, that in which it is missing.
     fn give_position(&self, of: MessageStream<'_>, message: ReadyMessage) -> Result<(), DeviceStoreError> {
-        let ReadyMessage { row, number, lacking, last, .. } = message;
+        let ReadyMessage { row, number, received_ms, lacking, last } = message;
         if number <= last {
             self.fill_gaps(of, NumberRange::of(number))?;
             // What has no number has no place among the others.
             if number > 0
-                && let Some(place) = self.place_of_late(of, number)?
+                && let Some(place) = self.place_of_late(of, number, received_ms)?
             {
                 let sql = "UPDATE messages SET position = ?2, placed = ?3 WHERE row = ?1";
                 self.inner.prepare_cached(sql)?.execute(params![row, place, self.take_position()?])?;
@@ -292,20 +292,34 @@ impl Transaction<'_> {
     }
 
     /// Returns the place of a message that comes after later ones of its device: one that was left for what was
-    /// missing. There is none if the next later message follows at once.
-    fn place_of_late(&self, of: MessageStream<'_>, number: u64) -> Result<Option<i64>, DeviceStoreError> {
+    /// missing. There is none if the next later message follows at once, or came so long ago that nothing from
+    /// before it is still under way, or if another message has the number.
+    fn place_of_late(
+        &self,
+        of: MessageStream<'_>,
+        number: u64,
+        received_ms: i64,
+    ) -> Result<Option<i64>, DeviceStoreError> {
         let sql =
             "SELECT max(position) FROM messages WHERE conversation = ?1 AND device = ?2 AND sequence < ?3";
         let parameters = params![of.conversation, of.device, number];
         let before: Option<i64> = self.inner.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))?;
-        let sql = "SELECT position, sequence FROM messages WHERE conversation = ?1 AND device = ?2 \
+        let sql = "SELECT position, sequence, received FROM messages WHERE conversation = ?1 AND device = ?2 \
                    AND sequence > ?3 AND position IS NOT NULL ORDER BY position LIMIT 1";
-        let after: Option<(i64, u64)> = self
+        let after: Option<(i64, u64, i64)> = self
             .inner
             .prepare_cached(sql)?
-            .query_row(params![of.conversation, of.device, number], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row(params![of.conversation, of.device, number], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
             .optional()?;
-        let Some((after, later)) = after else { return Ok(None) };
+        let Some((after, later, after_ms)) = after else { return Ok(None) };
+        let sql = "SELECT 1 FROM messages WHERE conversation = ?1 AND device = ?2 AND sequence = ?3 \
+                   AND position IS NOT NULL";
+        let is_taken = self.inner.prepare_cached(sql)?.exists(params![of.conversation, of.device, number])?;
+        if is_taken || received_ms.saturating_sub(after_ms) > LATE_MS {
+            return Ok(None);
+        }
         let back = i64::try_from(later.saturating_sub(number)).unwrap_or(i64::MAX);
         let place = after.saturating_sub(back);
         let sql = "SELECT 1 FROM messages WHERE position = ?1 UNION SELECT 1 FROM awaited WHERE position = ?1 \

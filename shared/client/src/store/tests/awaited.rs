@@ -133,3 +133,72 @@ fn the_messages_of_one_look_have_the_order_of_the_server() {
     }
     assert_eq!(placed(&store, 50).0, ["a1", "b1", "a2", "b2"]);
 }
+
+/// Two entries of one millisecond have no order in a mailbox.
+#[test]
+fn messages_that_fill_places_in_the_wrong_order_change_them() {
+    for is_shown_before in [false, true] {
+        let store = DeviceStore::in_memory().unwrap();
+        arrive(&store, "a", &[1], 0);
+        placed(&store, 0);
+        for envelope in ["x", "y", "z"] {
+            await_of_a(&store, envelope);
+        }
+        // Between the two that come there is one that never came.
+        for (envelope, number) in [("x", 5), ("z", 3), ("y", 2)] {
+            comes_again(&store, envelope, number, 10);
+            if is_shown_before {
+                placed(&store, 200);
+            }
+        }
+        placed(&store, 200);
+        assert_eq!(conversation(&store), ["a1", "a2", "a3", "a5"]);
+        let history = store.read(|tx| tx.history(None, 9)).unwrap();
+        assert_eq!(history.iter().map(|it| it.missing_before).collect::<Vec<_>>(), [0, 0, 0, 1]);
+    }
+}
+
+/// A correspondent keeps a place by an envelope that cannot be read, and fills it later with something else.
+#[test]
+fn what_does_not_fit_between_its_neighbours_is_shown_at_the_end() {
+    let months_ms = 1 + LATE_MS + 1;
+    let of_number = |number| arrival("late", "a", number);
+    for late in [
+        of_number(Some(8)),
+        of_number(Some(1)),
+        of_number(Some(4)),
+        of_number(None),
+        MessageContent { received_ms: months_ms, ..of_number(Some(2)) },
+    ] {
+        let store = DeviceStore::in_memory().unwrap();
+        arrive(&store, "a", &[1], 0);
+        placed(&store, 0);
+        await_of_a(&store, "two");
+        arrive(&store, "a", &[3, 4], 0);
+        placed(&store, 200);
+        assert_eq!(conversation(&store), ["a1", "awaited", "a3", "a4"]);
+        let filled = store.write(|tx| {
+            tx.store_arrival(&late, 300)?;
+            let place = tx.take_awaited("a", "again two")?.unwrap();
+            tx.put_into_place(&place, "late")
+        });
+        let filled: Result<_, DeviceStoreError> = filled;
+        assert!(!filled.unwrap(), "{late:?}");
+        assert_eq!(placed(&store, 9_000).0, ["late"]);
+        assert_eq!(conversation(&store), ["a1", "a3", "a4", "late"], "{late:?}");
+    }
+}
+
+/// It comes in an envelope of its own. In time it has the place in which it was missing.
+#[test]
+fn what_was_missing_and_comes_months_later_is_shown_at_the_end() {
+    for (received_ms, shown) in [(1 + LATE_MS, ["a1", "a2", "a3"]), (2 + LATE_MS, ["a1", "a3", "a2"])] {
+        let store = DeviceStore::in_memory().unwrap();
+        arrive(&store, "a", &[1, 3], 0);
+        placed(&store, 200);
+        let late = MessageContent { received_ms, ..arrival("a2", "a", Some(2)) };
+        store.write(|tx| tx.store_arrival(&late, 300)).unwrap();
+        placed(&store, 300);
+        assert_eq!(conversation(&store), shown);
+    }
+}

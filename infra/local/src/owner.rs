@@ -10,21 +10,29 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use eko_protocol::address::Origin;
 
-use crate::secrets::write_private;
+use crate::secrets::{self, write_private};
 
 /// The file that has the origin.
 const ORIGIN: &str = "origin";
+/// What can be done without it.
+const REMEDY: &str =
+    "put it back from a copy, or write the origin into it with which this server was started before";
 
 /// Notes that the locked folder `dir` belongs to the server at `origin`.
 ///
 /// # Errors
-/// It belongs to another one, or the note cannot be read or written.
+/// It belongs to another one, the note cannot be read or written, or it is gone from a folder in which a server
+/// has run: its keys and its table are those of that origin.
 pub(crate) fn claim(dir: Option<&Path>, origin: &Origin) -> anyhow::Result<()> {
     let Some(dir) = dir else { return Ok(()) };
     let path = dir.join(ORIGIN);
     let owner = match fs::read_to_string(&path) {
         Ok(text) => text.trim().to_owned(),
         Err(error) if error.kind() == ErrorKind::NotFound => {
+            // The keys are made after it.
+            if secrets::has_any(dir) {
+                bail!("the file {} is gone: {REMEDY}", path.display());
+            }
             let text = format!("{origin}\n");
             return write_private(dir, ORIGIN, text.as_bytes())
                 .with_context(|| format!("cannot write {}", path.display()));
@@ -35,11 +43,7 @@ pub(crate) fn claim(dir: Option<&Path>, origin: &Origin) -> anyhow::Result<()> {
         return Ok(());
     }
     if Origin::parse(&owner).is_err() {
-        bail!(
-            "the file {} holds no origin: put it back from a copy, or write the origin into it with which this \
-             server was started before",
-            path.display()
-        );
+        bail!("the file {} holds no origin: {REMEDY}", path.display());
     }
     let folder = dir.display();
     match owner.strip_prefix("http://localhost:") {

@@ -23,6 +23,11 @@ const SIGNING_KEY: &str = "signing-key.pem";
 /// The file of the VAPID key.
 const VAPID_KEY: &str = "vapid-key.pem";
 
+/// True if a server has made a key in the folder `dir`.
+pub(crate) fn has_any(dir: &Path) -> bool {
+    [TOKEN_KEYS, SIGNING_KEY, VAPID_KEY].iter().any(|name| dir.join(name).exists())
+}
+
 /// Returns the token keys of the folder `dir`, in the format that [`TokenKey::list`] parses. Makes
 /// them if there are none. Without a folder, they are new each time.
 ///

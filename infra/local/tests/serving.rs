@@ -300,15 +300,16 @@ async fn a_file_of_the_folder_that_is_gone_or_holds_junk_is_named_with_a_remedy(
         assert!(told.contains(&format!("the file {} ", file.display())) && told.contains(remedy), "{told}");
         std::fs::write(&file, content).unwrap();
     }
-    for name in ["table.sqlite", "signing-key.pem"] {
+    for (name, remedy) in [
+        ("table.sqlite", "or begin anew with another folder"),
+        ("signing-key.pem", "or begin anew with another folder"),
+        ("origin", "or write the origin into it with which this server was started before"),
+    ] {
         let (file, away) = (folder.path().join(name), folder.path().join("away"));
         std::fs::rename(&file, &away).unwrap();
         let told = refusal(&words).await;
         assert!(told.contains(&format!("{} is gone", file.display())), "{told}");
-        assert!(
-            told.contains("back from a copy, or begin anew with another folder") && !file.exists(),
-            "{told}"
-        );
+        assert!(told.contains(&format!("back from a copy, {remedy}")) && !file.exists(), "{told}");
         std::fs::rename(&away, &file).unwrap();
     }
     Running::start(command(&words)).await.end().await;

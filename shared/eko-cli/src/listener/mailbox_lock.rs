@@ -1,9 +1,11 @@
 //! The lock of the one process that reads an account's mailbox, and the signs of life of that process.
 
-use std::convert::Infallible;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use eko_client::Environment;
@@ -27,7 +29,15 @@ const WATCHED: Duration = Duration::from_secs(15);
 /// The lock, which lasts as long as this value and ends with the process. Its file has the last sign of
 /// life: the id of the process, and the time in epoch milliseconds.
 pub(crate) struct MailboxLock {
-    file: File,
+    file: Arc<File>,
+}
+
+/// A thread that gives signs of life until this value is dropped. The work of the process may wait for the
+/// store, whose transactions block the thread that they run on.
+struct LifeSigns {
+    /// Nothing is sent. It is dropped to end the thread.
+    end: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// The last sign of life of the process that has the lock.
@@ -59,34 +69,49 @@ impl MailboxLock {
             .map_err(cannot)?;
         match file.try_lock() {
             Ok(()) => {
-                let lock = Self { file };
-                lock.show_life(now_ms);
-                Ok(Some(lock))
+                show_life(&file, now_ms);
+                Ok(Some(Self { file: Arc::new(file) }))
             }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(cannot(error)),
         }
     }
 
-    fn show_life(&self, now_ms: i64) {
-        // Each sign has the length of the one before it.
-        let sign = format!("{:>10} {now_ms:>20}\n", std::process::id());
-        // Without a sign, others say that this process seems suspended, and do nothing else.
-        let _ = self.file.write_all_at(sign.as_bytes(), 0);
-    }
-
     /// Does something that takes long, and shows meanwhile that this process lives.
     pub(super) async fn alive<R>(&self, environment: &Environment, work: impl Future<Output = R>) -> R {
-        tokio::select! {
-            done = work => done,
-            never = self.show_life_again(environment) => match never {},
-        }
+        let _signs = LifeSigns::begin(Arc::clone(&self.file), environment.clone());
+        work.await
     }
+}
 
-    async fn show_life_again(&self, environment: &Environment) -> Infallible {
-        loop {
-            self.show_life(environment.now_ms());
-            sleep(LIFE_PAUSE).await;
+fn show_life(file: &File, now_ms: i64) {
+    // Each sign has the length of the one before it.
+    let sign = format!("{:>10} {now_ms:>20}\n", std::process::id());
+    // Without a sign, others say that this process seems suspended, and do nothing else.
+    let _ = file.write_all_at(sign.as_bytes(), 0);
+}
+
+impl LifeSigns {
+    fn begin(file: Arc<File>, environment: Environment) -> Self {
+        let (end, ended) = mpsc::channel::<()>();
+        let give = move || {
+            while {
+                show_life(&file, environment.now_ms());
+                ended.recv_timeout(LIFE_PAUSE) == Err(RecvTimeoutError::Timeout)
+            } {}
+        };
+        // Without a thread it is as without a sign.
+        let thread = thread::Builder::new().name("eko-life".to_owned()).spawn(give).ok();
+        Self { end: Some(end), thread }
+    }
+}
+
+impl Drop for LifeSigns {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        // The thread has the file, whose lock lasts as long as anybody has it.
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
     }
 }
@@ -194,10 +219,29 @@ mod tests {
         let mut look = |now_ms| watch.look(&path, now_ms, WATCHED / 3).is_some();
         // The machine has slept.
         assert_eq!([look(0), look(later_ms)], [false, false]);
-        lock.show_life(later_ms);
+        show_life(&lock.file, later_ms);
         let later_ms = later_ms + SUSPENDED_MS;
         assert_eq!([later_ms; 5].map(&mut look), [false, false, true, false, false]);
-        lock.show_life(later_ms);
+        show_life(&lock.file, later_ms);
         assert_eq!([later_ms + SUSPENDED_MS; 4].map(look), [false, false, true, false]);
+    }
+
+    /// A transaction of the store waits for that of another process for 20 seconds, and blocks its thread
+    /// meanwhile.
+    #[tokio::test]
+    async fn a_reader_that_waits_for_the_store_shows_life() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("listening");
+        let lock = MailboxLock::take(&path, 1_000).unwrap().unwrap();
+        let first = LifeSign::read(&path).unwrap();
+        let waits_for_the_store = async {
+            (0..6_000).any(|_| {
+                thread::sleep(Duration::from_millis(10));
+                LifeSign::read(&path).is_some_and(|sign| sign != first)
+            })
+        };
+        assert!(lock.alive(&Environment::system(), waits_for_the_store).await);
+        drop(lock);
+        assert!(MailboxLock::take(&path, 2_000).unwrap().is_some(), "the thread has ended");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! HOME/accounts/NAME@HOST/eko.db        the device of an account, with its keys and messages
+//! HOME/accounts/.replaces-NAME@HOST/    what takes the place of an account as soon as that is set aside
 //! HOME/accounts/NAME@HOST/listening     the lock of the process that reads its mailbox, and its last sign of
 //!                                       life
 //! HOME/former/NAME@HOST-STAMP/          an account that was set aside by `eko login --anew` or
@@ -31,6 +32,8 @@ const ACCOUNTS: &str = "accounts";
 const FORMER: &str = "former";
 const ISSUERS: &str = "issuers.json";
 const CARRIED: &str = "carried";
+/// The beginning of the name of a folder that is about to take the place of an account.
+const REPLACES: &str = ".replaces-";
 
 /// The folder that keeps accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,12 +88,20 @@ impl EkoHome {
             let entry = entry.map_err(|error| unreadable(&self.accounts, &error))?;
             // An account that is being created has a name that begins with a dot.
             let name = entry.file_name();
-            let handle = name.to_str().filter(|name| !name.starts_with(['.', '@'])).map(Handle::parse);
+            let name = name.to_str().unwrap_or_default();
+            let replaced = name.strip_prefix(REPLACES);
+            let named = replaced.unwrap_or(name);
+            let handle = Some(named).filter(|named| !named.starts_with(['.', '@'])).map(Handle::parse);
             if let Some(Ok(handle)) = handle {
-                accounts.push(AccountFolder::new(handle, entry.path()));
+                let account = self.folder(&handle);
+                if replaced.is_some() {
+                    self.end_replacement(&account)?;
+                }
+                accounts.push(account);
             }
         }
         accounts.sort_by(|a, b| a.handle.cmp(&b.handle));
+        accounts.dedup();
         Ok(accounts)
     }
 
@@ -145,6 +156,7 @@ impl EkoHome {
     pub fn prepare(&self, handle: &Handle) -> Result<PreparedAccount, CommandFailure> {
         private::create(&self.accounts)?;
         let account = self.folder(handle);
+        self.end_replacement(&account)?;
         if account.path().is_dir() && !account.database().exists() {
             // What is left of an account without its store says nothing to another device. Its name sorts
             // before those of stores that another device takes over.
@@ -228,7 +240,7 @@ impl EkoHome {
     }
 
     /// Sets an account aside as [`EkoHome::set_aside`] does, and puts a folder in its place that was made by
-    /// [`EkoHome::stage`].
+    /// [`EkoHome::stage`]. If the process dies in between, the next command puts it there.
     ///
     /// # Errors
     /// A folder cannot be moved. The account is then where it was.
@@ -238,12 +250,46 @@ impl EkoHome {
         staged: &AccountFolder,
         stamp: &str,
     ) -> Result<PathBuf, CommandFailure> {
+        self.begin_replacement(account, staged)?;
         let aside = self.set_aside(account, stamp)?;
-        if let Err(failure) = rename(staged.path(), account.path()) {
+        if let Err(failure) = self.end_replacement(account) {
             self.bring_back(&aside, account)?;
             return Err(failure);
         }
         Ok(aside)
+    }
+
+    /// Makes a staged folder the one that takes an account's place, instead of one that was left.
+    fn begin_replacement(
+        &self,
+        account: &AccountFolder,
+        staged: &AccountFolder,
+    ) -> Result<(), CommandFailure> {
+        let replacement = self.replacement(account);
+        if replacement.path().is_dir() {
+            replacement.remove()?;
+        }
+        rename(staged.path(), replacement.path())
+    }
+
+    /// Puts what replaces an account into its place, if the account is not there. Another process may do so
+    /// first.
+    fn end_replacement(&self, account: &AccountFolder) -> Result<(), CommandFailure> {
+        let replacement = self.replacement(account);
+        if account.path().is_dir() || !replacement.path().is_dir() {
+            return Ok(());
+        }
+        match rename(replacement.path(), account.path()) {
+            Err(_) if account.path().is_dir() => Ok(()),
+            done => done,
+        }
+    }
+
+    fn replacement(&self, account: &AccountFolder) -> AccountFolder {
+        AccountFolder::new(
+            account.handle.clone(),
+            self.accounts.join(format!("{REPLACES}{}", account.name())),
+        )
     }
 
     /// Moves an account back that was set aside. There must be no folder of that account now.

@@ -55,7 +55,8 @@ impl RecoverArgs {
         let (recovered, aside) = match done {
             Ok(done) => done,
             Err(failure) => {
-                staged.remove()?;
+                // It may have been renamed by then. The next eko recover removes it.
+                let _ = staged.remove();
                 return Err(failure);
             }
         };

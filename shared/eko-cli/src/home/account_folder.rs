@@ -126,7 +126,8 @@ impl AccountFolder {
         removed.map_err(|error| CommandFailure::of_file("cannot remove", FileUse::Write, &self.path, &error))
     }
 
-    /// Checks that the folder and the database are there, and that only this user can read them.
+    /// Checks that the folder and the database are there, and that only this user can read them. What is beside
+    /// the database, as its log, is made so.
     pub(super) fn check(&self) -> Result<(), CommandFailure> {
         private::check(&self.path)?;
         let database = self.database();
@@ -135,6 +136,12 @@ impl AccountFolder {
             let next = format!("put the file back; or eko login {}, which makes a new device", self.handle);
             return Err(CommandFailure::new(what).next(next));
         }
-        private::check(&database)
+        private::check(&database)?;
+        let unreadable =
+            |error: std::io::Error| CommandFailure::of_file("cannot read", FileUse::Read, &self.path, &error);
+        for entry in self.path.read_dir().map_err(unreadable)? {
+            private::restrict(&entry.map_err(unreadable)?.path())?;
+        }
+        Ok(())
     }
 }

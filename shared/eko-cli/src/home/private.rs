@@ -1,8 +1,8 @@
 //! Folders and files that only their owner can read.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
@@ -66,6 +66,26 @@ pub(super) fn check(path: &Path) -> Result<(), CommandFailure> {
     let right = if found.is_dir() { FOLDER } else { FILE };
     Err(CommandFailure::new(format!("others can read {}", path.display()))
         .next(format!("chmod {right:o} '{}'", path.display())))
+}
+
+/// Takes from other users the right to access a file, if they have it. Whatever is no file stays as it is.
+pub(super) fn restrict(path: &Path) -> Result<(), CommandFailure> {
+    let found = match std::fs::symlink_metadata(path) {
+        // Another process has removed it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => {
+            found.map_err(|error| CommandFailure::of_file("cannot read", FileUse::Read, path, &error))?
+        }
+    };
+    if !found.is_file() || found.mode() & OTHERS == 0 {
+        return Ok(());
+    }
+    match std::fs::set_permissions(path, Permissions::from_mode(FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // As on a disk that cannot be written. Nobody else gets into the folder.
+        Err(_) => check(path),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Fails if a folder or file belongs to another user of this machine. SQLite would write side files of

@@ -100,6 +100,57 @@ fn what_others_can_read_is_refused() {
     }
 }
 
+/// An earlier version, or a copy that was put back, has left files that others can read.
+#[test]
+fn what_is_beside_the_store_is_made_private() {
+    let (_folder, home) = home(&["alice@a.example"]);
+    let account = home.choose(None).unwrap();
+    let beside = ["eko.db-wal", "eko.db-shm", "eko.db-sender-2", "listening", "a-copy.db"];
+    let beside = beside.map(|name| account.path().join(name));
+    for path in &beside {
+        std::fs::write(path, "").unwrap();
+        set_mode(path, 0o644);
+    }
+    home.choose(None).unwrap();
+    assert_eq!(beside.each_ref().map(|path| mode(path)), [0o600; 5]);
+    set_mode(&beside[0], 0o666);
+    home.prepare(&account.handle).unwrap();
+    assert_eq!(mode(&beside[0]), 0o600);
+}
+
+/// A process that replaces an account dies before and after the account is set aside.
+#[test]
+fn what_replaces_an_account_is_not_lost_if_the_process_dies() {
+    for is_set_aside in [false, true] {
+        for is_chosen in [false, true] {
+            let (_folder, home) = home(&["alice@a.example"]);
+            let account = home.choose(None).unwrap();
+            let mark = |account: &AccountFolder, text: &str| {
+                std::fs::write(account.path().join("mark"), text).unwrap();
+            };
+            mark(&account, "damaged");
+            let staged = home.stage(&account).unwrap();
+            mark(&staged, "recovered");
+            home.begin_replacement(&account, &staged).unwrap();
+            let aside = is_set_aside.then(|| home.set_aside(&account, "20260129").unwrap());
+            match is_chosen {
+                true => assert_eq!(home.choose(None).unwrap(), account),
+                false => assert!(!home.prepare(&account.handle).unwrap().is_new),
+            }
+            let found = |path: &Path| std::fs::read_to_string(path.join("mark")).unwrap();
+            assert_eq!(found(account.path()), if is_set_aside { "recovered" } else { "damaged" });
+            aside.iter().for_each(|aside| assert_eq!(found(aside), "damaged"));
+            // What was left is in nobody's way.
+            let again = home.stage(&account).unwrap();
+            mark(&again, "again");
+            let aside = home.replace(&account, &again, "20260130").unwrap();
+            assert_eq!(found(&aside), if is_set_aside { "recovered" } else { "damaged" });
+            assert_eq!(found(home.choose(None).unwrap().path()), "again");
+            assert_eq!(home.accounts.read_dir().unwrap().count(), 1);
+        }
+    }
+}
+
 #[test]
 fn what_is_no_account_is_left_alone() {
     let (_folder, home) = home(&["alice@a.example"]);

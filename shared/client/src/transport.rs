@@ -19,8 +19,8 @@ pub trait Transport: Send + Sync {
     /// Sends a request with an absolute URI, such as `https://a.example/user/alice`.
     ///
     /// # Errors
-    /// [`TransportError`] if there is no answer. Except after [`TransportError::Connect`], the
-    /// request may have arrived.
+    /// [`TransportError`] if there is no answer. Except after [`TransportError::Connect`] and
+    /// [`TransportError::CertificateTime`], the request may have arrived.
     fn send(
         &self,
         request: Request<Bytes>,
@@ -51,6 +51,14 @@ pub enum TransportError {
     /// Nobody listens there, or the network is blocked. Nothing was sent.
     #[error("cannot connect: {0}")]
     Connect(String),
+    /// The server's certificate is not valid at the time of this machine's clock. Nothing was sent.
+    #[error("the certificate of {server} {fault} by this machine's clock")]
+    CertificateTime {
+        /// The host and port of the server.
+        server: String,
+        /// The relation of the certificate to the clock.
+        fault: CertificateFault,
+    },
     /// The answer took too long.
     #[error("no answer in time")]
     Timeout,
@@ -60,4 +68,15 @@ pub enum TransportError {
     /// The request could not be made, or the connection broke.
     #[error("{0}")]
     Broken(String),
+}
+
+/// The relation of a certificate to a clock by which it is not valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateFault {
+    /// Its time has not begun.
+    #[error("is not valid yet")]
+    Early,
+    /// Its time is over.
+    #[error("has expired")]
+    Expired,
 }

@@ -15,6 +15,9 @@ use crate::{ClientError, SignalSessions, Transport, TransportError};
 
 /// The number of times that a recipient's devices may change while one envelope is being sent.
 const ROUNDS: usize = 8;
+/// The number of times that what was held back is let go before one envelope. If it is held back again each
+/// time, the envelope is held back, too.
+const RELEASES: usize = 2;
 /// The number of envelopes that are sent at the same time.
 const AT_ONCE: usize = 8;
 /// The longest time for which a process claims an envelope. A claim ends with its process.
@@ -56,6 +59,26 @@ impl Drop for EnvelopeClaim<'_> {
             let _ = self.store.write(|tx| tx.release_claim(self.id, self.sender));
         }
     }
+}
+
+/// The outcome of an attempt at one envelope.
+enum Attempt {
+    /// It was tried, or waits behind an older one that could not be sent. In its state afterwards.
+    Tried(OutboxEnvelope),
+    /// Another process sends it, or an older one to the same recipient.
+    WithAnotherProcess,
+    /// Nothing is to be done with it: it has an outcome, or is not due.
+    NotDue,
+    /// It was left alone: something older was held back from its recipient, and is to be sent from now on.
+    HeldBackFirst,
+}
+
+/// The outcome of the rounds in which an envelope is sent.
+enum RoundsOutcome {
+    /// The envelope has come to a state.
+    Settled(Settlement),
+    /// As [`Attempt::HeldBackFirst`].
+    HeldBackFirst,
 }
 
 /// The next step for an envelope whose report has been applied.
@@ -110,33 +133,35 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Tries one envelope, unless another process has claimed it. What was held back from its recipient goes
-    /// first, if nothing speaks against them any more.
+    /// first, if nothing speaks against them any more. If that is held back again, so is the envelope: it is
+    /// not tried, whatever a server shows by then.
     async fn deliver(&self, envelope: &OutboxEnvelope) -> Result<Option<OutboxEnvelope>, MessengerError> {
         let _lane = self.lanes.enter(&envelope.recipient).await;
-        let held_back = match envelope.silent {
-            // What wakes nobody waits for nothing.
-            true => Vec::new(),
-            false => self.store.read(|tx| tx.refused_to(&envelope.recipient))?,
-        };
-        let tried = self.attempt(envelope, held_back.is_empty()).await?;
-        // Those that are still held back are not to be sent, so that nothing is done with them.
-        for held in &held_back {
-            self.attempt(held, true).await?;
+        for _ in 0..RELEASES {
+            match self.attempt(envelope).await? {
+                Attempt::Tried(kept) => return Ok(Some(kept)),
+                Attempt::WithAnotherProcess | Attempt::NotDue => return Ok(None),
+                Attempt::HeldBackFirst => {}
+            }
+            let unsent = self.store.read(|tx| tx.unsent_to(&envelope.recipient))?;
+            for older in unsent.iter().take_while(|unsent| unsent.id != envelope.id) {
+                match self.attempt(older).await? {
+                    // Whatever follows is held back with it.
+                    Attempt::Tried(kept) if kept.state == EnvelopeState::Refused => break,
+                    // It has an outcome, or what follows waits behind it.
+                    Attempt::Tried(_) | Attempt::WithAnotherProcess | Attempt::NotDue => {}
+                    // Another process has met a refusal since.
+                    Attempt::HeldBackFirst => break,
+                }
+            }
         }
-        match tried {
-            None if !held_back.is_empty() => self.attempt(envelope, true).await,
-            tried => Ok(tried),
-        }
+        self.store.write(|tx| tx.hold_back(&envelope.id))?;
+        Ok(self.store.read(|tx| tx.envelope(envelope.id.as_str()))?)
     }
 
     /// Tries one envelope in its recipient's lane. It overtakes none to the same recipient that has to wait,
-    /// or that another process sends: it waits as long. Unless it `is_next`, it is left alone if something
-    /// that was held back is to be sent from now on.
-    async fn attempt(
-        &self,
-        envelope: &OutboxEnvelope,
-        is_next: bool,
-    ) -> Result<Option<OutboxEnvelope>, MessengerError> {
+    /// that another process sends, or that was held back and is to be sent from now on.
+    async fn attempt(&self, envelope: &OutboxEnvelope) -> Result<Attempt, MessengerError> {
         let id = &envelope.id;
         let sender = self.store.sender()?;
         let claimed_ms = self.store.write(|tx| {
@@ -149,21 +174,26 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Ok::<_, DeviceStoreError>(claimed.then_some(now_ms))
         })?;
         let Some(now_ms) = claimed_ms else {
-            // It may have been put off.
-            let kept = self.store.read(|tx| tx.envelope(id.as_str()))?;
-            return Ok(kept.filter(|kept| kept.due_ms != envelope.due_ms && kept.reason.is_some()));
+            return Ok(match self.store.read(|tx| tx.envelope(id.as_str()))? {
+                Some(kept) if kept.is_claimed => Attempt::WithAnotherProcess,
+                Some(kept) if is_put_off(envelope, &kept) => Attempt::Tried(kept),
+                Some(kept) if kept.state == EnvelopeState::ToSend && kept.due_ms != envelope.due_ms => {
+                    Attempt::WithAnotherProcess
+                }
+                Some(_) | None => Attempt::NotDue,
+            });
         };
         let mut claim = EnvelopeClaim { store: &self.store, id, sender, is_open: true };
         let mut asked = self.device.origin().clone();
         let outcome = match envelope.expires_ms.is_some_and(|ms| ms <= now_ms) {
-            true => Ok(Some(Settlement::failed("it is of no more use"))),
-            false => self.rounds(envelope, &mut asked, is_next).await,
+            true => Ok(RoundsOutcome::Settled(Settlement::failed("it is of no more use"))),
+            false => self.rounds(envelope, &mut asked).await,
         };
         let reason = |error: &MessengerError| reason(error, &asked);
         match outcome {
             // The claim ends, so that it is due again.
-            Ok(None) => return Ok(None),
-            Ok(Some(outcome)) => {
+            Ok(RoundsOutcome::HeldBackFirst) => return Ok(Attempt::HeldBackFirst),
+            Ok(RoundsOutcome::Settled(outcome)) => {
                 self.store.write(|tx| tx.settle(id, outcome.state, outcome.reason.as_deref()))?
             }
             Err(error @ MessengerError::Store(_)) => {
@@ -184,11 +214,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             Err(error) => match error.retry_after_s() {
                 Some(seconds) => self.postpone(envelope, seconds, &reason(&error))?,
-                None => self.store.write(|tx| tx.settle(id, failed(&error), Some(&reason(&error))))?,
+                None => self.store.write(|tx| {
+                    tx.settle(id, failed(&error), Some(&reason(&error)))?;
+                    tx.hold_back_after(id)
+                })?,
             },
         }
         claim.is_open = false;
-        Ok(self.store.read(|tx| tx.envelope(id.as_str()))?)
+        let kept = self.store.read(|tx| tx.envelope(id.as_str()))?;
+        Ok(kept.map_or(Attempt::NotDue, Attempt::Tried))
     }
 
     fn postpone(
@@ -204,14 +238,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.store.write(|tx| tx.postpone(&envelope.id, now_ms, due_ms, reason))
     }
 
-    /// Sends an envelope until it has an outcome. `asked` is the server that was asked last. Returns
-    /// `None` if it is not next: something that was held back may be sent now.
+    /// Sends an envelope until it has an outcome. `asked` is the server that was asked last.
     async fn rounds(
         &self,
         envelope: &OutboxEnvelope,
         asked: &mut Origin,
-        is_next: bool,
-    ) -> Result<Option<Settlement>, MessengerError> {
+    ) -> Result<RoundsOutcome, MessengerError> {
+        let settled = |settlement| Ok(RoundsOutcome::Settled(settlement));
         let person = Person::of(&envelope.recipient).ok_or(DeviceStoreError::Corrupt("recipient"))?;
         for _ in 0..ROUNDS {
             // A stranger's chain is read through the own server.
@@ -219,8 +252,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 asked.clone_from(&person.origin);
             }
             let contact = self.trusted(&person).await?;
-            if !is_next && self.resume(&contact)? {
-                return Ok(None);
+            if self.store.read(|tx| tx.is_behind_refused(&envelope.id))? && self.resume(&contact)? {
+                return Ok(RoundsOutcome::HeldBackFirst);
             }
             let mut wanted = contact.active();
             wanted.remove(&self.device.address());
@@ -240,11 +273,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             wanted.retain(|device| accepted.iter().all(|sent| sent.device != *device));
             if wanted.is_empty() {
                 let is_lost = accepted.is_empty() && (!full.is_empty() || envelope.resent_to.is_some());
-                return Ok(Some(match is_lost {
+                return settled(match is_lost {
                     true if full.is_empty() => Settlement::failed("the device that asked for it is gone"),
                     true => Settlement::failed("their mailbox is full"),
                     false => Settlement::of(EnvelopeState::Accepted),
-                }));
+                });
             }
             asked.clone_from(self.device.origin());
             match self.encrypt(&envelope.id, &contact, &wanted).await {
@@ -254,16 +287,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let outgoing = self.outgoing(envelope, &contact)?;
             self.step(ProgressStep::Send { actor: person.actor(), devices: outgoing.messages.len() });
             match self.signed_in(async || self.device.send(&outgoing).await).await? {
-                SendOutcome::Accepted { .. } => return Ok(Some(Settlement::of(EnvelopeState::Accepted))),
-                SendOutcome::Queued { .. } => return Ok(Some(Settlement::of(EnvelopeState::Queued))),
+                SendOutcome::Accepted { .. } => return settled(Settlement::of(EnvelopeState::Accepted)),
+                SendOutcome::Queued { .. } => return settled(Settlement::of(EnvelopeState::Queued)),
                 SendOutcome::Partial(report) | SendOutcome::Rejected(report) => {
                     if let Correction::GiveUp(reason) = self.corrected(envelope, &contact, &report).await? {
-                        return Ok(Some(Settlement::failed(reason)));
+                        return settled(Settlement::failed(reason));
                     }
                 }
             }
         }
-        Ok(Some(Settlement::failed("their devices change faster than this can be sent")))
+        settled(Settlement::failed("their devices change faster than this can be sent"))
     }
 
     /// True if a take was refused because the recipient's devices have changed since their chain
@@ -355,6 +388,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 }
 
+/// True if an envelope that was listed waits now behind an older one that could not be sent, or is held back
+/// with one.
+fn is_put_off(listed: &OutboxEnvelope, kept: &OutboxEnvelope) -> bool {
+    match kept.state {
+        EnvelopeState::ToSend => kept.due_ms != listed.due_ms && kept.reason.is_some(),
+        EnvelopeState::Refused => listed.state == EnvelopeState::ToSend,
+        _ => false,
+    }
+}
+
 /// The words for an envelope to a person whose account was deleted.
 const DELETED: &str = "their account was deleted";
 
@@ -365,6 +408,9 @@ pub(super) fn reason(error: &MessengerError, asked: &Origin) -> String {
         MessengerError::Distrust { why, .. } => why.to_string(),
         MessengerError::Client(ClientError::Transport(TransportError::Connect(_))) => {
             format!("the server {} is out of reach", asked.authority())
+        }
+        MessengerError::Client(ClientError::Transport(why @ TransportError::CertificateTime { .. })) => {
+            why.to_string()
         }
         MessengerError::Client(ClientError::Transport(_)) => {
             format!("the server {} does not answer", asked.authority())

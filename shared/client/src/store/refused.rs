@@ -37,6 +37,36 @@ impl Transaction<'_> {
         statement.query_map([recipient], |row| Ok(read(row)))?.map(|row| row?).collect()
     }
 
+    /// True if an envelope that is not silent was made after one to the same recipient that is held back.
+    pub(crate) fn is_behind_refused(&self, id: &EnvelopeId) -> Result<bool, DeviceStoreError> {
+        let sql = "SELECT 1 FROM envelopes AS later WHERE id = ?1 AND silent = 0 AND EXISTS \
+                   (SELECT 1 FROM envelopes AS older WHERE older.state > 4 AND older.state = 6 AND older.silent = 0 \
+                   AND older.recipient = later.recipient AND older.made < later.made)";
+        Ok(self.inner.prepare_cached(sql)?.exists([id.as_str()])?)
+    }
+
+    /// Holds back what is to be sent to the same recipient after an envelope that was refused, for the same
+    /// reason: it would meet the same answer, or overtake it. What a process sends now stays claimed.
+    pub(crate) fn hold_back_after(&self, id: &EnvelopeId) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE envelopes AS later SET state = 6, reason = refused.reason FROM \
+                   (SELECT recipient, made, reason FROM envelopes WHERE id = ?1 AND state = 6 AND silent = 0) AS refused \
+                   WHERE later.state = 1 AND later.claimed = 0 AND later.silent = 0 \
+                   AND later.recipient = refused.recipient AND later.made > refused.made";
+        self.inner.prepare_cached(sql)?.execute([id.as_str()])?;
+        Ok(())
+    }
+
+    /// Holds back an envelope that is to be sent, for the reason of an older one to the same recipient that is
+    /// held back. Without such a one it stays due.
+    pub(crate) fn hold_back(&self, id: &EnvelopeId) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE envelopes AS later SET state = 6, reason = older.reason FROM \
+                   (SELECT recipient, made, reason FROM envelopes WHERE state > 4 AND state = 6 AND silent = 0) AS older \
+                   WHERE later.id = ?1 AND later.state = 1 AND later.claimed = 0 AND later.silent = 0 \
+                   AND older.recipient = later.recipient AND older.made < later.made";
+        self.inner.prepare_cached(sql)?.execute([id.as_str()])?;
+        Ok(())
+    }
+
     /// Has an envelope sent that was refused. What the recipient's server has of it stays there.
     pub(crate) fn send_refused(&self, id: &EnvelopeId, now_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "UPDATE envelopes SET state = 1, due = ?2, put = ?2, tries = 0, claimed = 0, reason = NULL \

@@ -8,8 +8,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, Uri, uri};
 use reqwest::redirect::Policy;
+use rustls::CertificateError;
 
-use super::{Transport, TransportError};
+use super::{CertificateFault, Transport, TransportError};
 
 pub use web_socket::WebSocket;
 
@@ -100,6 +101,10 @@ fn failure(error: reqwest::Error) -> TransportError {
         reason = source;
     }
     let server = error.url().map(reqwest::Url::authority).filter(|server| !server.is_empty());
+    if let Some(fault) = certificate_fault(&error) {
+        let server = server.unwrap_or("the server").to_owned();
+        return TransportError::CertificateTime { server, fault };
+    }
     let reason = match server {
         Some(server) => format!("{server}, {reason}"),
         None => reason.to_string(),
@@ -113,9 +118,77 @@ fn failure(error: reqwest::Error) -> TransportError {
     }
 }
 
+/// Returns the fault if an error says that a certificate is not valid at this time.
+fn certificate_fault(error: &(dyn Error + 'static)) -> Option<CertificateFault> {
+    if let Some(rustls::Error::InvalidCertificate(fault)) = error.downcast_ref() {
+        return match fault {
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                Some(CertificateFault::Early)
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                Some(CertificateFault::Expired)
+            }
+            _ => None,
+        };
+    }
+    // The source of an I/O error is not the error in it, but the source of that one.
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(inner) => certificate_fault(inner),
+        None => certificate_fault(error.source()?),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
     use super::*;
+
+    /// A certificate is judged by the clock of this machine, and a clock that is wrong by years is common after
+    /// an empty battery.
+    #[tokio::test]
+    async fn a_certificate_that_is_not_valid_now_is_told_from_a_server_that_is_out_of_reach() {
+        for (years, fault) in [(2000..2001, CertificateFault::Expired), (4000..4001, CertificateFault::Early)]
+        {
+            let key = KeyPair::generate().unwrap();
+            let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+            params.not_before = date_time_ymd(years.start, 1, 1);
+            params.not_after = date_time_ymd(years.end, 1, 1);
+            let certificate = params.self_signed(&key).unwrap();
+            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+            let config = rustls::ServerConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(
+                    vec![certificate.der().clone()],
+                    PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+                )
+                .unwrap();
+            let acceptor = TlsAcceptor::from(Arc::new(config));
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let serving = tokio::spawn(async move {
+                let (socket, _) = listener.accept().await.unwrap();
+                acceptor.accept(socket).await.map(drop)
+            });
+            let root = reqwest::Certificate::from_der(certificate.der()).unwrap();
+            let client = reqwest::Client::builder().tls_certs_only([root]).build().unwrap();
+            let http = HttpTransport { client, through: None };
+            let request = Request::get(format!("https://localhost:{port}/")).body(Bytes::new()).unwrap();
+            let server = format!("localhost:{port}");
+            assert_eq!(
+                http.send(request).await.unwrap_err(),
+                TransportError::CertificateTime { server, fault }
+            );
+            assert!(serving.await.unwrap().is_err());
+        }
+    }
 
     #[test]
     fn requests_go_through_where_they_must() {

@@ -52,8 +52,8 @@ impl From<ClientError> for CommandFailure {
 
 impl From<MessengerError> for CommandFailure {
     fn from(error: MessengerError) -> Self {
-        if matches!(error, MessengerError::WrongClock(_)) {
-            return Self::new(error).next(clock::REMEDY).exit(Exit::TryLater);
+        if is_of_clock(&error) {
+            return Self::new(described(&error)).next(clock::REMEDY).exit(Exit::TryLater);
         }
         if let Some(seconds) = error.retry_after_s() {
             let when =
@@ -185,12 +185,24 @@ fn handle(actor: &str) -> String {
     Person::of(actor).map_or_else(|| actor.to_owned(), |person| person.handle().to_string())
 }
 
+/// True if an error comes from a clock that is wrong, or seems to.
+fn is_of_clock(error: &MessengerError) -> bool {
+    matches!(
+        error,
+        MessengerError::WrongClock(_)
+            | MessengerError::Client(ClientError::Transport(TransportError::CertificateTime { .. }))
+    )
+}
+
 /// Returns an error as text. For transport errors the text names the server, which their own does
 /// not.
 fn described(error: &MessengerError) -> String {
     match error {
         MessengerError::Client(ClientError::Transport(TransportError::Connect(why))) => {
             format!("the server is out of reach: {why}")
+        }
+        MessengerError::Client(ClientError::Transport(why @ TransportError::CertificateTime { .. })) => {
+            why.to_string()
         }
         MessengerError::Client(ClientError::Transport(why)) => format!("the server does not answer: {why}"),
         MessengerError::Client(ClientError::Problem(problem)) => problem.in_words(),

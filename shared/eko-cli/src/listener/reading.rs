@@ -185,6 +185,7 @@ impl<'a> MailboxListener<'a> {
         let server = self.client.device().origin();
         let known = match &error {
             MessengerError::Client(ClientError::Transport(TransportError::Connect(_))) => "is out of reach",
+            MessengerError::Client(ClientError::Transport(TransportError::CertificateTime { .. })) => "",
             MessengerError::Client(ClientError::Transport(_)) => "does not answer",
             _ => "",
         };

@@ -1,6 +1,9 @@
 //! Tests of what is held back because a server shows devices that are not to be trusted: it is sent by itself
 //! once that is over, and nothing that is written later overtakes it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use eko_client::group::GroupId;
 use eko_client::store::EnvelopeState;
 use eko_testkit::World;
@@ -61,6 +64,27 @@ async fn put(from: &TestMessenger, to: &TestMessenger, words: &str) -> String {
     let id = from.put_message(&to.me(), text(words)).await.unwrap();
     from.send_message(&id).await.unwrap();
     id
+}
+
+/// Has Bob's server want a copy of what Alice sends for a device of its own, the first `times` times. Returns
+/// the number of envelopes that she has sent since.
+fn ask_for_another_device(world: &World, hers: &TestNetwork, times: usize) -> Arc<AtomicUsize> {
+    let mallory = inserted(world, hers);
+    let package = world.state.origin().key_package(mallory.user(), mallory.id());
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    hers.tamper(move |passing| {
+        let sent: Value = serde_json::from_slice(passing.request).ok()?;
+        if passing.endpoint != ("POST", "/user/alice/outbox") || sent["object"]["id"].is_null() {
+            return None;
+        }
+        let report = json!({ "type": "Reject", "actor": sent["to"], "to": sent["actor"],
+            "object": sent["object"]["id"], "eko:deviceSetOutOfDate": true,
+            "missingKeyPackages": [package], "staleDevices": [] });
+        let is_refused = counted.fetch_add(1, Ordering::Relaxed) < times;
+        is_refused.then(|| FalseAnswer { status: 409, body: report.to_string().into_bytes() })
+    });
+    count
 }
 
 /// The looks read the chain once in ten minutes for it. It is sent by the first look that finds the true one.
@@ -152,18 +176,7 @@ async fn what_is_held_back_again_stops_nothing_and_keeps_its_place() {
     let (hers, wire) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
     let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &wire, "bob").await);
     befriend(&alice, &bob).await;
-    let mallory = inserted(&world, &hers);
-    let package = world.state.origin().key_package(mallory.user(), mallory.id());
-    hers.tamper(move |passing| {
-        let sent: Value = serde_json::from_slice(passing.request).ok()?;
-        if passing.endpoint != ("POST", "/user/alice/outbox") || sent["object"]["id"].is_null() {
-            return None;
-        }
-        let report = json!({ "type": "Reject", "actor": sent["to"], "to": sent["actor"],
-            "object": sent["object"]["id"], "eko:deviceSetOutOfDate": true,
-            "missingKeyPackages": [package], "staleDevices": [] });
-        Some(FalseAnswer { status: 409, body: report.to_string().into_bytes() })
-    });
+    ask_for_another_device(&world, &hers, usize::MAX);
     let one = put(&alice, &bob, "one").await;
     world.advance(1);
     let two = put(&alice, &bob, "two").await;
@@ -174,4 +187,29 @@ async fn what_is_held_back_again_stops_nothing_and_keeps_its_place() {
     world.deliver().await;
     assert_eq!(hear(&world, &bob).await, ["one", "two", "three"]);
     world.deliver().await;
+}
+
+/// The first one is refused once more. What was written after it does not go out before it, and one answer of
+/// a server costs one attempt, however much is held back.
+#[tokio::test]
+async fn what_is_held_back_again_is_not_overtaken_and_costs_one_attempt() {
+    for times in [1, usize::MAX] {
+        let scene = HeldBackScene::begin().await;
+        let HeldBackScene { world, hers, alice, bob, one } = &scene;
+        let mut ids = vec![one.clone()];
+        for words in ["two", "three", "four"] {
+            world.advance(1);
+            ids.push(put(alice, bob, words).await);
+        }
+        let sent = ask_for_another_device(world, hers, times);
+        world.advance(1);
+        ids.push(put(alice, bob, "five").await);
+        assert_eq!(ids.iter().map(|id| state(alice, id)).collect::<Vec<_>>(), [EnvelopeState::Refused; 5]);
+        assert_eq!(sent.load(Ordering::Relaxed), 1);
+        hers.honest();
+        world.advance(600_000);
+        alice.receive().await.unwrap();
+        assert_eq!(scene.hear().await, ["one", "two", "three", "four", "five"]);
+        world.deliver().await;
+    }
 }

@@ -29,7 +29,8 @@ async fn a_true_report_verifies_at_the_authors_server() {
     let flag = message(&pair, "a threat").await;
     pair.b.calls.reset();
     pair.bob.report_message(&flag).await.unwrap();
-    assert_eq!(pair.b.calls.made(), ["GetItem", "GetItem", "TransactWriteItems", "SendMessageBatch"]);
+    let made = ["GetItem", "GetItem", "UpdateItem", "TransactWriteItems", "SendMessageBatch"];
+    assert_eq!(pair.b.calls.made(), made);
     pair.a.calls.reset();
     pair.settle().await;
     assert_eq!(pair.b.flags().await, ["delivered"]);
@@ -66,6 +67,25 @@ async fn a_report_that_was_not_queued_is_sent_again() {
     pair.bob.report_message(&flag).await.unwrap();
     pair.settle().await;
     assert_eq!((pair.a.flags().await, pair.b.flags().await.len()), (vec!["verified".to_owned()], 1));
+}
+
+/// An author who deletes the account is reported all the same, also if the reporter does, too.
+#[tokio::test]
+async fn a_deletion_evades_no_report() {
+    let pair = ServerPair::new().await;
+    let flag = message(&pair, "a threat").await;
+    pair.internet.advance(HOUR_MS);
+    pair.alice.refresh().await.unwrap();
+    pair.bob.refresh().await.unwrap();
+    pair.internet.unplug(pair.a_address);
+    pair.bob.report_message(&flag).await.unwrap();
+    pair.settle().await;
+    pair.bob.delete_account(&pair.b.id_token(&pair.bob).await).await.unwrap();
+    pair.alice.delete_account(&pair.a.id_token(&pair.alice).await).await.unwrap();
+    pair.internet.plug(pair.a_address);
+    pair.internet.advance(HOUR_MS);
+    pair.settle().await;
+    assert_eq!(pair.a.flags().await, ["verified"]);
 }
 
 /// Posts a `Flag` to Alice's server as the server at `b.example`, which has its key.
@@ -170,13 +190,17 @@ async fn a_malicious_server_of_the_author_accuses_nobody_else() {
         ..flag.clone()
     };
     pair.bob.report_message(&accused).await.unwrap();
+    // What fits, and has never come to Bob's server, is for its own operator.
+    let mut made_up = accused.clone();
+    made_up.evidence.tag = franking_tag(&made_up.evidence.key, made_up.evidence.content.as_bytes());
+    pair.bob.report_message(&made_up).await.unwrap();
     pair.settle().await;
-    assert_eq!(pair.b.flags().await, ["delivered", "false"]);
-    assert_eq!(pair.a.flags().await, ["false"]);
+    assert_eq!(pair.b.flags().await, ["consistent", "delivered", "false"]);
+    assert!(pair.a.flags().await.is_empty());
     // A content that its own tag does not fit was never said by Eve either.
     let mut other = flag;
     other.evidence.content = other.evidence.content.replace("threat", "joke");
     pair.bob.report_message(&other).await.unwrap();
-    assert_eq!(pair.b.flags().await, ["delivered", "false", "false"]);
+    assert_eq!(pair.b.flags().await, ["consistent", "delivered", "false", "false"]);
     pair.settle().await;
 }

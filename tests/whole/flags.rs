@@ -75,7 +75,7 @@ async fn a_true_report_is_verified_and_forged_ones_are_not() {
     let accepted = post(&bob, &truth.to_value(None)).await;
     let calls = world.calls.made();
     assert_eq!((accepted.status.as_u16(), accepted.body.len()), (202, 0));
-    assert_eq!(calls, ["GetItem", "GetItem", "TransactWriteItems"]);
+    assert_eq!(calls, ["GetItem", "GetItem", "UpdateItem", "TransactWriteItems"]);
     assert_eq!(world.flags().await, ["verified"]);
     for (what, forge) in forgeries {
         let mut forged = truth.clone();

@@ -51,6 +51,7 @@ pub use ending::DeviceEnd;
 pub use envelopes::{EnvelopeState, MOST_RESENT, OutboxEnvelope, RESEND_TIME_MS};
 pub(crate) use envelopes::{NOT_READ, NewEnvelope};
 pub use error::{DeviceStoreError, StoreFault};
+pub(crate) use evidence::parse_evidence;
 pub(crate) use held::{AwaitedAuthor, HeldActivity};
 pub use held::{HeldReason, MOST_HELD, MOST_HELD_OF_SENDER, MOST_HELD_OF_STRANGER, MOST_HELD_OF_STRANGERS};
 pub(crate) use invitations::StoredInvitation;

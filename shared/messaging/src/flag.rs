@@ -14,8 +14,7 @@ use eko_store::flags::{FlagStanding, KeptFlag, NewFlag};
 use eko_store::inbound::site;
 use eko_store::parcels::{Parcel, ParcelBody};
 
-use crate::active_device::require_active;
-use crate::{Messaging, Refusal, Result};
+use crate::{Messaging, MessagingError, Refusal, Result};
 
 /// A day in milliseconds.
 const DAY_MS: i64 = 86_400_000;
@@ -23,13 +22,15 @@ const DAY_MS: i64 = 86_400_000;
 impl Messaging {
     /// Stores a report of a device's user, and passes it on to the author's server.
     ///
-    /// Three AWS calls in two rounds if the author is here: GetItem of the device set beside that of the
-    /// envelope's record; a transaction of two writes. A fourth one if the author is elsewhere:
-    /// SendMessageBatch. If the process dies before that one, the device has no answer and reports again.
+    /// Four AWS calls in two rounds: GetItem of the device set, GetItem of the envelope's record and
+    /// UpdateItem of the account's budget, which bounds repetitions; then a transaction of two writes. A
+    /// fifth one, SendMessageBatch, if the author is elsewhere and this server has accepted the envelope:
+    /// what it knows nothing of, it tells nobody. If the process dies before that one, the device has
+    /// no answer and reports again.
     ///
     /// # Errors
-    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`]; [`Refusal::OverBudget`] if the user has
-    /// reported as many messages as may be in a day; [`Refusal::Invalid`] if the message is the user's
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`]; [`Refusal::OverBudget`] if the account's
+    /// minute is used up, or the user has reported as many messages as may be in a day; [`Refusal::Invalid`] if the message is the user's
     /// own, or was not for the user; the store is broken or out of reach.
     pub async fn report_message(
         &self,
@@ -55,11 +56,12 @@ impl Messaging {
             device_set: None,
             franking: None,
         };
-        let (own, record) = tokio::join!(
+        let (own, record, spending) = tokio::join!(
             self.store().device_set(caller.user),
-            self.store().envelope_record(caller.user, &header, now_ms)
+            self.store().envelope_record(caller.user, &header, now_ms),
+            self.spend(Some(self.request_charge(caller.user)), None)
         );
-        require_active(own?, caller.device)?;
+        self.check_caller(caller, own, spending).await?;
         let was_delivered = record?.is_some();
         let standing = match self.origin().owns(&flag.author) {
             true => self.judge(federation, flag, &reporter),
@@ -74,11 +76,14 @@ impl Messaging {
             let retry_after = left_ms.unsigned_abs().div_ceil(1000);
             return Err(Refusal::OverBudget { retry_after, budget }.into());
         }
-        let is_elsewhere = !self.origin().owns(&flag.author);
-        if is_elsewhere && federation.is_some_and(|federation| federation.permitted(&flag.author).is_ok()) {
+        let is_permitted =
+            |origin: &Origin| federation.is_some_and(|federation| federation.permit(origin).is_ok());
+        // To the server's own actor, which outlives the author's account.
+        let theirs = Origin::of(&flag.author).filter(|_| standing == FlagStanding::Delivered);
+        if let Some(origin) = theirs.filter(is_permitted) {
             let activity = flag.passed_on(self.origin(), &reporter);
             let parcel = Parcel {
-                to: flag.author.clone(),
+                to: origin.server_actor(),
                 author: caller.user.clone(),
                 first_ms: now_ms,
                 not_before_ms: None,
@@ -96,8 +101,9 @@ impl Messaging {
 
     /// Stores a report that the server at `signer` passes on, about a message of a user of this server.
     ///
-    /// One transaction of three writes. A report of a user of a third server, or of somebody who is not
-    /// here, or beyond the bounds, has no effect; the first two cost no call.
+    /// UpdateItem of the budget that reports of its site have with the author, and a transaction of
+    /// three writes. A report of a user of a third server, or of somebody who is not here, or beyond the
+    /// bounds, has no effect; the first two cost no call.
     ///
     /// # Errors
     /// The store is broken or out of reach.
@@ -111,6 +117,14 @@ impl Messaging {
         let Some(reporter) = flag.evidence.to.as_deref().filter(|to| signer.owns(to)) else { return Ok(()) };
         if self.origin().actor(author) != flag.author {
             return Ok(());
+        }
+        let charge = self.report_charge(signer, author, flag.evidence.content.len());
+        match self.spend(None, Some(charge)).await.check() {
+            Err(MessagingError::Refused(Refusal::OverBudget { .. })) => {
+                tracing::warn!(signer = signer.as_str(), "a report is dropped: too many in one minute");
+                return Ok(());
+            }
+            other => other?,
         }
         let standing = self.judge(Some(federation), flag, reporter);
         let site = Some(site(signer.authority()));

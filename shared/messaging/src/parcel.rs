@@ -50,6 +50,12 @@ struct BatchFates {
     done: Vec<(ReceivedParcel, Option<ReportDelivery>)>,
 }
 
+/// True if a parcel is dropped once its author's account is deleted. The deletion itself, and what the server
+/// says, are not.
+fn ends_with_author(parcel: &Parcel) -> bool {
+    !parcel.is_deletion && !parcel.by_server
+}
+
 impl Messaging {
     /// Tries the parcels of a batch. Returns the ids of the messages that stay in the queue.
     ///
@@ -89,7 +95,7 @@ impl Messaging {
             Ok((hosts, deleted)) => {
                 for group in by_server.values_mut() {
                     let dropped = group.extract_if(.., |received| {
-                        !received.parcel.is_deletion && deleted.contains(&received.parcel.author)
+                        ends_with_author(&received.parcel) && deleted.contains(&received.parcel.author)
                     });
                     fates.done.extend(dropped.map(|received| (received, None)));
                 }
@@ -114,7 +120,7 @@ impl Messaging {
     /// True if the author of a parcel may have been deleted since it was queued: it has waited. Others are
     /// posted as if the account had been deleted a moment later.
     fn may_be_of_nobody(&self, parcel: &Parcel) -> bool {
-        !parcel.is_deletion && self.has_waited(parcel)
+        ends_with_author(parcel) && self.has_waited(parcel)
     }
 
     /// Tries the parcels for one server: one first, and then the others at once. A server that

@@ -10,7 +10,7 @@ use crate::franking::{FrankingSecret, FrankingStatement, is_tag_of};
 use crate::id::{EnvelopeId, report_uuid};
 use crate::json::{canonical, has_type, only, optional, optional_text, text};
 use crate::key::{FrankingKey, FrankingMac, FrankingTag, decode, encode};
-use crate::limits::{MAX_FLAG_CONTENT_BYTES, MAX_FLAG_REASON_BYTES};
+use crate::limits::{MAX_FLAG_CONTENT_BYTES, MAX_FLAG_REASON_BYTES, MAX_ID_BYTES};
 use crate::{Invalid, json, timestamp};
 
 /// The activity `Flag` about one message.
@@ -111,6 +111,13 @@ impl Evidence {
         fn url(text: &str) -> Result<String, Invalid> {
             check_url(text).map(|_| text.to_owned())
         }
+        // A server chooses the ids of its activities, within the rule of a `Create`.
+        fn id(text: &str) -> Result<String, Invalid> {
+            match Origin::of_opaque(text) {
+                Some(_) => Ok(text.to_owned()),
+                None => Err(Invalid::whole(format!("must be an https URL of at most {MAX_ID_BYTES} bytes"))),
+            }
+        }
         fn content(text: &str) -> Result<String, Invalid> {
             // Four characters carry three bytes. A text that is too long is refused without decoding.
             if text.len() > MAX_FLAG_CONTENT_BYTES.div_ceil(3).saturating_mul(4) {
@@ -121,7 +128,7 @@ impl Evidence {
         let to = optional_text(value, "to")?.map(url).transpose().map_err(|fault| fault.under("/to"))?;
         Ok(Self {
             to,
-            activity: read(value, "activity", url)?,
+            activity: read(value, "activity", id)?,
             envelope: read(value, "envelope", EnvelopeId::parse)?,
             device: read(value, "device", url)?,
             content: read(value, "content", content)?,
@@ -148,9 +155,13 @@ impl Evidence {
     }
 
     /// Returns the SHA-256 of all that the evidence on an envelope of `author` says. What says the same
-    /// has the same digest.
+    /// of it has the same digest, whether or not it names the recipient, and however it writes the id.
     pub fn digest(&self, author: &str) -> [u8; 32] {
-        let said = json!([author, self.envelope.key(), self.to_value()]);
+        let mut said = Self { to: None, ..self.clone() }.to_value();
+        if let Some(members) = said.as_object_mut() {
+            members.insert("envelope".to_owned(), json!(self.envelope.key()));
+        }
+        let said = json!([author, said]);
         Sha256::digest(canonical(&said).unwrap_or_default()).into()
     }
 
@@ -233,6 +244,18 @@ mod tests {
         let read = Flag::parse(&passed_on).unwrap();
         assert_eq!(read.actor.as_deref(), Some("https://b.example/actor"));
         assert_eq!(read.evidence, Evidence { to: Some(BOB.to_owned()), ..flag.evidence });
+    }
+
+    /// Nobody is counted twice for one message because it is written in two ways.
+    #[test]
+    fn what_says_the_same_has_the_same_digest() {
+        let (Flag { mut evidence, .. }, _) = flag();
+        evidence.envelope = EnvelopeId::parse("urn:uuid:5cd5914c-7b80-4682-b1e9-9059f52bd971").unwrap();
+        let capital = EnvelopeId::parse("urn:uuid:5CD5914C-7b80-4682-b1e9-9059f52bd971").unwrap();
+        let same = Evidence { to: Some(BOB.to_owned()), envelope: capital, ..evidence.clone() };
+        assert_eq!(evidence.digest(ALICE), same.digest(ALICE));
+        let other = Evidence { content: "y".to_owned(), ..evidence.clone() };
+        assert_ne!(evidence.digest(ALICE), other.digest(ALICE));
     }
 
     #[test]

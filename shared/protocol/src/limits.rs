@@ -126,6 +126,10 @@ pub const MAX_FLAGS_OF_REPORTER: u64 = 20;
 /// The maximum number of messages that the users of one other site report to this server in a day (UTC).
 pub const MAX_FLAGS_OF_SITE: u64 = 200;
 
+/// The greatest number of reports of the users of one other site in a day of which this server knows
+/// that they are made up. They have their own count, so that they crowd out no true one.
+pub const MAX_FALSE_FLAGS_OF_SITE: u64 = 20;
+
 /// The days for which a reported message is kept for the operator.
 pub const FLAG_DAYS: i64 = 90;
 

@@ -18,11 +18,11 @@
 //! | `reason` | S | | the reporter's words; missing if there are none |
 //! | `ttl` | N | epoch s | 90 days after the report |
 //!
-//! # Item `L#{hash of the actor id, or site}` / `FLAGS#{day}`
+//! # Item `L#{hash of the actor id, site, or site#false}` / `FLAGS#{day}`
 //!
 //! | Attribute | Type | Unit | Meaning |
 //! |---|---|---|---|
-//! | `n` | N | reports | those of one reporter, or of the reporters of another site |
+//! | `n` | N | reports | those of one reporter, or of the reporters of another site: true ones and false ones are counted apart |
 //! | `ttl` | N | epoch s | a day after the end of the day |
 //!
 //! A reporter is counted under the short hash of the actor id, so that the count names nobody who has
@@ -30,7 +30,7 @@
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use eko_protocol::flag::Flag;
-use eko_protocol::limits::{FLAG_DAYS, MAX_FLAGS_OF_REPORTER, MAX_FLAGS_OF_SITE};
+use eko_protocol::limits::{FLAG_DAYS, MAX_FALSE_FLAGS_OF_SITE, MAX_FLAGS_OF_REPORTER, MAX_FLAGS_OF_SITE};
 use eko_protocol::timestamp;
 
 use crate::attribute::{WriteItem, n, s, short_hash};
@@ -127,7 +127,13 @@ impl Store {
         let of_reporter = self.count_flag(&short_hash(reporter), MAX_FLAGS_OF_REPORTER, day)?;
         let mut writes = vec![self.put_new(item)?, of_reporter];
         if let Some(site) = site {
-            writes.push(self.count_flag(site, MAX_FLAGS_OF_SITE, day)?);
+            // Made-up reports crowd out no true ones.
+            writes.push(match standing {
+                FlagStanding::False => {
+                    self.count_flag(&format!("{site}#false"), MAX_FALSE_FLAGS_OF_SITE, day)?
+                }
+                _ => self.count_flag(site, MAX_FLAGS_OF_SITE, day)?,
+            });
         }
         Ok(match self.transact(writes).await? {
             TransactionOutcome::Done | TransactionOutcome::Refused { index: 0 } => KeptFlag::Kept,

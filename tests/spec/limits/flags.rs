@@ -4,11 +4,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use eko_client::{Auth, Body, Exchange};
 use eko_protocol::flag::{Evidence, Flag};
-use eko_protocol::franking::franking_tag;
+use eko_protocol::franking::{FrankingStatement, franking_tag};
 use eko_protocol::id::EnvelopeId;
 use eko_protocol::key::FrankingKey;
 use eko_protocol::vocabulary::in_context;
-use eko_testkit::{FrankedContent, Internet, Stranger};
+use eko_testkit::{FrankedContent, Internet, Stranger, signing_key};
 use http::Method;
 
 use super::{TwoUsers, World, told};
@@ -17,6 +17,7 @@ use super::{TwoUsers, World, told};
 pub(super) const ROWS: &[&str] = &[
     "abuse reports of a user in a day (UTC)",
     "abuse reports of the users of one other site in a day (UTC)",
+    "made-up abuse reports of the users of one other site in a day (UTC)",
     "bytes of the content of an abuse report",
     "bytes of the reason of an abuse report",
 ];
@@ -51,8 +52,14 @@ async fn post(pair: &TwoUsers, flag: &Flag) -> Exchange {
 /// Answers a request with exactly `count` of what the row `limit` names.
 async fn answer(limit: &'static str, count: u64) -> String {
     let number = usize::try_from(count).unwrap();
-    if limit == "abuse reports of the users of one other site in a day (UTC)" {
-        return from_a_site(count).await;
+    match limit {
+        "abuse reports of the users of one other site in a day (UTC)" => {
+            return from_a_site(count, true).await;
+        }
+        "made-up abuse reports of the users of one other site in a day (UTC)" => {
+            return from_a_site(count, false).await;
+        }
+        _ => {}
     }
     let pair = TwoUsers::new().await;
     let bob = pair.bob.actor();
@@ -81,15 +88,30 @@ async fn answer(limit: &'static str, count: u64) -> String {
     }
 }
 
-/// Has another server pass on `count` reports, each of another user.
-async fn from_a_site(count: u64) -> String {
+/// Has another server pass on `count` reports, each of another user, of messages that were sent or not.
+async fn from_a_site(count: u64, sent: bool) -> String {
     let internet = Internet::new();
     let (world, _) = World::online(&internet, "eko.example").await;
     let eve = Stranger::new(&internet, "b.example").await;
+    let key = signing_key("eko.example").1;
     for number in 0..count {
+        let to = format!("{}/users/{number}", eve.origin);
         let mut flag = flag("https://eko.example/user/alice", number);
+        let evidence = &mut flag.evidence;
+        if sent {
+            evidence.content = FrankedContent::new(&flag.author, &to, "y").content;
+            evidence.tag = franking_tag(&evidence.key, evidence.content.as_bytes());
+            evidence.mac = key.franking().mac(FrankingStatement {
+                activity: &evidence.activity,
+                author: &flag.author,
+                device: &evidence.device,
+                envelope: &evidence.envelope.key(),
+                tag: &evidence.tag,
+                to: &to,
+            });
+        }
+        evidence.to = Some(to);
         flag.actor = Some(eve.actor.clone());
-        flag.evidence.to = Some(format!("{}/users/{number}", eve.origin));
         assert_eq!(eve.deliver(&world, "/inbox", &in_context(flag.to_value(None))).await.0, 202);
     }
     let is_whole = u64::try_from(world.flags().await.len()).unwrap() == count;

@@ -1,6 +1,7 @@
 //! The commitment of a note: the key in its plaintext, and the tag beside its ciphertexts
 //! (`docs/protocol.md`, section 9).
 
+use eko_protocol::Invalid;
 use eko_protocol::franking::{franked_content, franking_tag};
 use eko_protocol::id::EnvelopeId;
 use eko_protocol::json::{self, text};
@@ -38,11 +39,16 @@ impl FrankedContent {
     }
 }
 
-/// Adds a key to a padded activity. Returns `None` if there is no room for it.
-pub(crate) fn with_key(plaintext: &[u8], key: &FrankingKey) -> Option<Vec<u8>> {
-    let mut value = read(plaintext)?;
-    value.as_object_mut()?.insert(KEY.to_owned(), json!(key));
-    pad(value.to_string().as_bytes()).ok()
+/// Adds a key to a padded activity.
+///
+/// # Errors
+/// [`Invalid`] if there is no room for it.
+pub(crate) fn with_key(plaintext: &[u8], key: &FrankingKey) -> Result<Vec<u8>, Invalid> {
+    let mut value = read(plaintext).ok_or_else(|| Invalid::whole("is no padded JSON"))?;
+    if let Some(members) = value.as_object_mut() {
+        members.insert(KEY.to_owned(), json!(key));
+    }
+    pad(value.to_string().as_bytes())
 }
 
 /// Returns the tag of an envelope with this plaintext. Without a key, bytes stand in its place that
@@ -89,7 +95,7 @@ mod tests {
         assert_ne!(FrankedContent::of(&replaced).unwrap().tag(), franked.tag());
         assert_eq!(FrankedContent::of(&padded(&note)), None);
         let full = json!({ "text": "x".repeat(super::super::MAX_PLAINTEXT - 20) });
-        assert_eq!(with_key(&padded(&full), &one), None);
+        assert!(with_key(&padded(&full), &one).is_err());
     }
 
     #[test]

@@ -6,7 +6,9 @@ use super::standing::Standing;
 use super::{GroupEvent, Messenger, MessengerError, Notice, Trust};
 use crate::content::{Activity, ActivityContent};
 use crate::group::GroupId;
-use crate::store::{AwaitedMessage, AwaitedReason, DeviceStoreError, HeldActivity, HeldReason, Transaction};
+use crate::store::{
+    AwaitedMessage, AwaitedReason, DeviceStoreError, HeldActivity, HeldReason, Transaction, parse_evidence,
+};
 use crate::{SignalSessions, Transport};
 
 /// An activity that is held.
@@ -99,6 +101,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             stranger: !is_known,
             warning: whence.warning.clone(),
             place: None,
+            evidence: None,
         };
         notices.push(event(id, author, GroupEvent::Held(why)));
         Ok(tx.hold(&held, self.now_ms())?)
@@ -160,7 +163,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             forwarder: None,
         };
         let mut told = Vec::new();
-        self.keep(tx, &activity, &whence, &mut told)?;
+        match held.evidence.as_deref().map(parse_evidence).transpose()? {
+            Some(flag) => self.keep_reportable(tx, &activity, &whence, &flag, &mut told)?,
+            None => self.keep(tx, &activity, &whence, &mut told)?,
+        };
         if let Some(position) = held.place {
             let (actor, device) = (held.actor.clone(), held.device.clone());
             let place = AwaitedMessage {

@@ -1,6 +1,7 @@
 //! One message that arrived: the device that sent it, its content, and the conversation that it
 //! belongs to.
 
+use eko_protocol::flag::Flag;
 use eko_protocol::letter::FetchedLetter;
 
 use super::contact::{Contact, ListedDevice};
@@ -169,22 +170,20 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                         true => Reportability::of(message, &opened.plaintext),
                         false => Reportability::Unknown,
                     };
-                    let warning = match report {
-                        Reportability::False => whence.warning.clone().or(Some(FALSE_TAG.to_owned())),
-                        _ => whence.warning.clone(),
+                    let warning = match (&report, &whence.warning) {
+                        (Reportability::False, Some(warning)) => Some(format!("{warning}; {FALSE_TAG}")),
+                        (Reportability::False, None) => Some(FALSE_TAG.to_owned()),
+                        (_, warning) => warning.clone(),
                     };
                     let whence = &ActivitySource { warning, ..*whence };
                     self.note_heads(tx, &activity, whence)?;
                     let mut found = Vec::new();
-                    let held = tx.last_held()?;
-                    let disposition = self.keep(tx, &activity, whence, &mut found)?;
-                    if let Reportability::Reportable(flag) = report {
-                        let id = activity.id.as_str();
-                        // What is held becomes a message later.
-                        if tx.has_message(whence.actor, id)? || tx.last_held()? > held {
-                            tx.keep_evidence(id, &flag)?;
+                    let disposition = match &report {
+                        Reportability::Reportable(flag) => {
+                            self.keep_reportable(tx, &activity, whence, flag, &mut found)?
                         }
-                    }
+                        _ => self.keep(tx, &activity, whence, &mut found)?,
+                    };
                     if let Some(place) = place {
                         self.fill_place(tx, &place, &activity)?;
                     }
@@ -199,6 +198,26 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 }
             }
         })
+    }
+
+    /// Keeps the content of a note, and with it what a report of it reveals: beside the message that it
+    /// becomes, or beside what is held. A note whose id is that of another one becomes neither.
+    pub(super) fn keep_reportable(
+        &self,
+        tx: &Transaction<'_>,
+        activity: &Activity,
+        whence: &ActivitySource<'_>,
+        flag: &Flag,
+        notices: &mut Vec<Notice>,
+    ) -> Result<EntryDisposition, MessengerError> {
+        let id = activity.id.as_str();
+        let (was_known, held) = (tx.has_message(whence.actor, id)?, tx.last_held()?);
+        let disposition = self.keep(tx, activity, whence, notices)?;
+        if !was_known && tx.has_message(whence.actor, id)? {
+            tx.keep_evidence(id, flag)?;
+        }
+        tx.hold_evidence(held, flag)?;
+        Ok(disposition)
     }
 
     /// Keeps the content of an activity. Its author must be the user whose device sent it. Nothing

@@ -17,10 +17,10 @@ pub(super) const FALSE_TAG: &str =
 pub(super) enum Reportability {
     /// The tag is that of the content.
     Reportable(Box<Flag>),
-    /// The envelope has no tag, no MAC or no id of its activity, or the note has no key: another client
-    /// or server does not know of reports.
+    /// The envelope has no tag, no MAC or no id of its activity: another client or server does not know
+    /// of reports.
     Unknown,
-    /// The tag is another one.
+    /// The tag is not that of the content, or no report has room for it.
     False,
 }
 
@@ -28,14 +28,11 @@ impl Reportability {
     /// Compares a decrypted note with what its envelope says.
     pub(super) fn of(message: &FetchedLetter, plaintext: &[u8]) -> Self {
         let header = &message.letter.header;
-        let (Some(franked), Some(Franking { tag, mac })) = (FrankedContent::of(plaintext), header.franking)
-        else {
-            return Self::Unknown;
-        };
-        if franked.tag() != tag {
+        let Some(Franking { tag, mac: Some(mac) }) = header.franking else { return Self::Unknown };
+        let Some(activity) = &message.letter.activity else { return Self::Unknown };
+        let Some(franked) = FrankedContent::of(plaintext).filter(|franked| franked.tag() == tag) else {
             return Self::False;
-        }
-        let (Some(mac), Some(activity)) = (mac, &message.letter.activity) else { return Self::Unknown };
+        };
         let evidence = Evidence {
             to: None,
             activity: activity.clone(),
@@ -47,7 +44,12 @@ impl Reportability {
             mac,
         };
         let author = header.author.clone();
-        Self::Reportable(Box::new(Flag { actor: None, author, reason: None, evidence }))
+        let flag = Flag { actor: None, author, reason: None, evidence };
+        // No server accepts what cannot be read back.
+        match Flag::parse(&flag.to_value(None)) {
+            Ok(read) if read == flag => Self::Reportable(Box::new(flag)),
+            _ => Self::False,
+        }
     }
 }
 

@@ -272,8 +272,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let expires_ms = is_typing.then(|| now_ms.saturating_add(TYPING_LIVES_MS));
         for recipient in to.iter().chain(own.as_ref()) {
             let with_key = match (is_note, recipient == &self.me()) {
-                // A note that has no room for a key goes without.
-                (true, false) => with_key(&plaintext, &FrankingKey::from(self.environment.bytes())),
+                (true, false) => Some(with_key(&plaintext, &FrankingKey::from(self.environment.bytes()))?),
                 _ => None,
             };
             let new = NewEnvelope {

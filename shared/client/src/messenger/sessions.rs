@@ -102,7 +102,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         // A note that has no room for them goes without.
         let Ok(stated) = (Activity { void, ..activity }).to_plaintext() else { return Ok(None) };
         Ok(match FrankedContent::of(plaintext) {
-            Some(franked) => with_key(&stated, &franked.key),
+            Some(franked) => with_key(&stated, &franked.key).ok(),
             None => Some(stated),
         })
     }

@@ -12,7 +12,8 @@ use super::{DeviceStore, DeviceStoreError, StoredMessage, Transaction, VERSION};
 /// The name under which the store keeps the messages that a former device has not sent.
 const UNSENT: &str = "carried_unsent";
 /// The tables that are copied as they are.
-const WHOLE_TABLES: [&str; 6] = ["departures", "messages", "evidence", "held", "awaited", "followed"];
+const WHOLE_TABLES: [&str; 7] =
+    ["departures", "messages", "evidence", "held", "held_evidence", "awaited", "followed"];
 /// The copies of groups. One with a change that was not sent to all is left out: its members have another
 /// state, and no device can tell them of that one any more.
 const GROUPS: [&str; 3] = [

@@ -1,10 +1,18 @@
-//! What is kept of received notes so that the user can report them. It goes with its message.
+//! What is kept of received notes so that the user can report them. It goes with its message, and before
+//! that with what is held.
 
 use eko_protocol::flag::Flag;
 use rusqlite::{OptionalExtension as _, params};
 use serde_json::Value;
 
 use super::{DeviceStoreError, StoredMessage, Transaction, messages};
+
+/// Reads a report from the store's text.
+pub(crate) fn parse_evidence(text: &str) -> Result<Flag, DeviceStoreError> {
+    let corrupt = || DeviceStoreError::Corrupt("evidence");
+    let value: Value = serde_json::from_str(text).map_err(|_| corrupt())?;
+    Flag::parse(&value).map_err(|_| corrupt())
+}
 
 impl Transaction<'_> {
     /// Keeps what a report of a note reveals.
@@ -19,9 +27,16 @@ impl Transaction<'_> {
     pub(crate) fn evidence_of(&self, actor: &str, id: &str) -> Result<Option<Flag>, DeviceStoreError> {
         let sql = "SELECT flag FROM evidence WHERE actor = ?1 AND id = ?2";
         let found = self.inner.prepare_cached(sql)?.query_row([actor, id], |row| row.get::<_, String>(0));
-        let Some(text) = found.optional()? else { return Ok(None) };
-        let value: Value = serde_json::from_str(&text).map_err(|_| DeviceStoreError::Corrupt("evidence"))?;
-        Flag::parse(&value).map(Some).map_err(|_| DeviceStoreError::Corrupt("evidence"))
+        found.optional()?.map(|text| parse_evidence(&text)).transpose()
+    }
+
+    /// Keeps what a report of a note reveals beside the note, if it is held since the row `after`.
+    pub(crate) fn hold_evidence(&self, after: i64, flag: &Flag) -> Result<(), DeviceStoreError> {
+        let sql = "INSERT OR REPLACE INTO held_evidence (row, flag) \
+                   SELECT row, ?3 FROM held WHERE row > ?1 AND actor = ?2";
+        let flag_text = flag.to_value(None).to_string();
+        self.inner.prepare_cached(sql)?.execute(params![after, flag.author, flag_text])?;
+        Ok(())
     }
 
     /// Returns the greatest row of what is held, or 0.

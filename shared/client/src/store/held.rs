@@ -48,6 +48,8 @@ pub(crate) struct HeldActivity {
     pub(crate) warning: Option<String>,
     /// The position that was kept for it, if it was sent again.
     pub(crate) place: Option<i64>,
+    /// The JSON of the report that the user can make of it once it is a message.
+    pub(crate) evidence: Option<String>,
 }
 
 /// A device that this device does not know, and that something awaits that is held.
@@ -71,7 +73,8 @@ pub const MOST_HELD_OF_STRANGERS: i64 = 200;
 pub const MOST_HELD: i64 = 5_000;
 
 const COLUMNS: &str = "SELECT row, grp, actor, device, author, awaited, received, plaintext, why, stranger, \
-                       warning, awaited_device, place FROM held";
+                       warning, awaited_device, place, \
+                       (SELECT flag FROM held_evidence WHERE held_evidence.row = held.row) FROM held";
 
 impl Transaction<'_> {
     /// Holds an activity until its group has changed. If there are too many, the oldest one is deleted
@@ -183,6 +186,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<HeldActivity> {
         warning: row.get(10)?,
         awaited_device: row.get(11)?,
         place: row.get(12)?,
+        evidence: row.get(13)?,
     })
 }
 

@@ -227,3 +227,8 @@ CREATE TABLE held (
 );
 CREATE INDEX held_of_group ON held (grp, row);
 CREATE INDEX held_of_author ON held (stranger, actor, row);
+-- What the user can report of them once they are messages: the JSON of a `Flag`.
+CREATE TABLE held_evidence (row INTEGER PRIMARY KEY, flag TEXT NOT NULL);
+CREATE TRIGGER held_evidence_ends AFTER DELETE ON held BEGIN
+  DELETE FROM held_evidence WHERE row = OLD.row;
+END;

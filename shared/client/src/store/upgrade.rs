@@ -43,8 +43,13 @@ const STEPS: [UpgradeStep; (VERSION - OLDEST) as usize] = [
      ) WITHOUT ROWID;
      CREATE TRIGGER evidence_ends AFTER DELETE ON messages BEGIN
        DELETE FROM evidence WHERE actor = OLD.actor AND id = OLD.id;
+     END;
+     CREATE TABLE held_evidence (row INTEGER PRIMARY KEY, flag TEXT NOT NULL);
+     CREATE TRIGGER held_evidence_ends AFTER DELETE ON held BEGIN
+       DELETE FROM held_evidence WHERE row = OLD.row;
      END;",
-        read_as: "CREATE TEMP VIEW evidence AS SELECT NULL AS actor, NULL AS id, NULL AS flag WHERE 0;",
+        read_as: "CREATE TEMP VIEW evidence AS SELECT NULL AS actor, NULL AS id, NULL AS flag WHERE 0;
+     CREATE TEMP VIEW held_evidence AS SELECT NULL AS row, NULL AS flag WHERE 0;",
     },
 ];
 

@@ -55,10 +55,15 @@ impl ReportArgs {
         }
         let operators = operators(&client, &content.actor);
         if !self.yes {
+            let shown = [
+                (content.conversation != content.actor, "its group's number"),
+                (!content.attachments.is_empty(), "the keys of its files"),
+            ];
+            let shown = shown.into_iter().filter(|(is_there, _)| *is_there);
+            let shown: String = shown.map(|(_, what)| format!(" and {what}")).collect();
             let question = format!(
-                "{excerpt}, by {who}, is shown to {operators}, with your name as its recipient{}. Nobody else \
-                 sees it, and no other message is shown. Report it?",
-                if content.attachments.is_empty() { "" } else { " and the keys of its files" },
+                "{excerpt}, by {who}, is shown to {operators}, with your name as its recipient{shown}. Nobody \
+                 else sees it, and no other message is shown. Report it?",
             );
             ask::yes(context, &question, &format!("eko report {} --yes", self.id))?;
         }

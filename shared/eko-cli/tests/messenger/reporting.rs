@@ -1,10 +1,15 @@
 //! Tests of what a device keeps of a message so that its user can report it.
 
+use std::sync::{Arc, Mutex};
+
 use eko_protocol::envelope::Create;
+use eko_protocol::franking::{franked_content, franking_tag};
+use eko_protocol::key::{FrankingKey, FrankingTag};
 use eko_testkit::{Internet, World};
 use serde_json::{Value, json};
 
-use crate::people::{TestMessenger, befriend, first, further, hear, say};
+use crate::forging::ForgingSessions;
+use crate::people::{TestMessenger, befriend, first, further, hear, say, text};
 use crate::test_network::{FalseAnswer, TestNetwork};
 
 /// Changes the franking of every envelope that a device fetches.
@@ -109,7 +114,7 @@ async fn a_false_tag_is_shown_and_a_missing_one_is_none() {
     world.deliver().await;
     hear(&world, &alice).await;
     assert_eq!(last(&alice), ("one".to_owned(), None, true));
-    let other = json!(eko_protocol::key::FrankingTag::from([0; 32]));
+    let other = json!(FrankingTag::from([0; 32]));
     change_franking(&wire, move |object| object["eko:franking"]["tag"] = other.clone());
     say(&bob, &alice.me(), "two").await;
     world.deliver().await;
@@ -125,5 +130,68 @@ async fn a_false_tag_is_shown_and_a_missing_one_is_none() {
     let id = alice.history(None, 1).unwrap().pop().unwrap().content.id;
     assert!(!alice.report(&bob.me().actor(), &id, None).await.unwrap());
     assert!(world.flags().await.is_empty());
+    world.deliver().await;
+}
+
+/// A note without a key in an envelope that has a tag cannot be reported, and the user sees that at once.
+/// What its author sends under the same id later is not what the user has seen.
+#[tokio::test]
+async fn a_report_reveals_what_is_shown() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let sessions = ForgingSessions::default();
+    let (alice, mallory) =
+        (first(&world, &wire, "alice").await, sessions.first(&world, &wire, "mallory").await);
+    let id = "urn:uuid:1d2c3b4a-5f6e-4d7c-8b9a-0a1b2c3d4e01";
+    let tag: Arc<Mutex<Option<FrankingTag>>> = Arc::default();
+    let said = Arc::clone(&tag);
+    sessions.forge(move |activity| {
+        activity["id"] = json!(id);
+        if activity["object"]["content"] == "a threat" {
+            activity.as_object_mut().unwrap().remove("eko:frankingKey");
+            return;
+        }
+        let key = FrankingKey::from_base64(activity["eko:frankingKey"].as_str().unwrap()).unwrap();
+        *said.lock().unwrap() = Some(franking_tag(&key, &franked_content(activity).unwrap()));
+    });
+    change_franking(&wire, move |object| {
+        if let Some(tag) = *tag.lock().unwrap() {
+            object["eko:franking"]["tag"] = json!(tag);
+        }
+    });
+    for words in ["a threat", "hello"] {
+        mallory.send(&alice.me(), text(words)).await.unwrap();
+        world.deliver().await;
+        alice.receive().await.unwrap();
+        let found = alice.received_messages("").unwrap();
+        assert_eq!((found.len(), found[0].content.text.as_str()), (1, "a threat"));
+        let warning = found[0].content.warning.as_deref().unwrap_or_default();
+        assert!(warning.contains("cannot be reported"), "{warning}");
+        assert!(!alice.can_report(&mallory.me().actor(), id).unwrap());
+    }
+    world.deliver().await;
+}
+
+/// A note of a group that the user has not joined can be reported once it is shown. What is dropped
+/// leaves nothing.
+#[tokio::test]
+async fn what_is_held_is_reported_once_it_is_shown() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    befriend(&alice, &bob).await;
+    let (id, _) = bob.create_group("Friday", &[alice.me()]).await.unwrap();
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    world.advance(1);
+    bob.send_to_group(&id, text("a threat")).await.unwrap();
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    assert_eq!(alice.received_messages("").unwrap().len(), 0);
+    alice.join_group(&id, None).await.unwrap();
+    let found = alice.received_messages("").unwrap();
+    assert_eq!((found.len(), found[0].content.text.as_str()), (1, "a threat"));
+    assert!(alice.report(&bob.me().actor(), &found[0].content.id, None).await.unwrap());
+    assert_eq!(world.flags().await, ["verified"]);
     world.deliver().await;
 }

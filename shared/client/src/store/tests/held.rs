@@ -22,6 +22,7 @@ fn held(actor: &str, n: i64, stranger: bool) -> HeldActivity {
         stranger,
         warning: Some("beware".to_owned()),
         place: None,
+        evidence: None,
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use eko_client::device::{JoinKind, OutgoingEnvelope, SendOutcome};
+use eko_client::device::{ExportProgress, JoinKind, OutgoingEnvelope, SendOutcome};
 use eko_client::{Auth, Body, Device, KeyCounts};
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::block::BlockedParty;
@@ -82,7 +82,7 @@ fn each_role_is_limited_to_its_kinds_of_items() {
     insta::assert_snapshot!(lines.join("\n"), @r"
     auth: - C#* D#* N#* O#* S#* U#*
     deliver: - C#* D#* G#* K#* L#* U#*
-    devices: - D#* L#* U#*
+    devices: - C#* D#* G#* L#* U#*
     discovery: - N#* U#*
     federate: - F#* H#* L#* R#* U#*
     group-state: - D#* G#* L#*
@@ -180,6 +180,10 @@ async fn on_one_server(world: &World) {
         bob.change_settings(AccountSettings { who_may_write }).await.unwrap();
     }
     bob.settings().await.unwrap();
+    let mut export = ExportProgress::default();
+    while !export.is_over() {
+        bob.export_next(&mut export).await.unwrap();
+    }
     bob.check_keys().await.unwrap();
     alice.key_packages(bob.user()).await.unwrap();
 

@@ -119,9 +119,7 @@ async fn the_local_server_routes_what_the_code_routes() {
 #[tokio::test]
 async fn what_is_not_built_yet_is_not_routed() {
     let world = World::new().await;
-    let rows = table(&read("docs/protocol.md"), "13. Not built yet");
-    assert!(!rows.is_empty(), "the protocol has no path that is not built yet");
-    for row in rows {
+    for row in table(&read("docs/protocol.md"), "13. Not built yet") {
         let (method, path) = row.split_once(' ').unwrap();
         let answer = ask(&world, &method.parse().unwrap(), path).await;
         match answer.status {

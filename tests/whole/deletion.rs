@@ -22,16 +22,16 @@ use crate::{HOUR_MS, MINUTE_MS};
 
 /// A server with sockets and pushes. Wanda has everything that an account can have; Alice has to do
 /// with her.
-struct WandaScene {
-    world: World,
-    alice: Device<DirectTransport>,
-    wanda: Device<DirectTransport>,
-    second: Device<DirectTransport>,
+pub(crate) struct WandaScene {
+    pub(crate) world: World,
+    pub(crate) alice: Device<DirectTransport>,
+    pub(crate) wanda: Device<DirectTransport>,
+    pub(crate) second: Device<DirectTransport>,
     socket: TestSocket,
 }
 
 impl WandaScene {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let world = World::live().await;
         let (alice, wanda) = (world.user("alice").await, world.user("wanda").await);
         let second = world.further(&wanda, "two").await;

@@ -189,6 +189,7 @@ async fn head_is_get_without_a_body() {
         "/user/bob/devices/pending",
         "/user/bob/blocked",
         "/user/bob/settings",
+        "/user/bob/export",
         "/user/bob/inbox",
         "/nothing",
         "/user/bob/outbox",

@@ -13,6 +13,7 @@ mod coverage;
 mod deletion;
 mod devices;
 mod documents;
+mod export;
 mod faults;
 mod flags;
 mod full;

@@ -1,10 +1,11 @@
 //! Devices: the mailbox and the push subscription of a device, the device chain of a user, approval
-//! and revocation, the list of what the user blocks, and the settings of the account.
+//! and revocation, the list of what the user blocks, the settings of the account, and its export.
 
 mod append;
 mod blocked;
 mod chain;
 mod delete_entry;
+mod export;
 mod fetch;
 mod pending;
 mod push;
@@ -30,6 +31,7 @@ pub const ROUTES: &[Route<AppState>] = &[
     Route::get("/user/{name}/blocked", |method| on(method, blocked::list_blocks)),
     Route::get("/user/{name}/settings", |method| on(method, settings::read_settings)),
     Route::put("/user/{name}/settings", |method| on(method, settings::change_settings)),
+    Route::get("/user/{name}/export", |method| on(method, export::export_page)),
     Route::post("/user/{name}/push", |method| on(method, push::subscribe)),
     Route::delete("/user/{name}/push", |method| on(method, push::unsubscribe)),
 ];

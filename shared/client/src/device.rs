@@ -13,6 +13,7 @@
 
 mod blocks;
 mod chain;
+mod export;
 mod group_states;
 mod inbox;
 mod live;
@@ -36,6 +37,7 @@ use crate::{
     Auth, Body, ClientError, ClockDifference, DeviceKeys, Environment, Exchange, Reach, Transport, clock,
 };
 
+pub use export::{ExportDocument, ExportProgress};
 pub use group_states::{GroupStateAnswer, GroupStatePage};
 pub use inbox::{EntryContent, MailboxEntry, MailboxPage};
 pub use live::ServerFrame;

@@ -26,6 +26,7 @@ mod deliver;
 mod devices;
 mod ending;
 mod error;
+mod exporting;
 mod following;
 mod freshness;
 mod groups;

@@ -148,7 +148,7 @@ pub(crate) enum Command {
     Privacy(privacy::PrivacyArgs),
     /// Show or change who may write to you
     Settings(settings::SettingsArgs),
-    /// Write all messages as JSON lines, for use in other programs
+    /// Write all messages as JSON lines, for use in other programs; or what your server stores about you
     Export(export::ExportArgs),
     /// Set a damaged store aside, and keep what can be read of it
     Recover(recover::RecoverArgs),

@@ -24,6 +24,7 @@ use etcetera::BaseStrategy;
 
 pub use account_folder::AccountFolder;
 use named_issuers::NamedIssuers;
+pub(crate) use private::unique_file_in;
 
 use crate::failure::{CommandFailure, Exit, FileUse};
 use crate::partial_handle::PartialHandle;

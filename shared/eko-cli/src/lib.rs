@@ -112,7 +112,7 @@ fn run_command(cli: Cli) -> Result<(), CommandFailure> {
             Command::Keys(keys) => keys.run(&context).await,
             Command::Privacy(privacy) => privacy.run(&context),
             Command::Settings(settings) => settings.run(&context).await,
-            Command::Export(export) => export.run(&context),
+            Command::Export(export) => export.run(&context).await,
             Command::Recover(recover) => recover.run(&context),
             Command::Completions(completions) => completions.run(Cli::command()),
             Command::Man(man) => man.run(&context, Cli::command()),

@@ -116,7 +116,7 @@ fn write_line(line: &str) -> Result<(), CommandFailure> {
 
 /// Passes on the result of a write, but ends the process with code 0 if the reader has closed the
 /// pipe, as `head` does.
-fn end_on_closed_pipe(written: io::Result<()>) -> io::Result<()> {
+pub(crate) fn end_on_closed_pipe(written: io::Result<()>) -> io::Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         written => written,

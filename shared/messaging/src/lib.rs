@@ -19,6 +19,7 @@
 //! | [`push`] | orders pushes and checks, and carries the orders out | [`deliver`], `push` |
 //! | [`dispatch`] | makes one attempt at another server and keeps its circuit breaker | [`send`], [`take`], [`chain`], [`parcel`] |
 //! | `wake` | wakes what waits for a server that sends something | `inbox`, `federate` |
+//! | `export` | reads a page of everything that is stored about a user | `devices` |
 //! | `group_state` | keeps the sealed group states of a user | `group-state` |
 //! | [`active_device`] | checks that the calling device is active | every function that a device calls |
 //!
@@ -46,6 +47,7 @@ pub mod deliver;
 pub mod dispatch;
 mod erase;
 mod error;
+mod export;
 pub mod fetch;
 mod fill;
 mod flag;

@@ -1,5 +1,6 @@
 //! The collections that a server answers with: a page of a mailbox, a user's key packages, a user's
-//! device chain, and what a user blocks (`docs/protocol.md`, sections 3, 4 and 6).
+//! device chain, what a user blocks, and the export of an account (`docs/protocol.md`, sections 3, 4, 6
+//! and 10).
 
 use serde_json::{Map, Value, json};
 
@@ -100,6 +101,37 @@ pub fn device_chain(
     body.insert("orderedItems".to_owned(), nodes.iter().map(ChainNode::to_value).collect());
     put_device_set(&mut body, device_set);
     Value::Object(body)
+}
+
+/// Writes a page of the export of an account (section 10).
+///
+/// `page` is the address that the device asked for, and `next` is the address of the next page if there
+/// is one.
+pub fn export_page(
+    origin: &Origin,
+    user: &UserName,
+    page: &str,
+    items: Vec<Value>,
+    next: Option<&str>,
+) -> Value {
+    let mut body = start("OrderedCollectionPage", page);
+    body.insert("partOf".to_owned(), json!(origin.export(user)));
+    body.insert("orderedItems".to_owned(), Value::Array(items));
+    if let Some(next) = next {
+        body.insert("next".to_owned(), json!(next));
+    }
+    Value::Object(body)
+}
+
+/// Writes an item of an export: its type, and the device whose it is, before its other members.
+pub fn exported(kind: &str, device: Option<&str>, members: Map<String, Value>) -> Value {
+    let mut item = Map::new();
+    item.insert("type".to_owned(), json!(["Object", kind]));
+    if let Some(device) = device {
+        item.insert("device".to_owned(), json!(device));
+    }
+    item.extend(members);
+    Value::Object(item)
 }
 
 /// Returns the first members of a collection: context, type and id.

@@ -84,6 +84,13 @@ pub const MAX_GROUP_STATES: u64 = 1_000;
 /// The maximum number of group states on one page of their list.
 pub const MAX_PAGE_GROUP_STATES: usize = 100;
 
+/// The maximum number of items on one page of an export.
+pub const MAX_PAGE_EXPORTED: usize = 100;
+
+/// The maximum number of pages of a user's exports in a day (UTC). An account with 16 full mailboxes has
+/// some 7,700, and one more for each hundred envelopes of the last 30 days.
+pub const MAX_EXPORT_PAGES: u64 = 10_000;
+
 /// The maximum number of sockets of one device. A further one replaces the oldest.
 pub const MAX_SOCKETS: usize = 4;
 

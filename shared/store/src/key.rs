@@ -38,6 +38,7 @@
 //! | `L#{user}` | `WAITING#{device}#{window}` | the sockets that a device opens in one minute while it waits for approval | [`crate::budget`] |
 //! | `L#{user}` | `REQUESTS#{day}` | the requests of strangers in one day, by site | [`crate::known`] |
 //! | `L#{hash or site}` | `FLAGS#{day}` | the reported messages of one reporter, by the short hash of the actor id, or of one other site, in one day | [`crate::flags`] |
+//! | `L#{user}` | `EXPORTS#{day}` | the pages of exports in one day | [`crate::export`] |
 //! | `L#{user}` | `PARCELS` | the parcels of an account that wait for other servers | [`crate::outstanding`] |
 //! | `L#{user}` | `GROUPS` | the number of a user's group states | [`crate::group_states`] |
 //! | `L#{authority}` | `RECEIPTS` | the receipts that wait for another server | [`crate::outstanding`] |
@@ -182,7 +183,18 @@ pub(crate) fn flag(date: &str, digest: &str) -> ItemKey {
 /// Returns the key of the number of messages that an actor, by its short hash, or the actors of a site
 /// have reported in one day, counted from the epoch.
 pub(crate) fn flags_of(subject: &str, day: i64) -> ItemKey {
-    ItemKey::new(format!("L#{subject}"), format!("FLAGS#{day}"))
+    ItemKey::new(reports_partition(subject), format!("FLAGS#{day}"))
+}
+
+/// Returns the partition key of the numbers of messages that an actor, by its short hash, or the actors of
+/// a site have reported.
+pub(crate) fn reports_partition(subject: &str) -> String {
+    format!("L#{subject}")
+}
+
+/// Returns the key of the pages of a user's exports in one day, counted from the epoch.
+pub(crate) fn exports(user: &UserName, day: i64) -> ItemKey {
+    ItemKey::new(counters_partition(user), format!("EXPORTS#{day}"))
 }
 
 /// Returns the key of a block of `user`.

@@ -28,6 +28,7 @@ pub mod devices;
 pub mod envelopes;
 pub mod erasure;
 mod error;
+pub mod export;
 pub mod fetches;
 pub mod fill;
 pub mod flags;

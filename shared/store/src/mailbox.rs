@@ -39,7 +39,7 @@ use crate::error::call;
 use crate::items::{BATCH_READS, BATCH_WRITES};
 use crate::{Result, Store, key};
 use letter::ENVELOPE;
-pub(crate) use letter::{AUTHOR, QUIET};
+pub(crate) use letter::{AUTHOR, QUIET, whole};
 
 /// The attribute of an entry's time to live.
 pub(crate) const TTL: &str = "ttl";

@@ -12,7 +12,7 @@ use eko_testkit::{ChainChanges as _, World, read_jwt};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::{Examples, actor, get};
+use super::{Examples, actor, fetch, get};
 use crate::cast::{ALICE, ALICE_LAPTOP, ALICE_TABLET};
 use crate::recorder::{RecordedExchange, Recorder};
 
@@ -40,6 +40,7 @@ pub(super) async fn play(examples: &mut Examples) {
     laptop.register(&world.id_token(&laptop).await, JoinKind::Reset).await.unwrap();
     examples.exchange("register-reset", &laptop.last());
     world.deliver().await;
+    examples.exchange("export", &fetch(&laptop, "/user/alice/export").await);
     world.advance(3_600_000);
     laptop.delete_account(&world.id_token(&laptop).await).await.unwrap();
     examples.exchange("delete-account", &laptop.last());

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 
 use super::{TwoUsers, told};
 
+/// A day in milliseconds.
+const DAY_MS: i64 = 86_400_000;
+
 /// The rows that are played here.
 pub(super) const ROWS: &[&str] = &[
     "active devices of a user",
@@ -26,6 +29,7 @@ pub(super) const ROWS: &[&str] = &[
     "registration id",
     "blocks of a user",
     "actors whom a user knows",
+    "pages of exports of a user in a day (UTC)",
     "requests of one stranger until the user knows the stranger, in 30 days",
     "requests of the strangers of one site to one user, in a day",
 ];
@@ -155,6 +159,13 @@ async fn answer(limit: &'static str, count: u64) -> String {
             let accept = json!({ "type": "Accept", "object": "https://b.example/user/eve" });
             told(&pair.post("/user/alice/outbox", &accept).await)
         }
+        "pages of exports of a user in a day (UTC)" => {
+            let pair = TwoUsers::new().await;
+            let counter = format!("EXPORTS#{}", pair.world.now_ms().div_euclid(DAY_MS));
+            pair.set_in(("L#alice", &counter), "SET #n = :n", "n", count - 1).await;
+            let answer = pair.alice.call(Method::GET, "/user/alice/export", Body::Empty, Auth::Device).await;
+            told(&answer.unwrap())
+        }
         "requests of one stranger until the user knows the stranger, in 30 days" => {
             let pair = TwoUsers::new().await;
             pair.let_known_write().await;
@@ -193,10 +204,15 @@ impl TwoUsers {
 
     /// Changes a number in the item of Alice's devices.
     async fn set(&self, expression: &str, name: &str, number: u64) {
+        self.set_in(("U#alice", "DEVICES"), expression, name, number).await;
+    }
+
+    /// Changes a number in the item with this key.
+    async fn set_in(&self, (pk, sk): (&str, &str), expression: &str, name: &str, number: u64) {
         let cloud = &self.world.cloud;
         let set = cloud.clients.dynamodb.update_item().table_name(cloud.names().table);
-        set.key("pk", AttributeValue::S("U#alice".to_owned()))
-            .key("sk", AttributeValue::S("DEVICES".to_owned()))
+        set.key("pk", AttributeValue::S(pk.to_owned()))
+            .key("sk", AttributeValue::S(sk.to_owned()))
             .update_expression(expression)
             .expression_attribute_names(format!("#{name}"), name)
             .expression_attribute_values(format!(":{name}"), AttributeValue::N(number.to_string()))

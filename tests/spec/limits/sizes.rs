@@ -23,6 +23,7 @@ pub(super) const ROWS: &[&str] = &[
     "bytes of a group state",
     "group states of a user",
     "group states on a page of their list",
+    "items on a page of an export",
     "bytes of a push endpoint",
     "bytes of a problem's `detail` or `pointer`",
 ];
@@ -147,6 +148,22 @@ async fn answer(limit: &'static str, count: u64) -> String {
                 None => 0,
             };
             if more > 0 { "200, `next`".to_owned() } else { "200".to_owned() }
+        }
+        "items on a page of an export" => {
+            let pair = TwoUsers::new().await;
+            let page = async || {
+                let answer = pair.alice.call(Method::GET, "/user/alice/export", Body::Empty, Auth::Device);
+                answer.await.unwrap().json().unwrap()
+            };
+            let some = page().await["orderedItems"].as_array().unwrap().len();
+            for n in 0..number - some {
+                let actor = format!("https://b.example/user/{n}");
+                pair.alice.accept_actor(&actor).await.unwrap();
+            }
+            let page = page().await;
+            // At the limit the next page is that of another part.
+            let more = page["orderedItems"].as_array().unwrap().len() < number;
+            if more { "200, `next`".to_owned() } else { "200".to_owned() }
         }
         "bytes of a push endpoint" => {
             let start = "https://push.example/";

@@ -17,6 +17,7 @@ async fn nobody_without_a_token_of_their_own() {
         (Method::GET, "/user/alice/blocked"),
         (Method::GET, "/user/alice/settings"),
         (Method::PUT, "/user/alice/settings"),
+        (Method::GET, "/user/alice/export"),
         (Method::POST, "/user/alice/outbox"),
         (Method::GET, "/user/alice/inbox"),
         (Method::DELETE, entry.strip_prefix("https://eko.example").unwrap()),

@@ -331,3 +331,61 @@ fn a_reset_is_no_first_node() {
     let node = ChainNode::parse(&alice.reset_node(&ChainPosition::default()).unwrap()).unwrap();
     assert!(ChainState::replay(&origin(), alice.user(), [&node]).is_err());
 }
+
+#[tokio::test]
+async fn a_page_of_another_export_is_none() {
+    let page = |part_of: &str, next: Option<&str>| {
+        let mut page = json!({ "type": "OrderedCollectionPage", "partOf": part_of, "orderedItems": [{}] });
+        if let Some(next) = next {
+            page["next"] = json!(next);
+        }
+        page
+    };
+    let own = "https://a.example/user/alice/export";
+    let next = format!("{own}?cursor=1");
+    for (body, reason) in [
+        (page("https://a.example/user/bob/export", None), "is another user's export"),
+        (page(own, Some("https://a.example/user/bob/export?cursor=1")), "is no page of this user's export"),
+        (page(own, Some("https://b.example/user/alice/export?cursor=1")), "is no page of this user's export"),
+        (page(own, Some(own)), "is no page of this user's export"),
+        (json!({ "partOf": own }), "orderedItems"),
+    ] {
+        let alice = signed_in(CannedTransport::new(StatusCode::OK, "application/activity+json", body));
+        let mut progress = export::ExportProgress::default();
+        let error = alice.export_next(&mut progress).await.unwrap_err().to_string();
+        assert!(error.contains(reason) && !progress.is_over(), "{error}");
+    }
+    // A server that leads in circles.
+    let circle = page(own, Some(&next));
+    let alice = signed_in(CannedTransport::new(StatusCode::OK, "application/activity+json", circle));
+    let mut progress = export::ExportProgress::default();
+    assert_eq!(alice.export_next(&mut progress).await.unwrap(), [json!({})]);
+    let error = alice.export_next(&mut progress).await.unwrap_err().to_string();
+    assert!(error.contains("is one that was read"), "{error}");
+}
+
+#[test]
+fn an_export_is_one_document() {
+    let alice = device(offline(), "alice");
+    for pages in [vec![], vec![vec![]], vec![vec![json!({ "n": 1 })], vec![], vec![json!(2), json!(3)]]] {
+        let mut document = alice.begin_export(Vec::new(), Value::to_string).unwrap();
+        for page in &pages {
+            document.add(page).unwrap();
+        }
+        let (text, count) = document.end().unwrap();
+        let read: Value = serde_json::from_slice(&text).unwrap();
+        let items = pages.concat();
+        assert_eq!((read["totalItems"].as_u64(), count), (u64::try_from(items.len()).ok(), count));
+        assert_eq!(read["orderedItems"], Value::Array(items));
+        assert_eq!(read["id"], "https://a.example/user/alice/export");
+    }
+}
+
+/// Returns Alice's device with tokens.
+fn signed_in(transport: CannedTransport) -> Device<CannedTransport> {
+    let alice = device(transport, "alice");
+    let tokens =
+        DeviceTokens { access: "access".to_owned(), refresh: "refresh".to_owned(), expires_ms: i64::MAX };
+    alice.set_tokens(Some(tokens));
+    alice
+}

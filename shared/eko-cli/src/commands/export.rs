@@ -1,4 +1,6 @@
-//! `eko export`: writes all messages as JSON lines, for other programs.
+//! `eko export`: writes all messages as JSON lines, for other programs; or what the server stores.
+
+mod server;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -25,10 +27,16 @@ Each line is a JSON object with a \"type\": first one \"export\", then each \"pe
 known, each \"group\", and each \"message\" in order. The file holds no keys, so no device can be made \
 of it. It holds all messages unencrypted.
 
+With --server the file is one JSON document instead: everything that your server stores about you, from \
+your devices' keys to the servers of those who wrote to you. Left out is what would let somebody act as \
+you, and the text of messages, which the server cannot read. If anything fails, no file is written. It \
+needs an active device; docs/protocol.md, section 10, explains each item.
+
 Examples:
   eko export messages.jsonl
   eko export | jq -r 'select(.type == \"message\") | .text'
-  eko export --files everything.jsonl";
+  eko export --files everything.jsonl
+  eko export --server at-the-server.json";
 
 /// The number of messages that are asked for, which is more than there can be.
 const ALL_MESSAGES: u32 = u32::MAX;
@@ -44,6 +52,9 @@ pub(crate) struct ExportArgs {
     /// described
     #[arg(long)]
     files: bool,
+    /// Write what your server stores about you, instead of the messages
+    #[arg(long, conflicts_with = "files")]
+    server: bool,
 }
 
 /// The numbers of exported objects.
@@ -54,7 +65,10 @@ struct ExportCounts {
 }
 
 impl ExportArgs {
-    pub(crate) fn run(&self, context: &Context) -> Result<(), CommandFailure> {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
+        if self.server {
+            return server::run(context, &self.file).await;
+        }
         let (_, client) = context.reading_client()?;
         if self.file == Path::new("-") {
             return self.write_all(context, &client, |object| context.out.line(object)).map(drop);

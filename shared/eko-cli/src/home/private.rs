@@ -45,7 +45,7 @@ pub(super) fn mark_file(path: &Path) -> io::Result<()> {
 }
 
 /// Creates an empty file in a folder. Its name begins with a dot and is not used yet.
-pub(super) fn unique_file_in(parent: &Path) -> io::Result<(File, PathBuf)> {
+pub(crate) fn unique_file_in(parent: &Path) -> io::Result<(File, PathBuf)> {
     let path = parent.join(format!(".new-{}", uuid::Uuid::new_v4()));
     Ok((new_file(&path)?, path))
 }

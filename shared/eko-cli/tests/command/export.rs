@@ -47,3 +47,44 @@ async fn everything_that_was_said_and_no_keys() {
     assert_eq!(with_files.len(), 5);
     assert_eq!(text(&with_files[3]["attachments"][0], "base64"), "aW4gdGhlIGZpbGU=");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_server_stores_is_one_private_file_or_none() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.eko(&["send", "@bob", "Hello Bob"]).await.done();
+    bob.eko(&["block", "spam.example"]).await.done();
+    let folder = bob.path().join("exports");
+    std::fs::create_dir(&folder).unwrap();
+    let to = folder.join("server.json");
+    let to = to.to_str().unwrap();
+    let said = bob.object(&["export", "--server", to]).await;
+    let written = std::fs::read_to_string(to).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&written).unwrap();
+    assert_eq!(std::fs::metadata(to).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        (&document["totalItems"], &document["id"]),
+        (&said["items"], &format!("{server}/user/bob/export").into())
+    );
+    let items = document["orderedItems"].as_array().unwrap();
+    assert_eq!(said["items"], items.len());
+    let party = |item: &&serde_json::Value| item["type"][1] == "BlockRecord";
+    assert_eq!(items.iter().find(party).unwrap()["party"], "https://spam.example");
+    assert!(items.iter().any(|item| item["type"][1] == "MailboxEntry"));
+    // Nothing is beside it, and what is there is not overwritten.
+    let names = || std::fs::read_dir(&folder).unwrap().count();
+    assert_eq!(names(), 1);
+    let ReportedFailure { code, what, .. } = bob.fails(&["export", "--server", to]).await;
+    assert_eq!((code, what), (2, format!("{to} is there already")));
+    let shown = bob.eko(&["export", "--server"]).await.done();
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert!(usize::try_from(shown["totalItems"].as_u64().unwrap()).unwrap() >= items.len());
+    assert_eq!(bob.eko(&["export", "--server", "--files"]).await.code, 2);
+
+    // A device that has ended leaves no file.
+    let name = format!("bob@{}", server.trim_start_matches("http://"));
+    bob.eko(&["account", "delete", "--yes", &name]).await.done();
+    let none = folder.join("none.json");
+    let ReportedFailure { code, .. } = bob.fails(&["export", "--server", none.to_str().unwrap()]).await;
+    assert_eq!((code, names()), (1, 1));
+}

@@ -15,6 +15,7 @@
 //! ORIGIN/user/{name}/outbox                     outbox
 //! ORIGIN/user/{name}/blocked                    what the user blocks
 //! ORIGIN/user/{name}/settings                   the settings of the account
+//! ORIGIN/user/{name}/export                     everything that is stored about the user
 //! ORIGIN/user/{name}/proxy                      where the user's devices read chains of others
 //! ORIGIN/inbox  /actor  /problems/{slug}        shared inbox, server actor, problem type
 //! ORIGIN/activity/{uuid}  /message/{uuid}       activity, envelope
@@ -97,6 +98,11 @@ impl Origin {
     /// Returns the address of the settings of a user's account.
     pub fn settings(&self, user: &UserName) -> String {
         self.under_user(user, "settings")
+    }
+
+    /// Returns the address of the export of a user's account.
+    pub fn export(&self, user: &UserName) -> String {
+        self.under_user(user, "export")
     }
 
     /// Returns the address at which a user's devices read the chains of other servers' users.

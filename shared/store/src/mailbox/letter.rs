@@ -112,7 +112,7 @@ pub(super) fn short<'a>(author: &str, id: &'a str) -> &'a str {
 }
 
 /// Returns the id that [`short`] made short. An id itself never begins with a slash.
-fn whole(author: &str, short: &str) -> String {
+pub(crate) fn whole(author: &str, short: &str) -> String {
     match Origin::of(author) {
         Some(origin) if short.starts_with('/') => format!("{}{short}", origin.as_str()),
         _ => short.to_owned(),

@@ -143,8 +143,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             (Some(_), others) => return Err(MessengerError::SharedJoiningCode(others.saturating_add(1))),
         };
         let node = self.device.approval(&own.pinned.nodes, &new, code)?;
-        self.append(&node, "it has added the device").await?;
+        // Nobody says the name again once the device waits no longer.
         self.keep_name(&new, &own)?;
+        self.append(&node, "it has added the device").await?;
         self.give_state_keys().await?;
         // What does not reach the server now is sent with the next look.
         match Box::pin(self.tell_decisions()).await {
@@ -153,7 +154,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    /// Keeps the name of a device that was approved, and forgets those of devices that have gone.
+    /// Keeps the name of a device that is about to be approved, and forgets those of devices that have gone.
     fn keep_name(&self, new: &PendingDevice, own: &Contact) -> Result<(), DeviceStoreError> {
         let Some(name) = &new.name else { return Ok(()) };
         self.store.write(|tx| {

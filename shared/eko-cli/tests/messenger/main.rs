@@ -33,6 +33,7 @@ mod ghosts;
 mod gossip;
 mod groups;
 mod held_back;
+mod interrupted;
 mod joining;
 mod keeping;
 mod known;

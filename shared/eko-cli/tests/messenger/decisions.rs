@@ -3,6 +3,7 @@
 use eko_client::messenger::Notice;
 use eko_client::store::{ASK_PAUSE_MS, MOST_OF_STRANGER};
 use eko_testkit::World;
+use serde_json::Value;
 
 use crate::people::{TestMessenger, first, further, hear, know, say, shown};
 use crate::test_network::TestNetwork;
@@ -217,4 +218,78 @@ async fn of_two_decisions_at_the_same_time_the_acceptance_counts() {
         }
         scene.settle().await;
     }
+}
+
+/// Returns the recipients of the envelopes that a device has sent, with the number of its requests and of the
+/// bytes that have passed, since this was asked last.
+fn traffic(wire: &TestNetwork) -> (Vec<String>, usize, usize) {
+    let asked = std::mem::take(&mut *wire.asked.lock().unwrap());
+    let seen = std::mem::take(&mut *wire.seen.lock().unwrap());
+    let bodies = seen.iter().filter_map(|body| serde_json::from_slice::<Value>(body).ok());
+    let envelopes: Vec<Value> = bodies.filter(|it| it["object"]["messages"].is_array()).collect();
+    let to = envelopes.iter().filter_map(|body| body["to"].as_str());
+    let bytes = seen.iter().map(Vec::len).sum();
+    (to.map(str::to_owned).collect(), asked.len(), bytes)
+}
+
+/// What is decided in one look is one envelope for the other devices, whatever was decided about how many.
+#[tokio::test]
+async fn what_is_decided_in_one_look_costs_one_envelope() {
+    let world = World::new().await;
+    let (hers, wire) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let phone = first(&world, &hers, "alice").await;
+    let mut others = Vec::new();
+    for label in ["tablet", "laptop"] {
+        others.push(further(&world, &wire, &phone, label).await);
+    }
+    let mut strangers = Vec::new();
+    for name in ["carol", "dave", "erin", "frank"] {
+        strangers.push(first(&world, &wire, name).await);
+    }
+    let everybody = || std::iter::once(&phone).chain(&others).chain(&strangers);
+    let settle = async || {
+        for _ in 0..3 {
+            for device in everybody() {
+                world.deliver().await;
+                device.receive().await.unwrap();
+            }
+        }
+        world.advance(1_000);
+    };
+    for stranger in &strangers[..3] {
+        say(stranger, &phone.me(), "hello").await;
+    }
+    settle().await;
+    let me = phone.me().actor();
+    traffic(&hers);
+    // The first sessions with the other devices begin with their keys. Then it is one request, for one person
+    // as for two.
+    for (accepted, most_requests, most_bytes) in [(&strangers[..1], 2, 20_000), (&strangers[1..3], 1, 13_000)]
+    {
+        for stranger in accepted {
+            phone.accept_contact(&stranger.me()).unwrap();
+        }
+        phone.tell_decisions().await.unwrap();
+        let (to, requests, bytes) = traffic(&hers);
+        assert_eq!(to, [me.as_str()], "one envelope for both other devices");
+        assert!(requests <= most_requests && bytes < most_bytes, "{requests} requests, {bytes} bytes");
+        settle().await;
+        traffic(&hers);
+        phone.tell_decisions().await.unwrap();
+        assert_eq!(traffic(&hers), (vec![], 0, 0), "and nothing is told twice");
+    }
+    // The first message to somebody: the chain, the keys, the message, its copy, and the decision.
+    let them = strangers[3].me();
+    say(&phone, &them, "hello").await;
+    let (mut to, requests, bytes) = traffic(&hers);
+    to.sort();
+    assert_eq!(to, [me.clone(), me, them.actor()]);
+    assert!(requests <= 6 && bytes < 50_000, "{requests} requests, {bytes} bytes");
+    settle().await;
+    traffic(&hers);
+    say(&phone, &them, "again").await;
+    assert_eq!(traffic(&hers).0.len(), 2, "the message and its copy");
+    settle().await;
+    assert!(others.iter().all(|device| held_back(device) == 0));
+    world.deliver().await;
 }

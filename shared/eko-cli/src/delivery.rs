@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use eko_client::messenger::{MessengerError, Person, SentActivity};
+use eko_client::messenger::{Distrust, MessengerError, Person, SentActivity};
 use eko_client::store::{DeviceEnd, EnvelopeState, OutboxEnvelope};
 use tokio::time::sleep;
 
 use crate::clock;
 use crate::context::HttpMessenger;
 use crate::failure::{CommandFailure, Exit};
-use crate::people::{bare_id, named};
+use crate::people::{bare_id, group_argument, named};
 use crate::progress::ProgressLine;
 use crate::show;
 
@@ -34,6 +34,37 @@ const KEPT_DELETED: &str = "eko history, which has it; nothing is sent from a de
 
 /// The next step of a person whose message has gone to a name that may be nobody's.
 const NO_SUCH_NAME: &str = "check the name; eko send @NAME TEXT sends it to the right one";
+
+/// The next step of a person whose message cannot be sent to anybody who could read it.
+const GONE: &str = "eko history, for what you have of them; nobody else gets the name";
+
+/// True if the account of a recipient was deleted, as their server says.
+pub(crate) fn is_deleted(client: &HttpMessenger, recipient: &str) -> bool {
+    // A store that cannot be read fails the sending itself.
+    Person::of(recipient).is_some_and(|person| client.is_person_deleted(&person).unwrap_or_default())
+}
+
+/// Returns the next step of a person whose message could not be sent to deleted accounts.
+fn next_of_deleted(client: &HttpMessenger, message: &str, names: &[&str]) -> String {
+    let message = client.message(&client.me().actor(), message).ok().flatten();
+    let group = message.map(|it| it.content.conversation).filter(|it| Person::of(it).is_none());
+    match group {
+        Some(group) => {
+            let group = group_argument(client, &group);
+            format!("eko groups remove {group} {}, as an admin of the group can", names.join(" "))
+        }
+        None => GONE.to_owned(),
+    }
+}
+
+/// Returns the warning that nothing is sent to somebody now, for the beginning of a chat.
+pub(crate) fn held_back(client: &HttpMessenger, person: &Person, why: &Distrust) -> String {
+    let who = named(client, &person.actor());
+    format!(
+        "BEWARE: {who}: {why}. What you write is held back, and sent by itself once you have settled that with eko \
+         verify {who}."
+    )
+}
 
 /// True if this device has never seen a device of a recipient.
 fn is_unknown(client: &HttpMessenger, recipient: &str) -> bool {
@@ -106,6 +137,8 @@ pub(crate) struct DeliverySummary {
     clock: Option<String>,
     /// The next step of a person whose message is kept.
     kept: &'static str,
+    /// The next step of a person whose message could not be sent to deleted accounts.
+    deleted: String,
 }
 
 /// A recipient who does not have it.
@@ -115,6 +148,8 @@ struct MissedRecipient {
     is_distrusted: bool,
     /// True if this device has never seen a device of them, so that there may be nobody of that name.
     is_unknown: bool,
+    /// True if their account was deleted, so that nothing can be sent to them.
+    is_deleted: bool,
 }
 
 impl MissedRecipient {
@@ -153,6 +188,8 @@ impl DeliverySummary {
                             .unwrap_or_else(|| untried.clone()),
                         is_distrusted: envelope.state == EnvelopeState::Refused,
                         is_unknown: is_unknown(client, &envelope.recipient),
+                        is_deleted: envelope.state == EnvelopeState::Failed
+                            && is_deleted(client, &envelope.recipient),
                     });
                 }
             }
@@ -172,7 +209,9 @@ impl DeliverySummary {
         let due_ms = waiting.clone().map(|envelope| envelope.due_ms).max().unwrap_or_default();
         let is_under_way = due_ms > 0 && waiting.clone().all(|it| under_way(client, it).is_some());
         let (clock, kept) = (clock::warning(client), if is_under_way { UNDER_WAY } else { kept(client) });
-        Self { state, due_ms, reached, queued, missed, no_copy, unconfirmed, clock, kept }
+        let gone: Vec<_> = missed.iter().filter(|it| it.is_deleted).map(|it| it.name.as_str()).collect();
+        let deleted = next_of_deleted(client, &sent.id, &gone);
+        Self { state, due_ms, reached, queued, missed, no_copy, unconfirmed, clock, kept, deleted }
     }
 
     /// Returns the warnings that no copy went to the user's own devices, and that a recipient's
@@ -199,6 +238,16 @@ impl DeliverySummary {
         self.missed.iter().all(|missed| missed.is_unknown)
     }
 
+    /// True if the accounts of all who do not have it were deleted, so that it cannot be sent again.
+    pub(crate) fn is_to_deleted(&self) -> bool {
+        self.missed.iter().all(|missed| missed.is_deleted)
+    }
+
+    /// Returns the names of those from whom it is held back.
+    pub(crate) fn held_back_from(&self) -> impl Iterator<Item = &str> {
+        self.missed.iter().filter(|missed| missed.is_distrusted).map(|missed| missed.name.as_str())
+    }
+
     /// Returns the failure of this delivery, or `None` if nothing failed. Its sentence begins with
     /// `lead`.
     pub(crate) fn failure(&self, lead: &str) -> Option<CommandFailure> {
@@ -220,6 +269,7 @@ impl DeliverySummary {
             EnvelopeState::Failed => {
                 let next = match self.is_to_nobody() {
                     true => NO_SUCH_NAME,
+                    false if self.is_to_deleted() => &self.deleted,
                     false => "eko history, which says how to send it again",
                 };
                 Some(failure("not sent to").next(next).exit(exit(Exit::Failed)))
@@ -323,6 +373,9 @@ fn remedy(client: &HttpMessenger, envelopes: &[&OutboxEnvelope]) -> Option<Strin
     let id = short_id(&envelopes.first()?.message);
     if let Some(refused) = first(|it| it.state == EnvelopeState::Refused) {
         let who = named(client, &refused.recipient);
+        if is_deleted(client, &refused.recipient) {
+            return Some(format!("the account of {who} was deleted; eko discard {id} gives it up"));
+        }
         return Some(format!(
             "eko verify {who}: once you have decided, it is sent; eko discard {id} gives it up"
         ));
@@ -333,6 +386,15 @@ fn remedy(client: &HttpMessenger, envelopes: &[&OutboxEnvelope]) -> Option<Strin
         _ => false,
     };
     match (first(is_lost), first(|it| it.state == EnvelopeState::ToSend)) {
+        (Some(_), _) if envelopes.iter().all(|it| !is_lost(it) || is_deleted(client, &it.recipient)) => {
+            let lost = envelopes.iter().filter(|it| is_lost(it));
+            let names: Vec<_> = lost.map(|it| named(client, &it.recipient)).collect();
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            match next_of_deleted(client, &envelopes.first()?.message, &names) {
+                next if next == GONE => Some("nothing can be sent to a deleted account".to_owned()),
+                next => Some(next),
+            }
+        }
         (Some(lost), _) if is_unknown(client, &lost.recipient) => {
             Some(format!("{NO_SUCH_NAME}; eko resend {id} tries the same name again"))
         }

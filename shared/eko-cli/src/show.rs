@@ -8,7 +8,7 @@ mod undone;
 
 pub(crate) use held::{held_reason, held_word};
 pub(crate) use object::{
-    awaited_object, content_object, due_object, envelope_object, instant, message_object, notice_object, word,
+    awaited_object, content_object, due_object, instant, message_object, notice_object, sent_object, word,
 };
 
 use eko_client::group::GroupDifference;
@@ -50,9 +50,9 @@ pub(crate) fn message(client: &HttpMessenger, message: &StoredMessage) -> String
 pub(crate) fn awaited(client: &HttpMessenger, messages: &[&AwaitedMessage], is_missing: bool) -> String {
     let Some(first) = messages.first() else { return String::new() };
     let (time, who) = (clock(first.received_ms), named(client, &first.actor));
-    let (count, them) = match messages.len() {
-        1 => ("a message".to_owned(), "it"),
-        count => (format!("{count} messages"), "them"),
+    let (count, them, were) = match messages.len() {
+        1 => ("a message".to_owned(), "it", "was"),
+        count => (format!("{count} messages"), "them", "were"),
     };
     let text = match (first.why, is_missing) {
         (AwaitedReason::Undecryptable, true) => {
@@ -62,12 +62,12 @@ pub(crate) fn awaited(client: &HttpMessenger, messages: &[&AwaitedMessage], is_m
             format!("waiting for this message of {who}, which could not be decrypted")
         }
         (AwaitedReason::NotKept, true) => format!(
-            "{count} that {who} sent before you accepted {who} came too many to keep, and not again; ask {who} to send \
-             {them} again"
+            "{count} that {who} sent before you accepted {who} {were} not kept on this device, and not sent again; ask {who} \
+             to send {them} again"
         ),
         (AwaitedReason::NotKept, false) => format!(
-            "waiting for {count} that {who} sent before you accepted {who}, too many to keep; their program is asked to send \
-             {them} again"
+            "waiting for {count} that {who} sent before you accepted {who}, and that {were} not kept on this device; their \
+             program is asked to send {them} again"
         ),
     };
     format!("{time}  ({text})")

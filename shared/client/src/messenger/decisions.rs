@@ -77,9 +77,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let is_of_others =
             |decision: &&Decision| decision.actor != whence.actor && Person::of(&decision.actor).is_some();
-        decisions
-            .iter()
-            .filter(is_of_others)
-            .try_for_each(|decision| tx.merge_decision(decision, self.now_ms()))
+        for decision in decisions.iter().filter(is_of_others) {
+            tx.merge_decision(decision, self.now_ms())?;
+            // What was declined here may be asked for, even if the person is known to be a contact.
+            if decision.is_accepted {
+                self.place_accepted(tx, &decision.actor)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The deletion of the user's account.
 
 use super::ending::note_deleted;
-use super::{Messenger, MessengerError};
+use super::{Messenger, MessengerError, Person};
 use crate::store::DeviceStoreError;
 use crate::{ClientError, SignInChallenge, SignalSessions, Transport};
 
@@ -34,6 +34,27 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Ok(true)
             }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// True if the server of a person has called their account deleted, and has not shown their devices since.
+    /// Nothing can be sent to them.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn is_person_deleted(&self, person: &Person) -> Result<bool, DeviceStoreError> {
+        self.store.read(|tx| tx.is_person_deleted(&person.actor()))
+    }
+
+    /// Reads the chain of a person of whom a server has said that their account was deleted. It is their own
+    /// server that counts. One call.
+    pub(super) async fn check_deleted(&self, error: &MessengerError, actor: &str) {
+        if let MessengerError::Client(ClientError::Problem(problem)) = error
+            && problem.slug() == "user-deleted"
+            && let Some(person) = Person::of(actor)
+        {
+            // Without an answer nothing more is known of it.
+            let _ = Box::pin(self.look_again(&person)).await;
         }
     }
 

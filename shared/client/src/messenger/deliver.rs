@@ -189,6 +189,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             true => Ok(RoundsOutcome::Settled(Settlement::failed("it is of no more use"))),
             false => self.rounds(envelope, &mut asked).await,
         };
+        if let Err(error) = &outcome {
+            self.check_deleted(error, &envelope.recipient).await;
+        }
         let reason = |error: &MessengerError| reason(error, &asked);
         match outcome {
             // The claim ends, so that it is due again.

@@ -257,9 +257,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     return Ok(EntryDisposition::Drop);
                 };
                 let message = self.message_of(activity, note, conversation, whence);
-                // Whom this user writes to on another device is a contact here, too.
-                if whence.standing == Standing::Own {
+                // Whom this user writes to on another device is a contact here, too. What this device has
+                // kept of them comes before that.
+                if whence.standing == Standing::Own && !tx.is_contact(&message.conversation)? {
                     tx.note_accepted(&message.conversation)?;
+                    self.place_accepted(tx, &message.conversation)?;
                 }
                 if whence.actor == me || tx.is_contact(whence.actor)? {
                     return Ok(self.keep_note(tx, &message, &activity.void, whence)?);

@@ -154,7 +154,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let Some(next) = page.next else { break page.keys_left };
             page = self.signed_in(async || self.device.fetch_after(&next).await).await?;
         };
-        self.place_first(received)?;
+        self.place_first(&later, received)?;
         Box::pin(self.follow_up(later, received, Some(keys_left), receipts)).await
     }
 
@@ -174,7 +174,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             acknowledge(confirmed).await;
         }
         self.settle_entries(taken, received).await?;
-        self.place_first(received)?;
+        self.place_first(&later, received)?;
         Box::pin(self.follow_up(later, received, keys_left, ReceiptTime::Later)).await
     }
 
@@ -218,10 +218,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         made.and(renewed).and(kept)
     }
 
-    /// Gives the messages of a look their positions before what follows from it is done.
-    fn place_first(&self, received: &mut ReceivedBatch) -> Result<(), DeviceStoreError> {
+    /// Gives the messages of a look their positions before what follows from it is done. The user's answers to
+    /// what was put aside wait for that.
+    fn place_first(
+        &self,
+        later: &LaterEntries,
+        received: &mut ReceivedBatch,
+    ) -> Result<(), DeviceStoreError> {
         self.store.write(|tx| {
-            tx.place(self.now_ms(), HOLD_MS)?;
+            tx.place_but_copies(self.now_ms(), HOLD_MS, &later.authors())?;
             received.has_messages = !tx.unshown()?.is_empty();
             Ok(())
         })

@@ -82,11 +82,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Records that the user takes somebody as a contact. If they were a stranger, what is kept of them is put
     /// into the conversation at once, and the places of what was not kept come after it.
     pub(super) fn take_as_contact(&self, tx: &Transaction<'_>, actor: &str) -> Result<(), DeviceStoreError> {
-        if tx.accept(actor)? {
-            tx.place_at_once(actor, self.now_ms())?;
-            self.ask_for_unkept(tx)?;
+        match tx.accept(actor)? {
+            true => self.place_accepted(tx, actor),
+            false => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Puts what is kept of somebody into the conversation who is a contact from now on. The places of what was
+    /// not kept come after it, and before everything that is written to them.
+    pub(super) fn place_accepted(&self, tx: &Transaction<'_>, actor: &str) -> Result<(), DeviceStoreError> {
+        tx.place_at_once(actor, self.now_ms())?;
+        self.ask_for_unkept(tx)
     }
 
     /// Owes the request for sending again to the devices of everybody who is a stranger no more, in whatever
@@ -105,7 +111,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let resend = resend_id(&author, &envelope, &address);
             // What has no room is missing by its number.
             if tx.owe_unreadable(key)?
-                && tx.await_message(key, &resend.key(), unkept.taken_ms.unwrap_or(now_ms), now_ms)?
+                && tx.await_message(key, &resend.key(), unkept.received_ms.unwrap_or(now_ms), now_ms)?
             {
                 tx.note_asked(key)?;
             }

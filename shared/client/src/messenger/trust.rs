@@ -142,6 +142,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 return Err(MessengerError::AccountDeleted);
             }
             Err(error) if is_gone(&error) => {
+                self.store.write(|tx| tx.note_person_deleted(&actor, self.now_ms()))?;
                 return Err(MessengerError::PersonDeleted(person.handle().to_string()));
             }
             // Their server cannot say that this device is revoked.
@@ -170,6 +171,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let now_ms = self.now_ms();
         let compared = self.store.write(|tx| {
             let Some(first) = nodes.first() else { return Ok(ChainComparison::Empty) };
+            tx.note_person_there(&actor)?;
             let Some(mut pinned) = tx.pinned(&actor)? else {
                 let accepted = root(&nodes).unwrap_or(first).hash();
                 let alarm = if own { tx.json(JOINING_ALARM)? } else { None };

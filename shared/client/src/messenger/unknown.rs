@@ -118,6 +118,12 @@ impl LaterEntries {
         let party = Party::of(&person.actor());
         self.senders.put(rank, party, LaterSender { person, entries: vec![entry] }, environment);
     }
+
+    /// Returns the actor ids of those of whom something was put aside.
+    pub(super) fn authors(&self) -> Vec<String> {
+        let unknown = self.senders.iter().map(|sender| &sender.person);
+        unknown.chain(self.doubted.keys()).map(Person::actor).collect()
+    }
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {

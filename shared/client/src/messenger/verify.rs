@@ -55,7 +55,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// shows a contradiction, it is in `alarm`, and the number is that of the pinned chain.
     ///
     /// # Errors
-    /// [`MessengerError::NoSuchPerson`] if there is no such user. Other failures matter only if
+    /// [`MessengerError::NoSuchPerson`] if there is no such user; [`MessengerError::PersonDeleted`]. Other failures matter only if
     /// nothing was pinned.
     pub async fn verification(&self, person: &Person) -> Result<Verification, MessengerError> {
         let (contact, contradiction) = match self.look_again(person).await {
@@ -67,6 +67,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 }
             },
             Err(error) if !self.store.read(|tx| tx.is_pinned(&person.actor()))? => return Err(error),
+            // There is nobody left with whom to compare.
+            Err(error @ MessengerError::PersonDeleted(_)) => return Err(error),
             // Their devices contradict what the server shows, as they contradict the pinned chain. So
             // the user decides about both at once.
             Err(MessengerError::Distrust { why: Distrust::Disputed(_), .. }) => {

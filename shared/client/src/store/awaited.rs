@@ -61,7 +61,8 @@ const COLUMNS: &str = "SELECT actor, device, received, position, stored, EXISTS 
 
 impl Transaction<'_> {
     /// Gives a message that could not be decrypted its place. `resend` is the id of the envelope in which
-    /// its device sends it again. Returns false if too much of its author is awaited.
+    /// its device sends it again. What this user answered on another device comes after it. Returns false if too
+    /// much of its author is awaited.
     pub(crate) fn await_message(
         &self,
         key: CiphertextKey<'_>,
@@ -74,19 +75,16 @@ impl Transaction<'_> {
                    AND (SELECT count(*) FROM awaited WHERE actor = ?1) >= ?3";
         let missing_ms = now_ms.saturating_sub(AWAITED_MS);
         self.inner.execute(sql, params![key.actor, missing_ms, MOST_AWAITED])?;
+        let of = MessageStream { conversation: key.actor, device: key.device, actor: key.actor };
+        let place = match self.place_before_copy(of, received_ms, 0)? {
+            Some(place) => place,
+            None => self.take_position()?,
+        };
         let sql = "INSERT OR IGNORE INTO awaited (actor, device, envelope, resend, received, stored, position) \
                    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 \
                    WHERE (SELECT count(*) FROM awaited WHERE actor = ?1) < ?8";
-        let parameters = params![
-            key.actor,
-            key.device,
-            key.envelope,
-            resend,
-            received_ms,
-            now_ms,
-            self.take_position()?,
-            MOST_AWAITED
-        ];
+        let parameters =
+            params![key.actor, key.device, key.envelope, resend, received_ms, now_ms, place, MOST_AWAITED];
         Ok(self.inner.execute(sql, parameters)? > 0)
     }
 

@@ -10,6 +10,10 @@ use serde_json::Value;
 
 use super::{DeviceStoreError, Transaction};
 
+/// The beginning of the names of users whose accounts were deleted, as their servers say. The value is the time
+/// at which this device heard of it.
+const DELETED: &str = "deleted ";
+
 /// A contradiction that a server showed in place of a pinned chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainAlarm {
@@ -86,6 +90,24 @@ impl Transaction<'_> {
     pub(crate) fn is_pinned(&self, actor: &str) -> Result<bool, DeviceStoreError> {
         let mut statement = self.inner.prepare_cached("SELECT 1 FROM chains WHERE actor = ?1")?;
         Ok(statement.exists([actor])?)
+    }
+
+    /// Records that the server of a user whose chain is pinned calls their account deleted.
+    pub(crate) fn note_person_deleted(&self, actor: &str, now_ms: i64) -> Result<(), DeviceStoreError> {
+        match self.is_pinned(actor)? {
+            true => self.put_moment(&format!("{DELETED}{actor}"), now_ms),
+            false => Ok(()),
+        }
+    }
+
+    /// Records that the server of a user shows their devices.
+    pub(crate) fn note_person_there(&self, actor: &str) -> Result<(), DeviceStoreError> {
+        self.delete(&format!("{DELETED}{actor}"))
+    }
+
+    /// True if the server of a user has called their account deleted, and has not shown their devices since.
+    pub(crate) fn is_person_deleted(&self, actor: &str) -> Result<bool, DeviceStoreError> {
+        Ok(self.moment(&format!("{DELETED}{actor}"))?.is_some())
     }
 
     /// Pins a chain, with everything that is recorded of its user, who is a contact if that was decided. A chain

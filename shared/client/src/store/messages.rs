@@ -96,6 +96,8 @@ struct ReadyMessage {
     row: i64,
     number: u64,
     received_ms: i64,
+    /// True if another device of this user has written it.
+    is_copy: bool,
     /// The numbers before it that have not come.
     lacking: Vec<NumberRange>,
     /// The last number of its device before it that has a position, or 0.
@@ -104,6 +106,11 @@ struct ReadyMessage {
 
 /// The most places that are left for what is missing before one message.
 const MOST_PLACES: u64 = 100;
+/// The places that are left before what another device of this user wrote, for what this device has still to
+/// read though its server had it before that.
+const PLACES_BEFORE_COPY: i64 = 500;
+/// The number of the last messages of a conversation among which such places are looked for.
+const LOOKED_BACK: i64 = 200;
 /// The longest time that the first message of a device waits for one before it.
 pub const FIRST_HOLD_MS: i64 = 1_000;
 /// The name under which the store keeps the greatest position that it has given.
@@ -183,8 +190,21 @@ impl Transaction<'_> {
     /// and what did not come before it is recorded as a gap. Messages of strangers get no positions.
     /// Returns the time at which the next message has waited long enough.
     pub(crate) fn place(&self, now_ms: i64, hold_ms: i64) -> Result<Option<i64>, DeviceStoreError> {
+        self.place_but_copies(now_ms, hold_ms, &[])
+    }
+
+    /// Does as [`Transaction::place`], but what this user has written to some actors on another device gets no
+    /// position yet: something that these wrote before it is still to be read.
+    pub(crate) fn place_but_copies(
+        &self,
+        now_ms: i64,
+        hold_ms: i64,
+        to: &[String],
+    ) -> Result<Option<i64>, DeviceStoreError> {
         self.release_requests()?;
-        let placed = self.place_those("1", [], now_ms, hold_ms)?;
+        let waiting = "outgoing = 0 OR conversation NOT IN (SELECT value FROM json_each(?1))";
+        let to = serde_json::json!(to).to_string();
+        let placed = self.place_those(waiting, [to], now_ms, hold_ms)?;
         let released = self.release_late(now_ms, hold_ms)?;
         Ok([placed, released].into_iter().flatten().min())
     }
@@ -205,7 +225,7 @@ impl Transaction<'_> {
     ) -> Result<Option<i64>, DeviceStoreError> {
         let sql = format!(
             "SELECT DISTINCT conversation, device, actor FROM messages \
-             WHERE position IS NULL AND request = 0 AND {condition}"
+             WHERE position IS NULL AND request = 0 AND ({condition})"
         );
         let mut statement = self.inner.prepare_cached(&sql)?;
         let senders = statement.query_map(parameters, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
@@ -239,27 +259,27 @@ impl Transaction<'_> {
         now_ms: i64,
         hold_ms: i64,
     ) -> Result<(VecDeque<ReadyMessage>, Option<i64>), DeviceStoreError> {
-        let sql = "SELECT row, sequence, stored, received FROM messages WHERE position IS NULL AND request = 0 \
+        let sql = "SELECT row, sequence, stored, received, outgoing FROM messages WHERE position IS NULL AND request = 0 \
                    AND conversation = ?1 AND device = ?2 ORDER BY sequence, row";
         let mut statement = self.inner.prepare_cached(sql)?;
         let rows = statement.query_map(params![of.conversation, of.device], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
         })?;
-        let waiting: Vec<(i64, Option<u64>, i64, i64)> = rows.collect::<Result<_, _>>()?;
+        let waiting: Vec<(i64, Option<u64>, i64, i64, bool)> = rows.collect::<Result<_, _>>()?;
         let followed = self.followed(of)?;
         // The first message from a device may have any number, so it waits less.
         let hold_ms = if followed.is_some() { hold_ms } else { hold_ms.min(FIRST_HOLD_MS) };
         let mut last = followed.unwrap_or(0);
         let void = self.void_numbers(of)?;
         let mut ready = VecDeque::new();
-        for (row, sequence, stored, received_ms) in waiting {
+        for (row, sequence, stored, received_ms, is_copy) in waiting {
             let number = sequence.unwrap_or(0);
             let lacking = NumberRange::between(last, number).without(&void);
             if !lacking.is_empty() && !is_over(now_ms, stored, hold_ms) {
                 return Ok((ready, Some(stored.saturating_add(hold_ms))));
             }
             let lacking = if last > 0 { lacking } else { Vec::new() };
-            ready.push_back(ReadyMessage { row, number, received_ms, lacking, last });
+            ready.push_back(ReadyMessage { row, number, received_ms, is_copy, lacking, last });
             last = last.max(number);
         }
         Ok((ready, None))
@@ -267,7 +287,7 @@ impl Transaction<'_> {
 
     /// Gives a message of a device its position: the next one, or if it comes late, that in which it is missing.
     fn give_position(&self, of: MessageStream<'_>, message: ReadyMessage) -> Result<(), DeviceStoreError> {
-        let ReadyMessage { row, number, received_ms, lacking, last } = message;
+        let ReadyMessage { row, number, received_ms, is_copy, lacking, last } = message;
         if number <= last {
             self.fill_gaps(of, NumberRange::of(number))?;
             // What has no number has no place among the others.
@@ -280,13 +300,19 @@ impl Transaction<'_> {
             }
         }
         // What is missing has places, in which it is put if it comes.
-        let missing = lacking.first().map_or(0, |gap| number.saturating_sub(gap.first));
-        for _ in 0..missing.min(MOST_PLACES) {
-            self.take_position()?;
-        }
-        let place = self.take_position()?;
-        let sql = "UPDATE messages SET position = ?2 WHERE row = ?1";
-        self.inner.prepare_cached(sql)?.execute(params![row, place])?;
+        let missing = lacking.first().map_or(0, |gap| number.saturating_sub(gap.first)).min(MOST_PLACES);
+        let missing = i64::try_from(missing).unwrap_or_default();
+        let late = match is_copy || (number <= last && number > 0) {
+            true => None,
+            false => self.place_before_copy(of, received_ms, missing)?,
+        };
+        let left = if is_copy { PLACES_BEFORE_COPY.saturating_add(missing) } else { missing };
+        let (place, placed) = match late {
+            Some(place) => (place, Some(self.take_position()?)),
+            None => (self.take_position_after(left)?, None),
+        };
+        let sql = "UPDATE messages SET position = ?2, placed = ?3 WHERE row = ?1";
+        self.inner.prepare_cached(sql)?.execute(params![row, place, placed])?;
         lacking.into_iter().try_for_each(|gap| self.note_gap(of, gap, place))?;
         self.follow(of, last.max(number))
     }
@@ -326,6 +352,32 @@ impl Transaction<'_> {
                    UNION SELECT 1 FROM held WHERE place = ?1";
         let is_free = place > before.unwrap_or(0) && !self.inner.prepare_cached(sql)?.exists([place])?;
         Ok(is_free.then_some(place))
+    }
+
+    /// Returns the place of a message that the server accepted before something that another device of this user
+    /// wrote in the same conversation, and that this device has read only after it: one of those that were left
+    /// there, after `missing` others. There is none if a later message of its own device is before that.
+    pub(super) fn place_before_copy(
+        &self,
+        of: MessageStream<'_>,
+        received_ms: i64,
+        missing: i64,
+    ) -> Result<Option<i64>, DeviceStoreError> {
+        let sql = "SELECT min(position) FROM (SELECT position, outgoing, received FROM messages \
+                   WHERE conversation = ?1 AND position > \
+                   (SELECT coalesce(max(position), 0) FROM messages WHERE conversation = ?1 AND device = ?2) \
+                   ORDER BY position DESC LIMIT ?4) WHERE outgoing = 1 AND received > ?3";
+        let parameters = params![of.conversation, of.device, received_ms, LOOKED_BACK];
+        let copy: Option<i64> = self.inner.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))?;
+        let Some(copy) = copy else { return Ok(None) };
+        let sql = "SELECT max(position) FROM (SELECT max(position) AS position FROM messages WHERE position < ?1 \
+                   UNION ALL SELECT max(position) FROM awaited WHERE position < ?1 \
+                   UNION ALL SELECT max(place) FROM held WHERE place < ?1)";
+        let before: Option<i64> = self.inner.prepare_cached(sql)?.query_row([copy], |row| row.get(0))?;
+        let place = before.unwrap_or_default().saturating_add(missing).saturating_add(1);
+        // The last places are for what the other device wrote itself, and has not come.
+        let most = i64::try_from(MOST_PLACES).unwrap_or(i64::MAX);
+        Ok((place < copy.saturating_sub(most)).then_some(place))
     }
 
     /// Has messages shown that were sent again and have their places, in the order of these. One waits for
@@ -406,12 +458,17 @@ impl Transaction<'_> {
         self.follow(of, number)
     }
 
+    /// Takes the position after a number of places that are left free.
+    fn take_position_after(&self, left: i64) -> Result<i64, DeviceStoreError> {
+        let next = self.last_position()?.saturating_add(left).saturating_add(1);
+        self.pass_mark(LAST_POSITION, next)?;
+        Ok(next)
+    }
+
     /// Takes the next position. None is given twice, not even if what had it is gone: a program that
     /// follows the store may have passed it.
     pub(super) fn take_position(&self) -> Result<i64, DeviceStoreError> {
-        let next = self.last_position()?.saturating_add(1);
-        self.pass_mark(LAST_POSITION, next)?;
-        Ok(next)
+        self.take_position_after(0)
     }
 
     /// Returns the messages that have a position and were not shown, in order.

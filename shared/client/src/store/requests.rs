@@ -33,8 +33,9 @@ pub(crate) struct UnkeptEnvelope {
     pub(crate) device: String,
     /// The id of the envelope.
     pub(crate) envelope: String,
-    /// The time at which this device took it, in epoch milliseconds, if that is known.
-    pub(crate) taken_ms: Option<i64>,
+    /// The time at which the server accepted it, in epoch milliseconds, or if an earlier version has not kept
+    /// that, the time at which this device took it.
+    pub(crate) received_ms: Option<i64>,
 }
 
 impl Transaction<'_> {
@@ -146,7 +147,7 @@ impl Transaction<'_> {
     /// came. Those of somebody whose kept messages still wait for their positions stay, since their places
     /// come after these.
     pub(crate) fn take_unkept(&self) -> Result<Vec<UnkeptEnvelope>, DeviceStoreError> {
-        let sql = "SELECT row, receipts.actor, receipts.device, id, at FROM receipts LEFT JOIN read_envelopes AS taken \
+        let sql = "SELECT row, receipts.actor, receipts.device, id, coalesce(received, at) FROM receipts LEFT JOIN read_envelopes AS taken \
                    ON taken.actor = receipts.actor AND taken.envelope = id AND taken.device = receipts.device \
                    WHERE kind = ?1 AND receipts.actor IN (SELECT actor FROM decisions WHERE accepted = 1) \
                    AND receipts.actor NOT IN (SELECT actor FROM messages WHERE position IS NULL AND request = 0) \
@@ -157,7 +158,7 @@ impl Transaction<'_> {
                 actor: row.get(1)?,
                 device: row.get(2)?,
                 envelope: row.get(3)?,
-                taken_ms: row.get(4)?,
+                received_ms: row.get(4)?,
             };
             Ok((row.get::<_, i64>(0)?, unkept))
         })?;

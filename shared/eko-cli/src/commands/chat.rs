@@ -4,6 +4,7 @@ use std::io::BufRead;
 use std::time::Duration;
 
 use clap::Args;
+use eko_client::messenger::MessengerError;
 use tokio::sync::mpsc::{self, UnboundedSender};
 
 use crate::context::{Context, HttpMessenger};
@@ -23,7 +24,8 @@ const FORMER_MESSAGES: u32 = 500;
 const MORE: &str = "\
 Each line that you type is one message, and what you paste is one message too. Messages of this \
 conversation are shown as they come. If something comes in another one, you are told so, and `eko listen` shows it. At a terminal your contact is told that you are writing, and you see when \
-they are; eko privacy switches that off. Up and Down bring back what you have written, and Tab completes the \
+they are; eko privacy switches that off. If their devices are not to be trusted now, you are told so, and what you \
+type is held back until you have decided with eko verify. Up and Down bring back what you have written, and Tab completes the \
 name of somebody whom you know. Ctrl-D or Ctrl-C ends the chat.
 
 Examples:
@@ -48,10 +50,17 @@ impl ChatArgs {
         client.require_not_ended().await.map_err(|error| CommandFailure::from(error).not_kept())?;
         let whom = Correspondent::find_addressee(&client, &self.with, self.group).await;
         let whom = whom.map_err(CommandFailure::not_kept)?;
+        let mut alarm = None;
         if let Correspondent::Person(person) = &whom {
             // Whoever chats with somebody wants to see what they write. Without an answer of the server the
             // first line that is sent makes them a contact.
             match client.add_contact(person).await {
+                // What is typed to somebody who is known is held back until that is settled.
+                Err(MessengerError::Distrust { actor, why })
+                    if client.people()?.contains(&actor) && actor == person.actor() =>
+                {
+                    alarm = Some(delivery::held_back(&client, person, &why));
+                }
                 Err(error) if error.retry_after_s().is_none() => {
                     return Err(CommandFailure::from(error).not_kept());
                 }
@@ -69,6 +78,9 @@ impl ChatArgs {
             && let Some(warning) = delivery::unconfirmed(&client, person)
         {
             context.out.prompt(&warning);
+        }
+        if let Some(alarm) = &alarm {
+            context.out.prompt(alarm);
         }
         if client.device().tokens().is_none() {
             let next = format!("eko login {}", account.handle);

@@ -109,7 +109,8 @@ impl HistoryArgs {
                 text.extend(states.map(|states| format!("\n    {states}")));
                 let due = taken_over.get(&message.content.id).into_iter().flatten();
                 let due = due.map(|to| show::due_object(&message.content.id, to));
-                object["envelopes"] = due.chain(sent.envelopes.iter().map(show::envelope_object)).collect();
+                object["envelopes"] =
+                    due.chain(sent.envelopes.iter().map(|it| show::sent_object(&client, it))).collect();
             }
             let content = &message.content;
             let can_report = !content.outgoing && client.can_report(&content.actor, &content.id)?;

@@ -9,7 +9,7 @@ use crate::delivery::{self, DeliverySummary};
 use crate::failure::{CommandFailure, Exit};
 use crate::people::bare_id;
 use crate::progress::ProgressLine;
-use crate::show::{self, envelope_object, word};
+use crate::show::{self, sent_object, word};
 
 const MORE: &str = "\
 `eko history` shows what became of each message, and the letters of its id where something can be done. \
@@ -54,7 +54,7 @@ impl ResendArgs {
         progress.done();
         let sent = sent?;
         let delivery = DeliverySummary::of(&client, &sent);
-        let envelopes: Vec<_> = sent.envelopes.iter().map(envelope_object).collect();
+        let envelopes: Vec<_> = sent.envelopes.iter().map(|it| sent_object(&client, it)).collect();
         let object = json!({ "id": sent.id, "state": word(delivery.state), "envelopes": envelopes });
         let states = delivery::states(&client, &sent).unwrap_or_default();
         let excerpt = show::excerpt_of(&message.content.text);
@@ -64,7 +64,11 @@ impl ResendArgs {
         match delivery.failure("") {
             None => Ok(()),
             // The history would only name this command again.
-            Some(failure) if delivery.state == EnvelopeState::Failed && !delivery.is_to_nobody() => {
+            Some(failure)
+                if delivery.state == EnvelopeState::Failed
+                    && !delivery.is_to_nobody()
+                    && !delivery.is_to_deleted() =>
+            {
                 Err(failure.next("the same once the reason is gone; nothing is sent by itself"))
             }
             Some(failure) => Err(failure),

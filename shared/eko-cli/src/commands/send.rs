@@ -17,7 +17,7 @@ use crate::delivery::{DeliverySummary, WAIT_S, wait_for};
 use crate::failure::{CommandFailure, Exit, FileUse};
 use crate::people::{Correspondent, named};
 use crate::progress::ProgressLine;
-use crate::show::{envelope_object, full_note, word};
+use crate::show::{full_note, sent_object, word};
 
 /// The longest text that standard input may contain. It is about as long as fits into a message.
 const MAX_TEXT_BYTES: u64 = 80 << 10;
@@ -196,7 +196,7 @@ fn tell(
     let full = others.map(|envelope| full_note(&named(client, &envelope.recipient), envelope));
     let text = format!("{text}{}{}", full.collect::<String>(), not_joined(client, whom));
     if context.out.json || delivery.is_complete() {
-        let envelopes: Vec<_> = sent.envelopes.iter().map(envelope_object).collect();
+        let envelopes: Vec<_> = sent.envelopes.iter().map(|it| sent_object(client, it)).collect();
         let object = json!({ "id": sent.id, "state": word(delivery.state), "envelopes": envelopes });
         context.out.result(&text, &object)?;
     }

@@ -2,7 +2,7 @@
 //! the person goes on typing and messages come.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use eko_client::messenger::{MessageDraft, MessengerError, SentActivity};
@@ -47,6 +47,8 @@ pub(super) struct LineSender<'l, 'a> {
     is_writing: Cell<bool>,
     /// The ids of the messages that were not sent at once.
     kept: RefCell<Vec<String>>,
+    /// The ids of the messages that are held back from somebody.
+    held_back: RefCell<Vec<String>>,
     /// The kind of the last failure of a line that is not sent later.
     failed: Cell<Option<Exit>>,
     /// The beginnings of the lines that are lost, since they could not even be kept.
@@ -79,6 +81,7 @@ impl<'l, 'a> LineSender<'l, 'a> {
             has_tried: Cell::new(false),
             is_writing: Cell::new(false),
             kept: RefCell::default(),
+            held_back: RefCell::default(),
             failed: Cell::new(None),
             lost: RefCell::default(),
         }
@@ -242,6 +245,10 @@ impl<'l, 'a> LineSender<'l, 'a> {
         }
         self.listener.follow(sent);
         let Some(failure) = delivery.failure("") else { return };
+        if delivery.state == EnvelopeState::Refused {
+            self.tell(&failure);
+            return self.held_back.borrow_mut().push(line.id);
+        }
         if delivery.state != EnvelopeState::ToSend {
             return self.fail(&failure);
         }
@@ -295,9 +302,13 @@ impl<'l, 'a> LineSender<'l, 'a> {
         self.listener.context.out.remark(&format!("  {what} {verb}: there is no answer yet"));
     }
 
-    fn fail(&self, failure: &CommandFailure) {
+    fn tell(&self, failure: &CommandFailure) {
         let context = self.listener.context;
         context.out.failure(&context.explained(failure.clone()));
+    }
+
+    fn fail(&self, failure: &CommandFailure) {
+        self.tell(failure);
         self.failed.set(Some(failure.ends_with()));
     }
 
@@ -314,6 +325,29 @@ impl<'l, 'a> LineSender<'l, 'a> {
         }
     }
 
+    /// Returns the failure that lines are held back from somebody, if some still are.
+    fn still_held_back(&self) -> Result<Option<CommandFailure>, CommandFailure> {
+        let (client, mut count, mut from) = (self.listener.client, 0, BTreeSet::new());
+        let mut exit = Exit::NotTrusted;
+        for id in self.held_back.borrow().iter() {
+            let delivery = DeliverySummary::of(client, &client.sent(id)?);
+            if delivery.held_back_from().next().is_none() {
+                continue;
+            }
+            count += 1;
+            from.extend(delivery.held_back_from().map(str::to_owned));
+            exit = if delivery.reaches_anybody() { Exit::Partly } else { exit };
+        }
+        let Some(first) = from.first() else { return Ok(None) };
+        let (what, them) = match count {
+            1 => ("a message is".to_owned(), "it"),
+            count => (format!("{count} messages are"), "them"),
+        };
+        let names = from.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let what = format!("{what} held back from {names}; eko sends {them} by itself once that is settled");
+        Ok(Some(CommandFailure::new(what).next(format!("eko verify {first}")).exit(exit)))
+    }
+
     /// Fails if something that was typed was not sent.
     pub(super) fn outcome(&self) -> Result<(), CommandFailure> {
         let lost = self.lost.borrow();
@@ -323,9 +357,12 @@ impl<'l, 'a> LineSender<'l, 'a> {
         }
         if let Some(exit) = self.failed.get() {
             let failure = CommandFailure::new("not everything that you wrote was sent");
-            return Err(failure.next("eko history, which says how to send it again").exit(exit));
+            return Err(failure.next("eko history, which says what can be done").exit(exit));
         }
         let client = self.listener.client;
+        if let Some(failure) = self.still_held_back()? {
+            return Err(failure);
+        }
         let mut waiting: usize = 0;
         for id in self.kept.borrow().iter() {
             let state = client.sent(id)?.state(&client.me());

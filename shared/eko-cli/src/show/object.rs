@@ -9,6 +9,8 @@ use eko_client::store::{
 use serde_json::{Value, json};
 
 use super::group_event;
+use crate::context::HttpMessenger;
+use crate::delivery;
 use crate::people::bare_id;
 
 /// Returns a message as a JSON object of the type `message`.
@@ -106,9 +108,19 @@ fn difference_object(difference: &GroupDifference) -> Value {
     })
 }
 
+/// Returns the JSON object of an envelope that this device has sent, or is to send. Nothing helps where the
+/// account of its recipient was deleted.
+pub(crate) fn sent_object(client: &HttpMessenger, envelope: &OutboxEnvelope) -> Value {
+    let mut object = envelope_object(envelope);
+    if delivery::is_deleted(client, &envelope.recipient) {
+        object["remedy"] = Value::Null;
+    }
+    object
+}
+
 /// Returns an envelope as a JSON object of the type `envelope`. `due` is the time of the next attempt, and
 /// `remedy` a command, where there is one.
-pub(crate) fn envelope_object(envelope: &OutboxEnvelope) -> Value {
+fn envelope_object(envelope: &OutboxEnvelope) -> Value {
     let waits = envelope.state == EnvelopeState::ToSend;
     let remedy = match envelope.state {
         EnvelopeState::ToSend | EnvelopeState::Failed => true,

@@ -57,6 +57,54 @@ async fn a_deletion_asks_for_the_name_and_tells_everybody() {
     assert!(taken.err.contains("was deleted") || taken.err.contains("taken"), "{taken:?}");
 }
 
+/// What could not be sent to a deleted account never can be, and there is nobody to compare with.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_sent_to_a_remedy_that_cannot_help_with_a_deleted_account() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    let carol = signed_in(&server, "carol").await;
+    bob.object(&["groups", "create", "Friday", "@alice", "@carol"]).await;
+    bob.eko(&["send", "@alice", "hello"]).await.done();
+    let name = format!("alice@{}", server.trim_start_matches("http://"));
+    alice.eko(&["account", "delete", "--yes", &name]).await.done();
+
+    let next = "eko history, for what you have of them; nobody else gets the name";
+    let failed = bob.fails(&["send", "@alice", "are you there?"]).await;
+    assert_eq!((failed.code, &*failed.next), (1, next), "{}", failed.what);
+    assert!(failed.what.contains("their account was deleted"), "{}", failed.what);
+    let history = bob.eko(&["history", "@alice"]).await.done();
+    let due = "are you there?\n    failed: their account was deleted\n    nothing can be sent to a deleted account\n";
+    assert!(history.ends_with(due) && !history.contains("eko resend"), "{history}");
+    let history = bob.objects(&["history", "@alice"]).await;
+    let envelope = &history.last().unwrap()["envelopes"][0];
+    assert_eq!((text(envelope, "state"), envelope["remedy"].is_null()), ("failed", true), "{envelope}");
+    let again = bob.fails(&["resend", text(history.last().unwrap(), "id")]).await;
+    assert_eq!((again.code, &*again.next), (1, next), "{}", again.what);
+    for how in [&["verify", "@alice"][..], &["verify", "@alice", "--accept"]] {
+        let failed = bob.eko(how).await;
+        assert!(
+            failed.out.is_empty() && failed.err.contains("was deleted"),
+            "no number is offered: {failed:?}"
+        );
+        assert_eq!(failed.code, 1);
+    }
+    let failed = bob.eko_reading(&["chat", "@alice"], "hello?\n").await;
+    assert!(failed.err.contains("their account was deleted") && failed.code == 1, "{failed:?}");
+    assert!(!failed.err.contains("send it again"), "{failed:?}");
+
+    // The others of a group get what is written, until she is removed and nothing fails any more.
+    let failed = bob.fails(&["send", "--group", "Friday", "hello all"]).await;
+    let next = "eko groups remove \"Friday\" @alice, as an admin of the group can";
+    assert_eq!((failed.code, &*failed.next), (5, next), "{}", failed.what);
+    let history = bob.eko(&["history", "--group", "Friday"]).await.done();
+    assert!(history.ends_with(&format!("\n    {next}\n")), "{history}");
+    bob.eko(&["groups", "remove", "Friday", "@alice"]).await;
+    bob.eko(&["send", "--group", "Friday", "without her"]).await.done();
+    carol.hears().await;
+    carol.eko(&["groups", "join", "Friday"]).await.done();
+    assert_eq!(carol.hears().await, ["hello all", "without her"]);
+}
+
 /// At a terminal the name is typed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_a_terminal_the_name_is_typed() {

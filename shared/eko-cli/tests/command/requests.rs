@@ -80,7 +80,9 @@ async fn whoever_accepts_a_stranger_is_told_what_was_not_kept() {
     );
     let shown = alice.eko(&["history", "@bob"]).await.done();
     assert!(
-        shown.lines().last().unwrap().contains("  (waiting for 6 messages that @bob sent before"),
+        shown.lines().last().unwrap().contains(
+            "  (waiting for 6 messages that @bob sent before you accepted @bob, and that were not kept on this device;"
+        ),
         "{shown}"
     );
     let places = alice.objects(&["history"]).await;
@@ -154,6 +156,26 @@ async fn a_question_stands_before_its_answer() {
     let said: Vec<_> = history.iter().map(|it| text(it, "text")).collect();
     assert_eq!(said, ["do you know me?", "I am the one from the choir", "of course"]);
     assert_eq!(alice.hears().await, said[..2]);
+}
+
+/// So it is on the other device, which has not looked before.
+#[tokio::test]
+async fn a_question_stands_before_its_answer_on_another_device() {
+    let server = server().await;
+    let alice = signed_in(&server, "alice").await;
+    let second = further(&alice, &server).await;
+    let bob = signed_in(&server, "bob").await;
+    bob.eko(&["send", "@alice", "do you know me?"]).await.done();
+    alice.objects(&["requests"]).await;
+    alice.eko_reading(&["chat", "@bob"], "of course\n").await.done();
+    let due = ["do you know me?", "of course"];
+    let heard = second.objects(&["listen", "--once"]).await;
+    let heard = heard.iter().filter(|it| it["type"] == "message").map(|it| text(it, "text"));
+    assert_eq!(heard.collect::<Vec<_>>(), due);
+    for home in [&alice, &second] {
+        let history = home.objects(&["history"]).await;
+        assert_eq!(history.iter().map(|it| text(it, "text")).collect::<Vec<_>>(), due);
+    }
 }
 
 /// A chat begins with what its other side has asked.

@@ -7,6 +7,7 @@ use eko_protocol::chain::ChainNode;
 use serde_json::Value;
 
 use super::people::{ReportedFailure, signed_in, text};
+use super::terminal::TestTerminal;
 use super::test_home::{CommandOutput, TestHome, server};
 
 /// A safety number in both of its forms.
@@ -95,6 +96,59 @@ async fn after_a_reset_nothing_is_sent_until_it_is_accepted() {
     alice.eko(&["send", "@bob", "welcome back"]).await.done();
     assert_eq!(anew.hears().await, ["secret", "welcome back"]);
     assert_eq!(bob.fails(&["listen", "--once"]).await.code, 1);
+}
+
+/// The person reads the alarm in a chat that begins, and loses no line.
+#[tokio::test]
+async fn a_chat_during_an_alarm_holds_back_what_is_typed() {
+    let server = server().await;
+    let (alice, _bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.eko(&["send", "@bob", "before"]).await.done();
+    let anew = TestHome::new();
+    anew.eko(&["login", "bob", "--server", &server, "--reset", "--yes"]).await.done();
+    assert_eq!(alice.eko(&["verify", "@bob"]).await.code, 3);
+    // Lines are broken at the end of the terminal.
+    let shows = |text: &'static str| {
+        move |rows: &[String]| rows.join(" ").split_whitespace().collect::<Vec<_>>().join(" ").contains(text)
+    };
+    let mut chat = TestTerminal::start(&alice, &["chat", "@bob"]);
+    chat.shows(shows("BEWARE: @bob: all their devices were replaced at once")).await;
+    chat.press("secret\r");
+    chat.shows(shows("(it is held back, and sent by itself once that is settled)")).await;
+    chat.press("\x04");
+    chat.shows(shows("eko: a message is held back from @bob; eko sends it by itself once that is settled"))
+        .await;
+    chat.shows_last("").await;
+    assert_eq!(chat.end().await, (Some(3), true));
+    // A pipe has the same words.
+    let failed = alice.eko_reading(&["chat", "@bob"], "one\ntwo\n").await;
+    assert!(failed.err.contains("BEWARE: @bob: all their devices"), "{failed:?}");
+    let due = "eko: 2 messages are held back from @bob; eko sends them by itself once that is settled\nNext: eko \
+               verify @bob\n";
+    assert!(failed.err.ends_with(due) && failed.code == 3, "{failed:?}");
+    alice.eko(&["verify", "@bob", "--accept"]).await.done();
+    assert_eq!(anew.hears().await, ["secret", "one", "two"]);
+}
+
+/// The members whose devices are trusted get what is typed in a group.
+#[tokio::test]
+async fn a_group_chat_says_from_whom_its_lines_are_held_back() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    let carol = signed_in(&server, "carol").await;
+    alice.object(&["groups", "create", "Friday", "@bob", "@carol"]).await;
+    for home in [&bob, &carol] {
+        home.hears().await;
+        home.eko(&["groups", "join", "Friday"]).await.done();
+    }
+    let anew = TestHome::new();
+    anew.eko(&["login", "bob", "--server", &server, "--reset", "--yes"]).await.done();
+    alice.eko(&["verify", "@bob"]).await;
+    let failed = alice.eko_reading(&["chat", "--group", "Friday"], "one\ntwo\n").await;
+    let due = "eko: 2 messages are held back from @bob; eko sends them by itself once that is settled\nNext: eko \
+               verify @bob\n";
+    assert!(failed.err.ends_with(due) && failed.code == 5, "{failed:?}");
+    assert_eq!(carol.hears().await, ["one", "two"]);
 }
 
 #[tokio::test]

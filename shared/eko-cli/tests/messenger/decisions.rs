@@ -1,6 +1,6 @@
 //! Tests of what a user decides about people on one device: it holds on all.
 
-use eko_client::messenger::Notice;
+use eko_client::messenger::{Notice, StoreView};
 use eko_client::store::{ASK_PAUSE_MS, MOST_OF_STRANGER};
 use eko_testkit::World;
 use serde_json::Value;
@@ -292,4 +292,46 @@ async fn what_is_decided_in_one_look_costs_one_envelope() {
     settle().await;
     assert!(others.iter().all(|device| held_back(device) == 0));
     world.deliver().await;
+}
+
+/// The phone answers, and the tablet hears of that before or after it has read what was asked, and whether it
+/// has kept all of it or not.
+#[tokio::test]
+async fn what_a_stranger_asked_stands_before_the_answer_on_every_device() {
+    for count in [2, MOST_OF_STRANGER + 5] {
+        for has_looked in [true, false] {
+            for accepts_before in [true, false] {
+                if accepts_before && count > MOST_OF_STRANGER {
+                    continue;
+                }
+                let scene = Scene::meet().await;
+                let Scene { world, phone, tablet, carol, .. } = &scene;
+                let mut all: Vec<String> = (0..count).map(|n| format!("{n:02}")).collect();
+                scene.carol_says(&all.iter().map(String::as_str).collect::<Vec<_>>()).await;
+                scene.look(phone).await;
+                if has_looked {
+                    scene.look(tablet).await;
+                }
+                if accepts_before {
+                    phone.accept_contact(&carol.me()).unwrap();
+                    phone.tell_decisions().await.unwrap();
+                }
+                let mut view = StoreView::of(None);
+                tablet.look_into_store(&mut view).unwrap();
+                say(phone, &carol.me(), "an answer").await;
+                let seen = scene.look(tablet).await;
+                assert!(seen.last().is_some_and(|last| last == "an answer"), "{seen:?}");
+                let followed = tablet.look_into_store(&mut view).unwrap().shown.into_iter();
+                assert_eq!(followed.map(|it| it.content.text).collect::<Vec<_>>(), seen);
+                for _ in 0..2 {
+                    scene.settle().await;
+                    world.advance(ASK_PAUSE_MS);
+                }
+                all.push("an answer".to_owned());
+                for device in [phone, tablet] {
+                    assert_eq!(texts(device), all, "{count} {has_looked} {accepts_before}");
+                }
+            }
+        }
+    }
 }

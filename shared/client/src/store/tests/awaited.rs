@@ -202,3 +202,68 @@ fn what_was_missing_and_comes_months_later_is_shown_at_the_end() {
         assert_eq!(conversation(&store), shown);
     }
 }
+
+/// Another device of the user has answered what this one has still to read: the server of its author was away.
+#[test]
+fn what_is_read_later_stands_before_the_answer_of_another_device() {
+    let store = DeviceStore::in_memory().unwrap();
+    let actor = arrival("", "", None).actor;
+    let arrive_at = |device: &str, number: u64, received_ms: i64| {
+        let id = format!("{device}{number}");
+        let mut message = MessageContent { received_ms, ..arrival(&id, device, Some(number)) };
+        if device == "own" {
+            (message.actor, message.outgoing) = ("me".to_owned(), true);
+        }
+        store.write(|tx| tx.store_arrival(&message, received_ms)).unwrap();
+    };
+    let new = |now_ms: i64| {
+        let before = store.read(|tx| tx.last_position()).unwrap();
+        store.write(|tx| tx.place(now_ms, 100)).unwrap();
+        let new = store.read(|tx| tx.messages_after(Some(before), "this", None)).unwrap();
+        new.into_iter().map(|message| message.content.id).collect::<Vec<_>>()
+    };
+    arrive_at("a", 1, 10);
+    arrive_at("own", 1, 40);
+    arrive_at("own", 3, 70);
+    assert_eq!(new(500), ["a1", "own1", "own3"]);
+    // What is numbered between them, and comes later, keeps its place, too.
+    arrive_at("a", 4, 30);
+    assert_eq!(new(1_000), ["a4"], "a program that follows the store sees it");
+    let key = CiphertextKey { actor: &actor, envelope: "lost", device: "b" };
+    assert!(store.write(|tx| tx.await_message(key, "again lost", 35, 1_000)).unwrap());
+    for (device, number, received_ms) in
+        [("a", 2, 15), ("own", 2, 60), ("a", 5, 50), ("c", 1, 55), ("a", 6, 80)]
+    {
+        arrive_at(device, number, received_ms);
+        assert_eq!(new(1_100), [format!("{device}{number}")]);
+    }
+    let in_order = ["a1", "a2", "a4", "awaited", "own1", "a5", "c1", "own2", "own3", "a6"];
+    assert_eq!(conversation(&store), in_order);
+    assert!(
+        store
+            .read(|tx| tx.history(None, 99))
+            .unwrap()
+            .iter()
+            .all(|it| { it.missing_before == u64::from(it.content.id == "a4") })
+    );
+}
+
+/// There are only so many places before an answer. What has none comes last, and takes no place of another.
+#[test]
+fn what_finds_no_place_before_an_answer_comes_after_it() {
+    let store = DeviceStore::in_memory().unwrap();
+    let mut copy = arrival("own1", "own", Some(1));
+    (copy.actor, copy.outgoing, copy.received_ms) = ("me".to_owned(), true, 1_000);
+    store.write(|tx| tx.store_arrival(&copy, 0)).unwrap();
+    placed(&store, 0);
+    for number in 1..=600 {
+        arrive(&store, "a", &[number], 0);
+        placed(&store, 0);
+    }
+    let history = store.read(|tx| tx.history(None, 1_000)).unwrap();
+    let numbers: Vec<_> = history.iter().map(|it| it.content.sequence.unwrap()).collect();
+    let copy = history.iter().position(|it| it.content.outgoing).unwrap();
+    assert!(copy >= 400 && numbers.len() == 601, "{copy}");
+    let others = history.iter().filter(|it| !it.content.outgoing);
+    assert!(others.is_sorted_by_key(|it| it.content.sequence));
+}

@@ -17,7 +17,7 @@ use crate::listener;
 use crate::partial_handle::PartialHandle;
 use crate::people::{conversation, group_argument, invited_group, joined_group, named, person, short};
 use crate::progress::ProgressLine;
-use crate::show::{envelope_object, word};
+use crate::show::{sent_object, word};
 
 const NAME: &str = "The group's name, or the beginning of its id";
 const MEMBERS: &str = "The people: @bob, @bob@chat.example";
@@ -306,7 +306,7 @@ fn tell(context: &Context, client: &HttpMessenger, made: &MadeChange) -> Result<
             delivery.queued.join(", ")
         ));
     }
-    let envelopes: Vec<_> = made.sent.envelopes.iter().map(envelope_object).collect();
+    let envelopes: Vec<_> = made.sent.envelopes.iter().map(|it| sent_object(client, it)).collect();
     let mut object = object(client, &group);
     object["change"] = json!(made.word);
     object["state"] = json!(word(delivery.state));

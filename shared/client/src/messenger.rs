@@ -100,7 +100,7 @@ pub use rekeying::RENEWAL_PAUSE_MS;
 pub use requests::{ENDED_AFTER_DAYS, MessageRequest, STRANGERS_KNOWN};
 pub use resending::RESENT_FOR_DAYS;
 pub use send::{MessageDraft, SentActivity};
-pub use states::COMPLETED_AFTER_MS;
+pub use states::{COMPLETED_AFTER_MS, TOLD_FOR_DAYS};
 pub use step::ProgressStep;
 pub use trust::Trust;
 pub use typing::{TYPING_LIVES_MS, TYPING_PAUSE_MS};

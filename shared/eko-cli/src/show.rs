@@ -12,7 +12,7 @@ pub(crate) use object::{
 };
 
 use eko_client::group::GroupDifference;
-use eko_client::messenger::{Distrust, GroupEvent, Notice, Severity, UnreadableReason};
+use eko_client::messenger::{Distrust, GroupEvent, Notice, Severity, TOLD_FOR_DAYS, UnreadableReason};
 use eko_client::store::{
     AwaitedMessage, AwaitedReason, EnvelopeState, HeldReason, MessageContent, OutboxEnvelope, StoredMessage,
 };
@@ -373,6 +373,10 @@ fn group_news(by: &str, group: &str, typed: &str, is_own: bool, event: &GroupEve
         ),
         GroupEvent::Joined if is_own => format!("you have joined the group {group} on another device"),
         GroupEvent::Joined => format!("{by} has joined the group {group}"),
+        GroupEvent::NotTold => format!(
+            "{by} could not be told of the last change of the group {group} for {TOLD_FOR_DAYS} days, and is told no \
+             more, unless {by} writes there. If nobody uses that account: eko groups remove {typed} {by}"
+        ),
         GroupEvent::TwoStories => {
             format!(
                 "{by} tells different members of the group {group} different things. Ask the others who is in it, \
@@ -413,6 +417,7 @@ fn group_event(event: &GroupEvent) -> String {
         GroupEvent::Conflict => "conflict".to_owned(),
         GroupEvent::TwoStories => "two stories".to_owned(),
         GroupEvent::Behind => "behind".to_owned(),
+        GroupEvent::NotTold => "not told".to_owned(),
         GroupEvent::Held(why) => format!("held: {}", held_word(*why)),
     }
 }

@@ -83,6 +83,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Some(Notice::Forged { actor, count })
             }
             KeptNotice::TwoStories(group) => Some(event(&group_id(group)?, &actor, GroupEvent::TwoStories)),
+            KeptNotice::NotTold(group) => Some(event(&group_id(group)?, &actor, GroupEvent::NotTold)),
             // What was withheld may have come meanwhile.
             KeptNotice::UnseenAdmin(group) if !tx.has_conflict(group, &actor)? => {
                 tx.drop_notice(stored.row)?;
@@ -149,8 +150,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Records that a notice was shown. [`Notice::DevicesChanged`], [`Notice::KeyCopied`],
     /// [`Notice::Forged`], [`Notice::Contradiction`], [`Notice::Distrusted`], [`Notice::Missed`],
-    /// [`Notice::NotRead`], [`GroupEvent::TwoStories`], [`GroupEvent::UnseenAdmin`] and
-    /// [`GroupEvent::Undone`] are returned again, by the next process, until then.
+    /// [`Notice::NotRead`], [`GroupEvent::TwoStories`], [`GroupEvent::NotTold`],
+    /// [`GroupEvent::UnseenAdmin`] and [`GroupEvent::Undone`] are returned again, by the next process, until then.
     ///
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be written.
@@ -202,6 +203,9 @@ fn kept(notice: &Notice) -> Option<(String, KeptNotice)> {
         }
         Notice::Group { id, by, event: GroupEvent::TwoStories, .. } => {
             Some((by.clone(), KeptNotice::TwoStories(id.to_string())))
+        }
+        Notice::Group { id, by, event: GroupEvent::NotTold, .. } => {
+            Some((by.clone(), KeptNotice::NotTold(id.to_string())))
         }
         Notice::Group { id, by, event: GroupEvent::UnseenAdmin, .. } => {
             Some((by.clone(), KeptNotice::UnseenAdmin(id.to_string())))

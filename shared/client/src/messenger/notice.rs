@@ -213,6 +213,9 @@ pub enum GroupEvent {
     TwoStories,
     /// A member goes on in another state of the group an hour after it has changed.
     Behind,
+    /// The actor could not be told of the last change of the group for 30 days, and is told no more, unless the
+    /// actor writes.
+    NotTold,
     /// The activity is held, because it cannot be judged yet.
     Held(HeldReason),
 }
@@ -225,6 +228,7 @@ impl GroupEvent {
             Self::Undone { .. } if difference.removed.is_empty() && !difference.rekeyed => {
                 Severity::Attention
             }
+            Self::NotTold => Severity::Attention,
             Self::Conflict
             | Self::UnseenAdmin
             | Self::TwoStories

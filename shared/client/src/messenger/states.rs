@@ -11,14 +11,17 @@ use eko_protocol::group_state::SealedGroupState;
 use eko_protocol::id::GroupStateId;
 use futures_util::stream::{self, StreamExt as _};
 
+use super::controls::event;
 use super::incoming::ActivitySource;
 use super::standing::Standing;
-use super::{Messenger, MessengerError, Notice, Person};
+use super::{GroupEvent, Messenger, MessengerError, Notice, Person};
 use crate::content::{Activity, ActivityContent};
 use crate::device::GroupStateAnswer;
 use crate::group::{GroupControl, KnownGroup, OwnDeparture};
 use crate::sealed::{self, GroupRecord, SealedPlace, StateKey, StateKeys};
-use crate::store::{DeviceStoreError, EnvelopeState, SavedRecord, StoredInvitation, Transaction};
+use crate::store::{
+    DeviceStoreError, EnvelopeState, OutboxEnvelope, SavedRecord, StoredInvitation, Transaction,
+};
 use crate::stored_time::is_over;
 use crate::{SignalSessions, Transport};
 
@@ -34,6 +37,9 @@ const REFUSED_PAUSE_MS: i64 = 24 * 3_600_000;
 /// The time after which another device tells the members whom the one that made a change has not
 /// reached.
 pub const COMPLETED_AFTER_MS: i64 = 3_600_000;
+/// The days after a change for which members are told who cannot be reached. Whoever writes in the group
+/// later is told then.
+pub const TOLD_FOR_DAYS: i64 = 30;
 /// The number of records that are stored at the same time.
 const AT_ONCE: usize = 8;
 /// The most times that a record meets a newer one of another device.
@@ -159,7 +165,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 // What counts for nobody is replaced, and deleted if the user is not in the group.
                 if !open.contains(&id) && (is_in(known, &me) || found.contains_key(&id)) {
                     let epoch = found.get(&id).copied().unwrap_or_default();
-                    tx.keep_saved_record(group, &SavedRecord { epoch, ..SavedRecord::default() })?;
+                    tx.keep_saved_record(group, &SavedRecord { epoch, ..tx.saved_record(group)? })?;
                     tx.mark_unstored(group, 0)?;
                 }
             }
@@ -193,21 +199,26 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let (me, theirs) = (self.device.actor(), record.known.current.hash());
         let id = record.known.current.id().clone();
         let group = id.as_str();
-        let saved =
-            SavedRecord { epoch, hash: theirs.clone(), untold: record.untold.clone(), telling: Vec::new() };
+        let before = tx.saved_record(group)?;
+        let untold = record.untold.clone();
+        let saved = SavedRecord { epoch, hash: theirs.clone(), untold, ..SavedRecord::default() };
         let known = tx.group(group)?;
         let taken = match &known {
             None => record.known.clone(),
             Some(ours) if ours.current.hash() == theirs => {
-                let telling = tx.saved_record(group)?.telling;
-                tx.keep_saved_record(group, &SavedRecord { telling, ..saved })?;
+                let SavedRecord { telling, mut told, untold, .. } = before.of_state(&theirs);
+                if record.by != self.device.address() {
+                    // Whoever stores a record has read the one before.
+                    told.extend(untold.difference(&record.untold).cloned());
+                }
+                tx.keep_saved_record(group, &SavedRecord { telling, told, ..saved })?;
                 // Another device of this user was faster, and does not know who was told.
                 let draft = self.draft(tx, group)?;
                 if draft.is_some_and(|draft| tells(&draft, self) && draft.record.untold != record.untold) {
                     return Ok(Meeting::OursIsNewer);
                 }
                 tx.mark_stored(group)?;
-                self.tell_untold(tx, &record)?;
+                self.tell_untold(tx, &record, notices)?;
                 return Ok(Meeting::Settled);
             }
             // It follows what this device knows. What this device's user wants done again stays.
@@ -254,16 +265,48 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(Meeting::Settled)
     }
 
-    /// Forwards the control of a record to the members whom the device that made it has not reached for
-    /// an hour.
-    fn tell_untold(&self, tx: &Transaction<'_>, record: &GroupRecord) -> Result<(), MessengerError> {
-        let group = record.known.current.id().as_str();
-        let is_due = is_over(self.now_ms(), record.published_ms, COMPLETED_AFTER_MS);
-        if record.untold.is_empty() || record.by == self.device.address() || !is_due {
+    /// Forwards the control of a record to the members whom the device that stored it has not reached for an
+    /// hour, and for as long as had passed since the change when it stored it. So the pauses double. They end
+    /// 30 days after the change, which the user is told.
+    fn tell_untold(
+        &self,
+        tx: &Transaction<'_>,
+        record: &GroupRecord,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        let (id, now_ms) = (record.known.current.id(), self.now_ms());
+        let (group, changed_ms) = (id.as_str(), record.control.published_ms());
+        let mut saved = tx.saved_record(group)?;
+        let untold: Vec<_> = record.untold.difference(&saved.told).cloned().collect();
+        if untold.is_empty() {
             return Ok(());
         }
-        let mut saved = tx.saved_record(group)?;
-        for person in record.untold.iter().filter_map(|member| Person::of(member)) {
+        if now_ms.saturating_sub(changed_ms) >= TOLD_FOR_DAYS * 24 * 3_600_000 {
+            notices.extend(untold.iter().map(|member| event(id, member, GroupEvent::NotTold)));
+            self.keep_notices(tx, notices)?;
+            saved.told.extend(untold);
+            tx.keep_saved_record(group, &saved)?;
+            return Ok(tx.mark_unstored(group, 0)?);
+        }
+        let pause_ms = record.published_ms.saturating_sub(changed_ms).max(COMPLETED_AFTER_MS);
+        if record.by == self.device.address() || !is_over(now_ms, record.published_ms, pause_ms) {
+            return Ok(());
+        }
+        for person in untold.iter().filter_map(|member| Person::of(member)) {
+            let is_to = |sent: &OutboxEnvelope| sent.recipient == person.actor();
+            let mut is_waiting = false;
+            for former in std::mem::take(&mut saved.telling) {
+                match tx.envelopes_of(&former)?.into_iter().find(is_to) {
+                    Some(sent) if sent.state != EnvelopeState::ToSend => {}
+                    found => {
+                        is_waiting |= found.is_some();
+                        saved.telling.push(former);
+                    }
+                }
+            }
+            if is_waiting {
+                continue;
+            }
             let content = ActivityContent::Announce(Box::new(record.control.clone()));
             let activity = self.evidence(tx, &person.actor(), None, content)?;
             self.enclose(tx, &activity, &[person], false)?;
@@ -362,7 +405,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let state = SealedGroupState { epoch: place.epoch, content };
             match self.signed_in(async || self.device.keep_group_state(&id, &state).await).await? {
                 GroupStateAnswer::Done => {
-                    return self.note_stored(group, &record, place.epoch, saved.telling);
+                    return self.note_stored(group, &record, SavedRecord { epoch: place.epoch, ..saved });
                 }
                 GroupStateAnswer::Stale(_) => {}
             }
@@ -394,14 +437,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         &self,
         group: &str,
         record: &GroupRecord,
-        epoch: u64,
-        telling: Vec<String>,
+        saved: SavedRecord,
     ) -> Result<(), MessengerError> {
         let hash = record.known.current.hash();
+        let saved = SavedRecord { untold: record.untold.clone(), ..saved };
         self.store.write(|tx| {
             let is_current = tx.group(group)?.is_some_and(|now| now.current.hash() == hash);
-            let telling = if record.untold.is_empty() { Vec::new() } else { telling };
-            let saved = SavedRecord { epoch, hash, untold: record.untold.clone(), telling };
             tx.keep_saved_record(group, &saved)?;
             if is_current {
                 tx.mark_stored(group)?;
@@ -437,36 +478,37 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let me = self.device.actor();
         let known = tx.group(group)?.filter(|known| is_in(known, &me));
         let Some((known, control)) = known.zip(tx.latest_control(group)?) else { return Ok(None) };
-        let mut saved = tx.saved_record(group)?;
-        if saved.hash != known.current.hash() {
-            saved.telling.clear();
-        }
-        let untold = self.untold(tx, &control, &saved.telling)?;
+        let saved = tx.saved_record(group)?.of_state(&known.current.hash());
+        let untold = self.untold(tx, &control, &saved)?;
         let (by, published_ms) = (self.device.address(), self.now_ms());
         Ok(Some(RecordDraft { record: GroupRecord { by, published_ms, control, known, untold }, saved }))
     }
 
-    /// Returns the members to whom this device could not send a control, or an activity by which it
-    /// tells of the control of another device.
+    /// Returns the members who are still to be told of a control: those of whom the record says so, and to whom
+    /// this device has sent nothing, and those to whom it could not send what it has sent last, the control or
+    /// an activity by which it tells of it.
     fn untold(
         &self,
         tx: &Transaction<'_>,
         control: &GroupControl,
-        telling: &[String],
+        saved: &SavedRecord,
     ) -> Result<BTreeSet<String>, DeviceStoreError> {
         let own = (control.device() == self.device.address()).then(|| control.id().as_str());
-        let mut untold = BTreeSet::new();
-        for message in telling.iter().map(String::as_str).chain(own) {
-            let open = tx.envelopes_of(message)?.into_iter().filter(|envelope| {
-                matches!(
-                    envelope.state,
-                    EnvelopeState::ToSend | EnvelopeState::Failed | EnvelopeState::Refused
-                )
-            });
-            untold.extend(open.map(|envelope| envelope.recipient));
+        let mut untold = saved.untold.clone();
+        for message in own.into_iter().chain(saved.telling.iter().map(String::as_str)) {
+            for sent in tx.envelopes_of(message)? {
+                match sent.state {
+                    EnvelopeState::ToSend | EnvelopeState::Failed | EnvelopeState::Refused => {
+                        untold.insert(sent.recipient);
+                    }
+                    EnvelopeState::Queued | EnvelopeState::Accepted | EnvelopeState::Delivered => {
+                        untold.remove(&sent.recipient);
+                    }
+                }
+            }
         }
         let (members, me) = (control.state().members(), self.device.actor());
-        untold.retain(|actor| members.contains(actor) && *actor != me);
+        untold.retain(|actor| members.contains(actor) && *actor != me && !saved.told.contains(actor));
         Ok(untold)
     }
 }

@@ -31,6 +31,8 @@ const UNDONE: i64 = 6;
 const MISSED: i64 = 7;
 /// The kind of notices about a message that somebody could not decrypt.
 const NOT_READ: i64 = 8;
+/// The kind of notices about members who could not be told of a change of a group.
+const NOT_TOLD: i64 = 9;
 
 /// The weight of a notice where too many are kept. The least one makes room first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,7 +51,7 @@ impl NoticeWeight {
     fn of(kind: i64, told: bool) -> Self {
         match kind {
             _ if told => Self::Told,
-            UNDONE | MISSED | NOT_READ => Self::News,
+            UNDONE | MISSED | NOT_READ | NOT_TOLD => Self::News,
             FORGED | CONTRADICTION => Self::Stated,
             _ => Self::Seen,
         }
@@ -75,6 +77,8 @@ pub(crate) enum KeptNotice {
     Missed(String),
     /// The actor could not decrypt the message with this id.
     NotRead(String),
+    /// The actor could not be told of the last change of this group.
+    NotTold(String),
 }
 
 /// A notice in the store.
@@ -105,6 +109,7 @@ impl KeptNotice {
             Self::Undone(undone) => (UNDONE, undone),
             Self::Missed(ids) => (MISSED, ids),
             Self::NotRead(id) => (NOT_READ, id),
+            Self::NotTold(group) => (NOT_TOLD, group),
         }
     }
 
@@ -116,7 +121,7 @@ impl KeptNotice {
             | Self::TwoStories(_)
             | Self::Distrusted(_)
             | Self::UnseenAdmin(_) => MOST_OF_ACTOR,
-            Self::Undone(_) | Self::Missed(_) | Self::NotRead(_) => MOST_NEWS_OF_ACTOR,
+            Self::Undone(_) | Self::Missed(_) | Self::NotRead(_) | Self::NotTold(_) => MOST_NEWS_OF_ACTOR,
         }
     }
 }
@@ -141,7 +146,8 @@ impl Transaction<'_> {
             | KeptNotice::UnseenAdmin(_)
             | KeptNotice::Undone(_)
             | KeptNotice::Missed(_)
-            | KeptNotice::NotRead(_) => (0, ""),
+            | KeptNotice::NotRead(_)
+            | KeptNotice::NotTold(_) => (0, ""),
             KeptNotice::Distrusted(why) => (0, why.as_str()),
         };
         let is_same = before.as_ref().is_some_and(|(was, of, _)| (*was, of.as_str()) == (number, head));
@@ -210,6 +216,7 @@ impl Transaction<'_> {
                 UNDONE => Some(KeptNotice::Undone(about)),
                 MISSED => Some(KeptNotice::Missed(about)),
                 NOT_READ => Some(KeptNotice::NotRead(about)),
+                NOT_TOLD => Some(KeptNotice::NotTold(about)),
                 _ => None,
             };
             let (number, actor, settled, told) = (row.get(0)?, row.get(1)?, row.get(6)?, row.get(7)?);
@@ -245,7 +252,8 @@ impl Transaction<'_> {
             | KeptNotice::UnseenAdmin(_)
             | KeptNotice::Undone(_)
             | KeptNotice::Missed(_)
-            | KeptNotice::NotRead(_) => {}
+            | KeptNotice::NotRead(_)
+            | KeptNotice::NotTold(_) => {}
         }
         let told = if let KeptNotice::Forged(count) = notice { *count } else { 0 };
         let sql = "DELETE FROM notices WHERE actor = ?1 AND kind = ?2 AND about = ?3 AND (kind <> ?4 OR number <= ?5)";

@@ -25,8 +25,21 @@ pub(crate) struct SavedRecord {
     pub(crate) hash: String,
     /// The members whom nobody has told of the state, as it says.
     pub(crate) untold: BTreeSet<String>,
-    /// The activities by which this device tells such members in the place of another one.
+    /// The activities by which this device tells such members in the place of another one: the newest of each.
     pub(crate) telling: Vec<String>,
+    /// The members whom another device has told of the state, and those who are told no more.
+    #[serde(default)]
+    pub(crate) told: BTreeSet<String>,
+}
+
+impl SavedRecord {
+    /// Returns what is known of the record of this state. Nothing that was known of another state counts.
+    pub(crate) fn of_state(self, hash: &str) -> Self {
+        match self.hash == hash {
+            true => self,
+            false => Self { epoch: self.epoch, hash: hash.to_owned(), ..Self::default() },
+        }
+    }
 }
 
 impl Transaction<'_> {
@@ -67,15 +80,15 @@ impl Transaction<'_> {
         Ok(self.json(&format!("{SAVED}{group}"))?.unwrap_or_default())
     }
 
-    /// Keeps what the server has of a group.
+    /// Keeps what the server has of a group, and who is still to be told if it has lost that.
     pub(crate) fn keep_saved_record(
         &self,
         group: &str,
         record: &SavedRecord,
     ) -> Result<(), DeviceStoreError> {
-        match record.epoch {
-            0 => self.delete(&format!("{SAVED}{group}")),
-            _ => self.put_json(&format!("{SAVED}{group}"), record),
+        match record.epoch == 0 && record.untold.is_empty() {
+            true => self.delete(&format!("{SAVED}{group}")),
+            false => self.put_json(&format!("{SAVED}{group}"), record),
         }
     }
 

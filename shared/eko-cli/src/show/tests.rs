@@ -110,6 +110,7 @@ fn of_groups(id: &GroupId) -> Vec<Notice> {
         bobs(GroupEvent::Conflict, none()),
         bobs(GroupEvent::TwoStories, none()),
         bobs(GroupEvent::Behind, none()),
+        bobs(GroupEvent::NotTold, none()),
         bobs(GroupEvent::Held(HeldReason::Ahead), none()),
         bobs(GroupEvent::Held(HeldReason::NotJoined), none()),
         bobs(GroupEvent::Held(HeldReason::Reset), none()),

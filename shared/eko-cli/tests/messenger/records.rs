@@ -191,6 +191,124 @@ async fn another_device_completes_a_change() {
     world.deliver().await;
 }
 
+/// Refuses what is sent to a user from now on, and counts it.
+fn refuse_all_to(wires: &[&TestNetwork], actor: &str) -> Arc<AtomicUsize> {
+    let count = Arc::new(AtomicUsize::new(0));
+    for wire in wires {
+        let (count, actor) = (Arc::clone(&count), actor.to_owned());
+        wire.drop_requests(move |request| {
+            let is_to = request.uri().path() == "/user/alice/outbox"
+                && serde_json::from_slice::<Value>(request.body())
+                    .is_ok_and(|sent| sent["type"] == "Create" && sent["to"] == *actor);
+            let body = serde_json::json!({ "type": "x/refused", "title": "no", "status": 403 }).to_string();
+            is_to.then(|| {
+                count.fetch_add(1, Ordering::Relaxed);
+                FalseAnswer { status: 403, body: body.into_bytes() }
+            })
+        });
+    }
+    count
+}
+
+/// Alice with a phone and a tablet in a group with Carol, whom the phone cannot tell of a new name.
+struct UntoldScene {
+    world: World,
+    phone: TestMessenger,
+    tablet: TestMessenger,
+    carol: TestMessenger,
+    id: GroupId,
+}
+
+impl UntoldScene {
+    async fn new(networks: impl FnOnce(&World) -> [TestNetwork; 3]) -> (Self, [TestNetwork; 3]) {
+        let world = World::new().await;
+        let [hers, other, theirs] = networks(&world);
+        let (phone, carol) = (first(&world, &hers, "alice").await, first(&world, &theirs, "carol").await);
+        befriend(&phone, &carol).await;
+        let tablet = further(&world, &other, &phone, "tablet").await;
+        let (id, _) = phone.create_group("Friday", &[carol.me()]).await.unwrap();
+        for client in [&tablet, &carol] {
+            look(&world, client).await;
+        }
+        carol.join_group(&id, None).await.unwrap();
+        for client in [&tablet, &phone] {
+            look(&world, client).await;
+        }
+        (Self { world, phone, tablet, carol, id }, [hers, other, theirs])
+    }
+
+    /// Both devices look once a day. Returns the notices that somebody could not be told.
+    async fn look_daily(&self, days: usize) -> Vec<String> {
+        let mut not_told = Vec::new();
+        for _ in 0..days {
+            self.world.advance(DAY_MS);
+            for client in [&self.phone, &self.tablet] {
+                for notice in look(&self.world, client).await {
+                    if let Notice::Group { by, event: GroupEvent::NotTold, .. } = &notice {
+                        not_told.push(by.clone());
+                    }
+                    client.note_told(&notice).unwrap();
+                }
+            }
+        }
+        not_told
+    }
+}
+
+fn three(world: &World) -> [TestNetwork; 3] {
+    [(); 3].map(|()| TestNetwork::to(&[world]))
+}
+
+/// The phone goes on in not reaching Carol, whom the tablet has told.
+#[tokio::test]
+async fn whoever_was_told_by_another_device_is_not_told_again() {
+    let (scene, [hers, other, _]) = UntoldScene::new(three).await;
+    let UntoldScene { world, phone, tablet, carol, id } = &scene;
+    refuse_all_to(&[&hers], &carol.me().actor());
+    phone.change_group(id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    look(world, tablet).await;
+    assert_eq!(scene.look_daily(2).await, [""; 0]);
+    look(world, carol).await;
+    assert_eq!(names(carol), ["Saturday"]);
+    scene.look_daily(1).await;
+    let before = [&hers, &other].map(|wire| wire.asked.lock().unwrap().len());
+    assert_eq!(scene.look_daily(6).await, [""; 0]);
+    for (wire, before) in [&hers, &other].into_iter().zip(before) {
+        let asked = wire.asked.lock().unwrap().split_off(before);
+        let sent = asked.iter().filter(|url| url.ends_with("/outbox"));
+        assert_eq!(sent.count(), 0, "{asked:#?}");
+    }
+    assert_eq!(scene.look_daily(30).await, [""; 0]);
+    world.deliver().await;
+}
+
+/// Nobody reaches Carol for weeks, and then she writes.
+#[tokio::test]
+async fn whoever_cannot_be_reached_is_told_ever_more_seldom_and_not_for_good() {
+    let (scene, [hers, other, _]) = UntoldScene::new(three).await;
+    let UntoldScene { world, phone, tablet, carol, id } = &scene;
+    let count = refuse_all_to(&[&hers, &other], &carol.me().actor());
+    phone.change_group(id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    look(world, tablet).await;
+    assert_eq!(scene.look_daily(29).await, [""; 0]);
+    let tried = count.load(Ordering::Relaxed);
+    assert!((3..=8).contains(&tried), "{tried}");
+    assert_eq!(scene.look_daily(12).await, [carol.me().actor()], "the user is told once");
+    assert_eq!(count.load(Ordering::Relaxed), tried);
+    hers.honest();
+    other.honest();
+    carol.send_to_group(id, text("am I late?")).await.unwrap();
+    for client in [phone, tablet, carol] {
+        look(world, client).await;
+    }
+    assert_eq!(names(carol), ["Saturday"]);
+    world.deliver().await;
+    for client in [phone, tablet, carol] {
+        look(world, client).await;
+    }
+    world.deliver().await;
+}
+
 /// Returns the sealed record of a user's only group.
 async fn sealed(client: &TestMessenger) -> Vec<u8> {
     client.device().group_states().await.unwrap().states.remove(0).1.content

@@ -189,3 +189,20 @@ fn a_conflict_with_one_actor_does_not_hide_another() {
         })
         .unwrap();
 }
+
+/// What cannot be opened is sealed anew, and what the server has lost is stored anew.
+#[test]
+fn whoever_is_untold_stays_so_whatever_becomes_of_the_record() {
+    use crate::store::SavedRecord;
+    let store = DeviceStore::in_memory().unwrap();
+    let untold = std::collections::BTreeSet::from(["carol".to_owned()]);
+    let record = SavedRecord { epoch: 3, hash: "now".to_owned(), untold, ..SavedRecord::default() };
+    for epoch in [4, 0] {
+        let anew = SavedRecord { epoch, ..record.clone() };
+        store.write(|tx| tx.keep_saved_record("Friday", &anew)).unwrap();
+        assert_eq!(store.read(|tx| tx.saved_record("Friday")).unwrap(), anew);
+    }
+    assert_eq!(record.clone().of_state("now"), record);
+    let other = record.of_state("later");
+    assert_eq!((other.epoch, other.untold.len()), (3, 0), "another state has members of its own to tell");
+}

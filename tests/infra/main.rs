@@ -5,6 +5,7 @@
 
 mod code;
 mod deployed;
+mod lifetimes;
 mod live;
 mod observed;
 mod policies;

@@ -24,6 +24,7 @@ use http::Method;
 use serde_json::json;
 
 use crate::deployed::NEEDS;
+use crate::lifetimes;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -56,6 +57,7 @@ async fn what_is_allowed_is_done() {
     let mut done = around_functions();
     for world in [&alone, &small, &full, &live, &crowded, &woken, &a, &b] {
         done.extend(world.calls.used());
+        lifetimes::check(world).await;
     }
     let allowed = Policies::deployed().allowed();
     let told = |one: &Action| one.to_string();

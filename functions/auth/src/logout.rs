@@ -12,10 +12,10 @@ use crate::tokens::{RefreshRequest, RefreshToken};
 /// answer is 204, also if the token is not valid (RFC 7009, section 2.2).
 ///
 /// The device stays in the device set. Its access token is good until it expires; its sockets end.
-/// The device gets no pushes from then on, and has no subscription. A token of the earlier form names no
-/// device, and ends its family all the same. One GetItem, one transaction, and the call of [`end_former_session`](eko_messaging::Messaging::end_former_session). If the
-/// process dies before that, and the device does not log out again, its sockets end with the access
-/// token.
+/// The device gets no pushes from then on, and has no subscription. A token of the earlier form names
+/// no device, and ends its family all the same. One GetItem, one transaction, and the call of
+/// [`end_former_session`](eko_messaging::Messaging::end_former_session). If the process dies before
+/// that, and the device does not log out again, its sockets end with the access token.
 pub(crate) async fn log_out(
     State(state): State<AppState>,
     JsonBody(body): SmallBody,

@@ -145,3 +145,28 @@ fn request(
     }
     builder.body(bytes).map_err(broken)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A 410 may be that of a proxy, for a while. A user must not be told that an account is deleted by it.
+    #[test]
+    fn a_410_tells_of_a_deletion_with_the_tombstone_of_its_address_only() {
+        const CHAIN: &str = "https://b.example/user/bob/devices";
+        let told = |status: u16, body: &str| {
+            let status = StatusCode::from_u16(status).unwrap();
+            let answer = Exchange { status, headers: HeaderMap::new(), body: body.to_owned().into() };
+            answer.unless_deleted(CHAIN).is_err()
+        };
+        let tombstone = |id: &str| deletion::tombstone(id, "OrderedCollection", 0).to_string();
+        assert!(told(410, &tombstone(CHAIN)));
+        for body in ["", "<html>Gone</html>", "{}", &tombstone("https://b.example/user/eve/devices")] {
+            assert!(!told(410, body), "{body}");
+        }
+        assert!(!told(200, &tombstone(CHAIN)));
+        assert!(!told(404, &json!({ "type": "Tombstone", "id": CHAIN }).to_string()));
+    }
+}

@@ -36,9 +36,10 @@ pub(crate) fn retry_seconds(failures: u32) -> i32 {
     RETRY_SECONDS.saturating_mul(1 << failures.min(6)).min(PASS_SECONDS)
 }
 
-/// The longest time for what a batch brings, such as a step of an erasure, from when it was received. It ends well before the
-/// time of the function `deliver` does, so that there is time to queue the next step. A step that died
-/// with the function would be no failure that is counted here, and SQS gives a message five tries.
+/// The longest time for what a batch brings, such as a step of an erasure, from when it was received. It
+/// ends well before the time of the function `deliver` does, so that there is time to queue the next
+/// step. A step that died with the function would be no failure that is counted here, and SQS gives a
+/// message five tries.
 pub const STEP_TIME: Duration = Duration::from_millis(3_500);
 
 /// Does a step until `ends`. What it has done by then stays done.

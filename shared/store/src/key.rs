@@ -25,7 +25,7 @@
 //! | `H#{authority}` | `HOST` | the circuit breaker of another server | [`crate::hosts`] |
 //! | `H#{authority}` | `P#{message}` | a parcel that waits for another server | [`crate::waiting`] |
 //! | `I#{authority}` | `HOST` | another server, as unverified requests name it | [`crate::inbound`] |
-//! | `W#{group}` | `WAIT#{window}` | the waits for servers of a group | [`crate::inbound`] |
+//! | `W#{group}` | `WAIT` | the waits for servers of a group | [`crate::inbound`] |
 //! | `W#{group}` | `FETCH#{window}` | the planned fetches of actors of a group | [`crate::inbound`] |
 //! | `F#{uuid}` | `{part}` | a part of an activity too long for the queue `federation` | [`crate::parcels`] |
 //! | `S#{sha256}` | `SESSION` | a refresh token of the earlier form, which ends after 60 days | [`crate::sessions`] |
@@ -40,6 +40,7 @@
 //! | `L#{hash or site}` | `FLAGS#{day}` | the reported messages of one reporter, by the short hash of the actor id, or of one other site, in one day | [`crate::flags`] |
 //! | `L#{user}` | `EXPORTS#{day}` | the pages of exports in one day | [`crate::export`] |
 //! | `L#{user}` | `PARCELS` | the parcels of an account that wait for other servers | [`crate::outstanding`] |
+//! | `L#{user}` | `ACCOUNT-RECEIPTS` | the receipts of an account that wait for other servers | [`crate::outstanding`] |
 //! | `L#{user}` | `GROUPS` | the number of a user's group states | [`crate::group_states`] |
 //! | `L#{authority}` | `RECEIPTS` | the receipts that wait for another server | [`crate::outstanding`] |
 //!

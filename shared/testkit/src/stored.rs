@@ -48,12 +48,15 @@ impl World {
     pub async fn items_naming(&self, name: &str) -> Vec<String> {
         let items = self.all_items().await.into_iter();
         let now_s = self.now_ms() / 1000;
-        let is_live = |item: &str| {
-            let ttl = item.split_once("\"ttl\": \"N(\\\"").and_then(|(_, rest)| rest.split_once('\\'));
-            ttl.and_then(|(ttl, _)| ttl.parse::<i64>().ok()).is_none_or(|ttl| ttl > now_s)
-        };
-        let items = items.filter(|(_, item)| is_live(item));
+        let items = items.filter(|(_, item)| time_to_live(item).is_none_or(|ttl| ttl > now_s));
         items.map(|((pk, sk), item)| format!("{pk} {sk} {item}")).filter(|line| line.contains(name)).collect()
+    }
+
+    /// Returns the time to live of every item, in epoch seconds, by `pk` and `sk`; `None` for one that has
+    /// none.
+    pub async fn times_to_live(&self) -> BTreeMap<(String, String), Option<i64>> {
+        let items = self.all_items().await.into_iter();
+        items.map(|(key, item)| (key, time_to_live(&item))).collect()
     }
 
     /// Deletes the items of a partition, as if this server had been set up before it had them.
@@ -87,6 +90,12 @@ impl World {
             }
         }
     }
+}
+
+/// Returns the time to live of an item in readable form.
+fn time_to_live(item: &str) -> Option<i64> {
+    let (_, rest) = item.split_once("\"ttl\": \"N(\\\"")?;
+    rest.split_once('\\')?.0.parse().ok()
 }
 
 /// Returns an attribute as text, which is the same for equal values. Maps and sets have no order. Bytes

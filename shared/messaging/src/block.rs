@@ -6,11 +6,11 @@
 use eko_protocol::Invalid;
 use eko_protocol::block::{BlockActivity, ListedBlock};
 use eko_protocol::limits::MAX_BLOCKS;
-use eko_store::blocks::BlockOutcome;
+use eko_store::blocks::OwnChangeOutcome;
 use eko_store::device::DeviceAddress;
 
 use crate::active_device::require_active;
-use crate::{Messaging, Result};
+use crate::{Messaging, MessagingError, Result};
 
 impl Messaging {
     /// Blocks a party for the user of the device `caller`, or undoes that. Both may be repeated.
@@ -28,11 +28,29 @@ impl Messaging {
         } else {
             self.store().add_block(caller, &block.party, self.now_ms()).await?
         };
+        self.made(outcome, caller, || {
+            Invalid::at("/object", format!("would be more than {MAX_BLOCKS} blocks")).into()
+        })
+        .await
+    }
+
+    /// Succeeds if a change of the device `caller` was made. Otherwise one GetItem of the device set says why.
+    ///
+    /// # Errors
+    /// [`DevicePending`](crate::Refusal::DevicePending),
+    /// [`DeviceRevoked`](crate::Refusal::DeviceRevoked); `full` if the device is active; the store is broken or
+    /// out of reach.
+    pub(crate) async fn made(
+        &self,
+        outcome: OwnChangeOutcome,
+        caller: DeviceAddress<'_>,
+        full: impl FnOnce() -> MessagingError,
+    ) -> Result<()> {
         match outcome {
-            BlockOutcome::Done => Ok(()),
-            BlockOutcome::Refused => {
+            OwnChangeOutcome::Done => Ok(()),
+            OwnChangeOutcome::Refused => {
                 require_active(self.store().device_set(caller.user).await?, caller.device)?;
-                Err(Invalid::at("/object", format!("would be more than {MAX_BLOCKS} blocks")).into())
+                Err(full())
             }
         }
     }

@@ -11,7 +11,7 @@ use eko_protocol::settings::{AccountSettings, WhoMayWrite};
 use eko_store::device::DeviceAddress;
 use eko_store::devices::UserDevices;
 use eko_store::inbound::site;
-use eko_store::known::{Acquaintance, KnownOutcome, RequestOf};
+use eko_store::known::{Acquaintance, RequestOf};
 
 use crate::active_device::require_active;
 use crate::{Messaging, Refusal, Result};
@@ -105,13 +105,11 @@ impl Messaging {
     /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`]; [`Refusal::Invalid`] if the user knows
     /// [`MAX_KNOWN`] others; the store is broken or out of reach.
     pub async fn accept_actor(&self, caller: DeviceAddress<'_>, actor: &str) -> Result<()> {
-        match self.store().add_known(caller, actor, self.now_ms()).await? {
-            KnownOutcome::Done => Ok(()),
-            KnownOutcome::Refused => {
-                require_active(self.store().device_set(caller.user).await?, caller.device)?;
-                Err(Invalid::at("/object", format!("would be more than {MAX_KNOWN} known actors")).into())
-            }
-        }
+        let outcome = self.store().add_known(caller, actor, self.now_ms()).await?;
+        self.made(outcome, caller, || {
+            Invalid::at("/object", format!("would be more than {MAX_KNOWN} known actors")).into()
+        })
+        .await
     }
 
     /// Returns the settings of the account of the device `caller`: one GetItem.
@@ -129,12 +127,7 @@ impl Messaging {
     /// # Errors
     /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`]; the store is broken or out of reach.
     pub async fn change_settings(&self, caller: DeviceAddress<'_>, settings: AccountSettings) -> Result<()> {
-        match self.store().set_who_may_write(caller, settings.who_may_write).await? {
-            KnownOutcome::Done => Ok(()),
-            KnownOutcome::Refused => {
-                require_active(self.store().device_set(caller.user).await?, caller.device)?;
-                Err(Refusal::DeviceRevoked.into())
-            }
-        }
+        let outcome = self.store().set_who_may_write(caller, settings.who_may_write).await?;
+        self.made(outcome, caller, || Refusal::DeviceRevoked.into()).await
     }
 }

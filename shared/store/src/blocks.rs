@@ -25,7 +25,6 @@ use eko_protocol::limits::MAX_BLOCKS;
 use crate::attribute::{Item, ReadItem, b, bs, corrupt, digests, n, s, short_digest, short_hash};
 use crate::device::DeviceAddress;
 use crate::items::{Projection, SortKeys};
-use crate::transaction::TransactionOutcome;
 use crate::{Result, Store, devices, key};
 
 /// The names of the attributes.
@@ -53,14 +52,20 @@ impl Blocks {
     }
 }
 
-/// The outcome of [`Store::add_block`] and [`Store::remove_block`].
+/// The outcome of a change to what a user blocks, knows or lets in, which a device of the user makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BlockOutcome {
-    /// The user blocks the party, or does so no longer, by this call or before.
+pub enum OwnChangeOutcome {
+    /// It is made, by this call or before.
     Done,
-    /// The calling device is not active, or the user blocks [`MAX_BLOCKS`] others. The device set
-    /// says which.
+    /// The calling device is not active, or the list has no room. The device set says which.
     Refused,
+}
+
+impl OwnChangeOutcome {
+    /// Returns the outcome of a write whose only condition was the one on the device set.
+    pub(crate) fn of(is_done: bool) -> Self {
+        if is_done { Self::Done } else { Self::Refused }
+    }
 }
 
 impl Store {
@@ -79,7 +84,7 @@ impl Store {
         caller: DeviceAddress<'_>,
         party: &BlockedParty,
         now_ms: i64,
-    ) -> Result<BlockOutcome> {
+    ) -> Result<OwnChangeOutcome> {
         let name = party.name();
         let set = self.update(&key::devices(caller.user), |update| {
             name_block(update, caller, name)
@@ -98,7 +103,7 @@ impl Store {
                 .expression_attribute_values(":o", s(party.as_str()))
                 .expression_attribute_values(":c", n(now_ms))
         })?;
-        Ok(outcome(&self.transact(vec![set, block]).await?))
+        Ok(OwnChangeOutcome::of(self.transact(vec![set, block]).await?.is_done()))
     }
 
     /// Records that the user of the calling device blocks a party no longer, on condition that the
@@ -115,7 +120,7 @@ impl Store {
         &self,
         caller: DeviceAddress<'_>,
         party: &BlockedParty,
-    ) -> Result<BlockOutcome> {
+    ) -> Result<OwnChangeOutcome> {
         let name = party.name();
         let set = self.update(&key::devices(caller.user), |update| {
             name_block(update, caller, name)
@@ -123,7 +128,7 @@ impl Store {
                 .condition_expression(CALLER_IS_ACTIVE)
         })?;
         let block = self.remove(&key::block(caller.user, &short_hash(name)))?;
-        Ok(outcome(&self.transact(vec![set, block]).await?))
+        Ok(OwnChangeOutcome::of(self.transact(vec![set, block]).await?.is_done()))
     }
 
     /// Returns what a user blocks, in no particular order.
@@ -161,8 +166,4 @@ pub(crate) fn name_caller(update: UpdateBuilder, caller: DeviceAddress<'_>) -> U
     update
         .expression_attribute_names("#a", devices::attr::ACTIVE)
         .expression_attribute_names("#device", caller.device.as_str())
-}
-
-fn outcome(transaction: &TransactionOutcome) -> BlockOutcome {
-    if transaction.is_done() { BlockOutcome::Done } else { BlockOutcome::Refused }
 }

@@ -29,7 +29,7 @@ use eko_protocol::limits::{MAX_KNOWN, MAX_REQUESTS_OF_SENDER, MAX_REQUESTS_OF_SI
 use eko_protocol::settings::WhoMayWrite;
 
 use crate::attribute::{Item, ReadItem, b, bs, digests, n, s, short_digest, short_hash};
-use crate::blocks::{CALLER_IS_ACTIVE, name_caller};
+use crate::blocks::{CALLER_IS_ACTIVE, OwnChangeOutcome, name_caller};
 use crate::device::DeviceAddress;
 use crate::resources::TTL_ATTRIBUTE;
 use crate::transaction::TransactionOutcome;
@@ -73,15 +73,6 @@ impl StrangerRequests {
     pub fn count(&self) -> usize {
         self.digests.len()
     }
-}
-
-/// The outcome of a change that a device of the user makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KnownOutcome {
-    /// It is made, by this call or before.
-    Done,
-    /// The calling device is not active, or the user knows [`MAX_KNOWN`] others.
-    Refused,
 }
 
 impl Store {
@@ -185,7 +176,7 @@ impl Store {
         caller: DeviceAddress<'_>,
         actor: &str,
         now_ms: i64,
-    ) -> Result<KnownOutcome> {
+    ) -> Result<OwnChangeOutcome> {
         let set = self.update(&key::devices(caller.user), |update| {
             name_caller(update, caller)
                 .update_expression("ADD #kn :one")
@@ -208,8 +199,8 @@ impl Store {
                 .expression_attribute_values(":c", n(now_ms))
         })?;
         Ok(match self.transact(vec![set, known]).await? {
-            TransactionOutcome::Done | TransactionOutcome::Refused { index: 1 } => KnownOutcome::Done,
-            TransactionOutcome::Refused { .. } => KnownOutcome::Refused,
+            TransactionOutcome::Done | TransactionOutcome::Refused { index: 1 } => OwnChangeOutcome::Done,
+            TransactionOutcome::Refused { .. } => OwnChangeOutcome::Refused,
         })
     }
 
@@ -225,7 +216,7 @@ impl Store {
         &self,
         caller: DeviceAddress<'_>,
         setting: WhoMayWrite,
-    ) -> Result<KnownOutcome> {
+    ) -> Result<OwnChangeOutcome> {
         let update = self
             .dynamodb()
             .update_item()
@@ -242,7 +233,7 @@ impl Store {
             }
         };
         let written = self.update_beside_transactions(update).await?;
-        Ok(if written.is_done() { KnownOutcome::Done } else { KnownOutcome::Refused })
+        Ok(OwnChangeOutcome::of(written.is_done()))
     }
 }
 

@@ -258,6 +258,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             if self.store.read(|tx| tx.is_behind_refused(&envelope.id))? && self.resume(&contact)? {
                 return Ok(RoundsOutcome::HeldBackFirst);
             }
+            // Another process may have released it since this one was claimed.
+            let (sender, now_ms) = (self.store.sender()?, self.now_ms());
+            if self.store.read(|tx| tx.is_behind_unsent(&envelope.id, sender, now_ms))? {
+                return Ok(RoundsOutcome::HeldBackFirst);
+            }
             let mut wanted = contact.active();
             wanted.remove(&self.device.address());
             if let Some(only) = &envelope.resent_to {

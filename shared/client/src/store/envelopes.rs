@@ -348,6 +348,23 @@ impl Transaction<'_> {
         Ok(self.inner.prepare_cached(&sql)?.execute(params![now_ms, id.as_str(), sender])? > 0)
     }
 
+    /// True if an older envelope to the same recipient is due, or another process than `sender` sends it now.
+    /// What wakes nobody is in nobody's way.
+    pub(crate) fn is_behind_unsent(
+        &self,
+        id: &EnvelopeId,
+        sender: i64,
+        now_ms: i64,
+    ) -> Result<bool, DeviceStoreError> {
+        let sql = format!(
+            "SELECT 1 FROM envelopes AS later JOIN (SELECT recipient, made FROM envelopes WHERE silent = 0 \
+             AND resent_to IS NULL AND (({DUE}) OR (state = 1 AND claimed NOT IN (0, ?3)))) AS older \
+             ON older.recipient = later.recipient AND older.made < later.made \
+             WHERE later.id = ?2 AND later.silent = 0"
+        );
+        Ok(self.inner.prepare_cached(&sql)?.exists(params![now_ms, id.as_str(), sender])?)
+    }
+
     /// Makes envelopes due that were put off behind this one, whose outcome is known.
     fn let_follow(&self, id: &str) -> Result<(), DeviceStoreError> {
         // Nothing else is put off by so little.

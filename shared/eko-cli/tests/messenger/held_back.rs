@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use eko_cli::LibSignal;
 use eko_client::group::GroupId;
 use eko_client::store::EnvelopeState;
+use eko_client::{Environment, Messenger};
 use eko_testkit::World;
 use serde_json::{Value, json};
 
@@ -212,4 +214,52 @@ async fn what_is_held_back_again_is_not_overtaken_and_costs_one_attempt() {
         assert_eq!(scene.hear().await, ["one", "two", "three", "four", "five"]);
         world.deliver().await;
     }
+}
+
+/// Returns how many envelopes Alice has sent.
+fn sent(wire: &TestNetwork) -> usize {
+    wire.asked.lock().unwrap().iter().filter(|url| url.ends_with("/user/alice/outbox")).count()
+}
+
+/// One process sends what was held back, while another one has begun to send what was written later.
+#[tokio::test]
+async fn a_note_of_another_process_does_not_overtake_it() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (user, one) = RestartingUser::sign_in(&world, "alice").await;
+    let bob = first(&world, &wire, "bob").await;
+    further(&world, &wire, &bob, "two").await;
+    befriend(&one, &bob).await;
+    show_chain(&user.line, |nodes| nodes.truncate(1));
+    one.verification(&bob.me()).await.unwrap();
+    let held = put(&one, &bob, "one").await;
+    assert_eq!(state(&one, &held), EnvelopeState::Refused);
+    world.advance(600_000);
+    // The other process has a network of its own.
+    let line = TestNetwork::to(&[&world]);
+    let environment = Environment { clock: world.clock(), ..Environment::system() };
+    let other = Messenger::open(line.clone(), LibSignal, user.store(), environment).unwrap().unwrap();
+    let later = other.put_message(&bob.me(), text("two")).await.unwrap();
+    let mut sending = std::pin::pin!(other.send_message(&later));
+    tokio::select! {
+        biased;
+        waited = line.hold_together(|path| path == "/user/bob/devices", 1) => assert_eq!(waited.len(), 1),
+        _ = &mut sending => panic!("nothing was held"),
+    }
+    user.line.honest();
+    let mut releasing = std::pin::pin!(one.flush());
+    tokio::select! {
+        biased;
+        waited = user.line.hold_together(|path| path == "/user/alice/outbox", 1) => assert_eq!(waited.len(), 1),
+        _ = &mut releasing => panic!("nothing was held"),
+    }
+    sending.await.unwrap();
+    assert_eq!((sent(&line), state(&other, &later)), (0, EnvelopeState::ToSend));
+    releasing.await.unwrap();
+    world.advance(1_000);
+    other.flush().await.unwrap();
+    assert_eq!([&held, &later].map(|id| state(&one, id)), [EnvelopeState::Accepted; 2]);
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["one", "two"]);
+    world.deliver().await;
 }

@@ -16,14 +16,16 @@ pub enum ClientError {
     #[error("{0}")]
     Problem(Box<ProblemDetails>),
     /// The protocol does not allow the answer for this call.
-    #[error("{status}: {reason}: {body}")]
+    #[error("{}", unexpected_in_words(*.status, .reason))]
     Unexpected {
         /// The status of the answer.
         status: StatusCode,
         /// The fault in the answer.
         reason: String,
-        /// The beginning of the answer's body.
+        /// The beginning of the answer's body, for whoever looks into a failed test. No text has it.
         body: String,
+        /// The number of seconds in `Retry-After`, if the answer has that header.
+        retry_after_s: Option<u64>,
     },
     /// The account was deleted, as the tombstone at this address says.
     #[error("{0} was deleted")]
@@ -61,5 +63,24 @@ impl ClientError {
             Self::Problem(problem) => Some(problem),
             _ => None,
         }
+    }
+
+    /// True if the server says that the account which the call is about was deleted: by a problem, or by the
+    /// tombstone itself.
+    pub(crate) fn is_gone(&self) -> bool {
+        match self {
+            Self::Problem(problem) => problem.slug() == "user-deleted",
+            Self::Deleted(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Returns the words for an answer that the protocol does not allow.
+fn unexpected_in_words(status: StatusCode, reason: &str) -> String {
+    match status.as_u16() {
+        429 => "too many requests".to_owned(),
+        500..=599 => format!("the server fails ({status})"),
+        _ => format!("the server gives no answer of the protocol ({status}): {reason}"),
     }
 }

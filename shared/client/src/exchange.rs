@@ -6,14 +6,14 @@ use eko_protocol::{deletion, json};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use serde_json::Value;
 
-use crate::{ClientError, ProblemDetails, Transport, TransportError};
+use crate::{ClientError, ProblemDetails, Transport, TransportError, brief};
 
 /// The media type of every document that a client sends.
 const ACTIVITY_JSON: &str = "application/activity+json";
 /// The media type of errors.
 const PROBLEM_JSON: &str = "application/problem+json";
-/// The number of characters of a body that go into an error.
-const SHOWN_CHARS: usize = 2000;
+/// The number of characters of a body that an error keeps.
+const KEPT_CHARS: usize = 2000;
 
 /// The body of a request.
 #[derive(Debug, Clone)]
@@ -81,8 +81,8 @@ impl Exchange {
             return None;
         }
         let mut problem: ProblemDetails = serde_json::from_slice(&self.body).ok()?;
-        let retry = self.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-        problem.retry_after_s = retry.and_then(|seconds| seconds.parse().ok());
+        problem.shorten();
+        problem.retry_after_s = retry_after_s(&self.headers);
         Some(problem)
     }
 
@@ -117,9 +117,16 @@ impl Exchange {
 
     /// Returns the error for an answer that the protocol does not allow.
     pub(crate) fn unexpected(&self, reason: impl Into<String>) -> ClientError {
-        let body = String::from_utf8_lossy(&self.body).chars().take(SHOWN_CHARS).collect();
-        ClientError::Unexpected { status: self.status, reason: reason.into(), body }
+        let body = String::from_utf8_lossy(&self.body).chars().take(KEPT_CHARS).collect();
+        let (status, reason) = (self.status, brief(&reason.into()));
+        ClientError::Unexpected { status, reason, body, retry_after_s: retry_after_s(&self.headers) }
     }
+}
+
+/// Returns the number of seconds for which an answer asks to wait, if it does (RFC 9110, section 10.2.3). A
+/// date is left out: it would be one of another clock.
+pub fn retry_after_s(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }
 
 fn request(

@@ -155,6 +155,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod attachment;
+mod brief;
 pub mod capabilities;
 mod clock;
 pub mod content;
@@ -178,11 +179,12 @@ pub mod store;
 mod stored_time;
 pub mod transport;
 
+pub use brief::brief;
 pub use clock::{CLOCK_TOLD_MS, ClockDifference};
 pub use device::Device;
 pub use environment::Environment;
 pub use error::ClientError;
-pub use exchange::{Auth, Body, Exchange};
+pub use exchange::{Auth, Body, Exchange, retry_after_s};
 pub use id_token::{IdToken, IdTokenFault, SignInChallenge};
 pub use joining::JoiningCode;
 pub use keys::{DeviceKeys, KeyCounts};

@@ -5,6 +5,8 @@ use std::fmt;
 use eko_protocol::device_set::DeviceSetRef;
 use serde::Deserialize;
 
+use crate::brief;
+
 /// The explanation of an error by the server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ProblemDetails {
@@ -34,6 +36,16 @@ pub struct ProblemDetails {
 }
 
 impl ProblemDetails {
+    /// Shortens each text to what a person may be shown of a server's words.
+    pub(crate) fn shorten(&mut self) {
+        for text in [&mut self.type_url, &mut self.title, &mut self.detail] {
+            *text = brief(text);
+        }
+        for text in [&mut self.pointer, &mut self.instance].into_iter().flatten() {
+            *text = brief(text);
+        }
+    }
+
     /// Returns the last part of the type's URL, such as `name-taken`. It is stable, so programs may
     /// match on it.
     pub fn slug(&self) -> &str {

@@ -25,7 +25,8 @@ pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  The command succeeded.
   1  The command failed. The second line of the message says what can be done.
-  2  The command line or the input makes no sense.
+  2  The command line or the input makes no sense, or there is nothing of what it names: no such person, group, \
+message, device, request or block.
   3  Somebody's devices or keys cannot be trusted. Nothing was sent to anybody. A message is held back, and \
 sent by itself once that is settled, unless the failure says that nothing is kept; do not send it again.
   4  A server is out of reach, or asks to wait. What was to be sent is kept, and sent by eko listen; do not \
@@ -61,6 +62,8 @@ pub(crate) enum EndConcern {
     Fails,
     /// The command does with what is kept, and its person is told.
     Told,
+    /// The command shows what is kept, and its person is told.
+    Reads,
     /// The command says or settles it by itself, or is about no device.
     None,
 }
@@ -72,15 +75,10 @@ impl Command {
             Self::Listen(_) | Self::Chat(_) | Self::Requests(_) | Self::Blocked(_) | Self::Groups(_) => {
                 EndConcern::Fails
             }
-            Self::Logout
-            | Self::History(_)
-            | Self::Discard(_)
-            | Self::Attachments(_)
-            | Self::Privacy(_)
-            | Self::Export(_) => EndConcern::Told,
+            Self::Logout | Self::Whoami | Self::Discard(_) | Self::Privacy(_) => EndConcern::Told,
+            Self::History(_) | Self::Attachments(_) | Self::Export(_) => EndConcern::Reads,
             Self::Login(_)
             | Self::Account(_)
-            | Self::Whoami
             | Self::Devices(_)
             | Self::Send(_)
             | Self::Resend(_)

@@ -116,10 +116,17 @@ impl Context {
     ) -> Result<(AccountFolder, HttpMessenger), CommandFailure> {
         let account = self.choose_account()?;
         let store = open(&account.database())?;
-        let is_ready = is_ready(&store)?;
+        let (is_ready, has_lost_keys) = (is_ready(&store)?, store.has_lost_keys()?);
         let client = Messenger::open(self.http()?, LibSignal, store, self.environment.clone())?;
         match client.filter(|_| is_ready) {
             Some(client) => Ok((account, client.with_local_servers(self.local_servers.clone()))),
+            None if has_lost_keys => {
+                let what = format!(
+                    "the keys of the device of {} were lost with its store, so this is a new one, which has not signed in",
+                    account.handle
+                );
+                Err(CommandFailure::new(what).next(format!("eko login {}", account.handle)))
+            }
             None => {
                 let what = format!("the sign-in of {} was never finished", account.handle);
                 Err(CommandFailure::new(what).next(format!("eko login {}", account.name())))

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use crate::counted::span;
 use crate::printable::{printable, printable_json};
 
 pub(crate) use file::FileUse;
@@ -22,12 +23,16 @@ const LOGIN: &str = "eko login NAME";
 /// place.
 const STORE: &str = "the device's store";
 
+/// The shortest wait of which the end is named, in seconds.
+const LONG_S: u64 = 120;
+
 /// The kind of a failure, and with it the exit code. `eko --help` lists the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Code 1: the command failed.
     Failed,
-    /// Code 2: the command line or the input makes no sense. clap uses the same code.
+    /// Code 2: the command line or the input makes no sense, or there is nothing of what it names. clap uses the
+    /// same code.
     Usage,
     /// Code 3: someone's devices or keys cannot be trusted; nothing was sent to anybody.
     NotTrusted,
@@ -77,13 +82,16 @@ impl From<Exit> for ExitCode {
 pub struct CommandFailure {
     what: String,
     next: Option<String>,
+    /// The number of seconds after which the next step can be done, 0 if it is not known; `None` if it can be
+    /// done at once.
+    wait_s: Option<u64>,
     exit: Exit,
 }
 
 impl CommandFailure {
     /// Creates a failure of the kind [`Exit::Failed`]. `what` is one line without a full stop.
     pub fn new(what: impl fmt::Display) -> Self {
-        Self { what: what.to_string(), next: None, exit: Exit::Failed }
+        Self { what: what.to_string(), next: None, wait_s: None, exit: Exit::Failed }
     }
 
     /// Sets the kind.
@@ -97,7 +105,23 @@ impl CommandFailure {
     #[must_use]
     pub fn next(mut self, next: impl fmt::Display) -> Self {
         self.next = Some(next.to_string());
+        self.wait_s = None;
         self
+    }
+
+    /// Sets what to do next after so many seconds, or later if the number is 0.
+    #[must_use]
+    pub(crate) fn next_after(self, next: impl fmt::Display, wait_s: u64) -> Self {
+        Self { wait_s: Some(wait_s), ..self.next(next) }
+    }
+
+    /// Sets what to do next once the server does not ask to wait any more, if it has said for how long.
+    #[must_use]
+    pub(crate) fn next_in_time(self, next: impl fmt::Display) -> Self {
+        match self.wait_s {
+            Some(wait_s) if wait_s > 0 => self.next_after(next, wait_s),
+            _ => self,
+        }
     }
 
     /// Says that what was to be sent is not kept, so that it must be sent again.
@@ -129,6 +153,40 @@ impl CommandFailure {
         self
     }
 
+    /// Begins with other words.
+    #[must_use]
+    pub(crate) fn led_by(mut self, lead: &str) -> Self {
+        self.what.insert_str(0, lead);
+        self
+    }
+
+    /// Goes on with other words.
+    #[must_use]
+    pub(crate) fn followed_by(mut self, more: &str) -> Self {
+        self.what.push_str(more);
+        self
+    }
+
+    /// Says until when the next step has to wait. `clock` shows the moment after so many seconds.
+    #[must_use]
+    pub(crate) fn for_clock(mut self, clock: impl FnOnce(u64) -> String) -> Self {
+        if let Some(wait_s @ LONG_S..) = self.wait_s {
+            let next = self.next.take().unwrap_or_default();
+            self = self.next(format!("{next} at {}, in {}", clock(wait_s), span(wait_s)));
+        }
+        self
+    }
+
+    /// Returns the next step in words.
+    fn next_words(&self) -> Option<String> {
+        let next = self.next.as_ref()?;
+        Some(match self.wait_s {
+            None => next.clone(),
+            Some(0) => format!("{next} later"),
+            Some(wait_s) => format!("{next} in {}", span(wait_s)),
+        })
+    }
+
     /// Names a group in the next step, where that is a command of `eko groups`. `typed` is what a person
     /// types for the group.
     #[must_use]
@@ -151,14 +209,14 @@ impl CommandFailure {
     /// `to` cannot be written.
     pub fn write(&self, json: bool, to: &mut impl Write) -> io::Result<()> {
         if json {
-            let next = self.next.as_ref();
+            let next = self.next_words();
             let object = json!({ "error": self.what, "kind": self.exit.word(), "next": next });
             return writeln!(to, "{}", printable_json(&object));
         }
         // The text may quote servers and files, so it is made printable.
         writeln!(to, "eko: {}", printable(&self.what).replace('\n', " "))?;
-        match &self.next {
-            Some(next) => writeln!(to, "Next: {}", printable(next).replace('\n', " ")),
+        match self.next_words() {
+            Some(next) => writeln!(to, "Next: {}", printable(&next).replace('\n', " ")),
             None => Ok(()),
         }
     }

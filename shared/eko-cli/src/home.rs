@@ -144,7 +144,8 @@ impl EkoHome {
                 let others =
                     if all.is_empty() { String::new() } else { format!("; there is {}", all.join(", ")) };
                 Err(CommandFailure::new(format!("there is no account {name} here{others}"))
-                    .next(format!("eko login {name}")))
+                    .next(format!("eko login {name}"))
+                    .exit(Exit::Usage))
             }
         }
     }

@@ -122,7 +122,10 @@ fn run_command(cli: Cli) -> Result<(), CommandFailure> {
             }
         }
     });
-    done.and_then(|()| tell_end(&context, concern)).map_err(|failure| context.explained(failure))
+    let now_ms = context.environment.now_ms();
+    let after = |seconds: u64| show::clock(now_ms.saturating_add_unsigned(seconds.saturating_mul(1_000)));
+    done.and_then(|()| tell_end(&context, concern))
+        .map_err(|failure| context.explained(failure).for_clock(after))
 }
 
 /// Fails if the command is of no use once the device has ended, which it has; or tells its person.
@@ -134,6 +137,11 @@ fn tell_end(context: &Context, concern: EndConcern) -> Result<(), CommandFailure
     let ended = CommandFailure::from(MessengerError::from(end));
     match concern {
         EndConcern::Fails => Err(ended),
+        EndConcern::Reads => {
+            let ended = ended.followed_by("; what is kept on this device can be read all the same");
+            context.out.failure(&context.explained(ended));
+            Ok(())
+        }
         EndConcern::Told | EndConcern::None => {
             context.out.failure(&context.explained(ended));
             Ok(())

@@ -182,7 +182,7 @@ impl<'a> MailboxListener<'a> {
             // The command fails with it, after what is kept.
             Err(error) if error.is_end() => return Ok(()),
             Err(error) => {
-                self.say_unread(&error.into());
+                self.say_unread(error.into());
                 return Ok(());
             }
         };
@@ -202,9 +202,9 @@ impl<'a> MailboxListener<'a> {
         Ok(())
     }
 
-    fn say_unread(&self, failure: &CommandFailure) {
-        let out = self.context.out;
-        out.prompt(&format!("The mailbox was not read, so something may be missing: {failure}"));
+    fn say_unread(&self, failure: CommandFailure) {
+        let unread = failure.led_by("the mailbox was not read, so something may be missing: ");
+        self.context.out.failure(&self.context.explained(unread));
     }
 
     /// Shows the messages that are new in the store, and returns them. Those of other conversations are
@@ -268,7 +268,7 @@ pub(crate) async fn look(
         Ok(Some(lock)) => lock.alive(&context.environment, listener.look()).await,
         Ok(None) => Ok(()),
         Err(failure) => {
-            listener.say_unread(&failure);
+            listener.say_unread(failure);
             Ok(())
         }
     }

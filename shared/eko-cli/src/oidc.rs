@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use eko_client::{Environment, Transport, TransportError};
+use eko_client::{Environment, Transport, TransportError, retry_after_s};
+use http::{Response, StatusCode};
 use oauth2::{
     AuthUrl, AuthorizationCode, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
 };
@@ -25,6 +26,8 @@ use oauth2::{
 pub use issuer::IssuerMetadata;
 use loopback::{ExpectedAnswer, Loopback};
 use token::TokenEndpoint;
+
+use crate::counted::span;
 
 /// The scopes that are asked for: the identity, and the e-mail address that some servers want
 /// verified.
@@ -65,6 +68,19 @@ pub enum OidcError {
         /// The error of the transport.
         error: TransportError,
     },
+    /// The issuer asks to wait, or fails.
+    #[error("{issuer} answers {status}{}", match .retry_after_s {
+        0 => String::new(),
+        seconds => format!(", and asks to wait for {}", span(*seconds)),
+    })]
+    Busy {
+        /// The URL of the issuer or of its token endpoint.
+        issuer: String,
+        /// The status of the answer.
+        status: StatusCode,
+        /// The number of seconds to wait, 0 if the issuer names none.
+        retry_after_s: u64,
+    },
     /// The issuer's discovery document or token answer cannot be used.
     #[error("{issuer} cannot be signed in at: {why}")]
     NotAnIssuer {
@@ -90,6 +106,16 @@ pub enum OidcError {
     /// The port cannot be listened on.
     #[error("cannot listen on 127.0.0.1 for the browser to come back: {0}")]
     Listen(#[from] std::io::Error),
+}
+
+impl OidcError {
+    /// Returns the error of an answer by which an issuer asks to wait, or says that it fails.
+    fn of_busy<B>(issuer: &str, answer: &Response<B>) -> Option<Self> {
+        let status = answer.status();
+        let is_busy = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
+        let retry_after_s = retry_after_s(answer.headers()).unwrap_or(0);
+        is_busy.then(|| Self::Busy { issuer: issuer.to_owned(), status, retry_after_s })
+    }
 }
 
 impl<'a, T: Transport> RelyingParty<'a, T> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use eko_client::group::{GroupId, GroupState};
-use eko_client::messenger::{Group, Person};
+use eko_client::messenger::{Group, MessengerError, Person};
 use eko_protocol::address::Handle;
 
 use crate::context::HttpMessenger;
@@ -19,6 +19,14 @@ const SHORT_ID_LETTERS: usize = 8;
 
 /// Finds a person by a handle. A handle without a server means a user of the own server.
 pub(crate) async fn person(client: &HttpMessenger, who: &PartialHandle) -> Result<Person, CommandFailure> {
+    Ok(found(client, who).await??)
+}
+
+/// Does as [`person`], and returns why there is nobody beside what was typed wrongly.
+pub(crate) async fn found(
+    client: &HttpMessenger,
+    who: &PartialHandle,
+) -> Result<Result<Person, MessengerError>, CommandFailure> {
     let me = client.me();
     let handle = match &who.host {
         None => Handle::new(who.user.clone(), &me.origin),
@@ -27,7 +35,7 @@ pub(crate) async fn person(client: &HttpMessenger, who: &PartialHandle) -> Resul
             handle.map_err(|fault| CommandFailure::new(fault.in_words()).exit(Exit::Usage))?
         }
     };
-    Ok(client.find(&handle).await?)
+    Ok(client.find(&handle).await)
 }
 
 /// Returns the name of an actor: `@bob` for a user of the own server, `@bob@host` for a user of
@@ -176,7 +184,11 @@ fn not_in(client: &HttpMessenger, group: &Group) -> CommandFailure {
 
 /// Returns the first letters of a group's id, which are enough to name the group.
 pub(crate) fn short(id: &GroupId) -> &str {
-    let bare = bare_id(id.as_str());
+    beginning(id.as_str())
+}
+
+fn beginning(id: &str) -> &str {
+    let bare = bare_id(id);
     bare.get(..SHORT_ID_LETTERS).unwrap_or(bare)
 }
 
@@ -195,8 +207,8 @@ pub(crate) fn is_group(conversation: &str) -> bool {
     GroupId::parse(conversation).is_ok()
 }
 
-/// Returns the name of a conversation: the name of a group, or the name of a person as [`named`]
-/// has it.
+/// Returns the name of a conversation: the name of a group, or its first letters if this device does not have it;
+/// or the name of a person as [`named`] has it.
 pub(crate) fn conversation(client: &HttpMessenger, id: &str) -> String {
     if !is_group(id) {
         return named(client, id);
@@ -204,7 +216,7 @@ pub(crate) fn conversation(client: &HttpMessenger, id: &str) -> String {
     match named_group(client, id) {
         Some(NamedGroup { state, is_shared: false }) => state.name().to_owned(),
         Some(NamedGroup { state, is_shared: true }) => format!("{} ({})", state.name(), short(state.id())),
-        None => id.to_owned(),
+        None => beginning(id).to_owned(),
     }
 }
 
@@ -214,7 +226,7 @@ pub(crate) fn group_argument(client: &HttpMessenger, id: &str) -> String {
     match named_group(client, id) {
         Some(NamedGroup { state, is_shared: false }) => format!("{:?}", state.name()),
         Some(NamedGroup { state, is_shared: true }) => short(state.id()).to_owned(),
-        None => bare_id(id).to_owned(),
+        None => beginning(id).to_owned(),
     }
 }
 

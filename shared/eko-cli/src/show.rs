@@ -176,6 +176,10 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
             "A message of {} cannot be decrypted. Their device is asked to send it again, and its place is kept",
             name(actor)
         ),
+        Notice::Unreadable { actor, why: why @ UnreadableReason::UndecryptableReceipt(_) } => format!(
+            "Something of {} that is no message, as a receipt, cannot be read: {why}. No message is lost with it",
+            name(actor)
+        ),
         Notice::Unreadable { actor, why: why @ UnreadableReason::Undecryptable(_) } => {
             format!("A message of {} cannot be read: {why}. Ask them to send it again", name(actor))
         }

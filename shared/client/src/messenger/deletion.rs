@@ -29,7 +29,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub async fn is_account_deleted(&self) -> Result<bool, MessengerError> {
         match self.device.chain(self.device.user()).await {
             Ok(_) => Ok(false),
-            Err(ClientError::Deleted(_)) => {
+            Err(error) if error.is_gone() => {
                 note_deleted(&self.store, self.now_ms())?;
                 Ok(true)
             }

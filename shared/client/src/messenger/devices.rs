@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use eko_protocol::chain::ChainNode;
+use eko_protocol::chain::{ChainNode, NodeKind};
 use eko_protocol::id::DeviceId;
 use eko_protocol::timestamp;
 use serde_json::Value;
@@ -117,6 +117,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// [`DeviceStoreError`] if the store cannot be read.
     pub fn own_list_read_ms(&self) -> Result<Option<i64>, DeviceStoreError> {
         Ok(self.store.read(|tx| tx.pinned(&self.device.actor()))?.map(|pinned| pinned.looked_ms))
+    }
+
+    /// True if a reset has replaced all devices of this user once, as far as this device has read. Makes no call.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn was_reset(&self) -> Result<bool, DeviceStoreError> {
+        let own = self.store.read(|tx| tx.pinned(&self.device.actor()))?;
+        let is_reset = |node: &ChainNode| matches!(node.kind(), NodeKind::Reset(_));
+        Ok(own.is_some_and(|own| own.nodes.iter().any(is_reset)))
     }
 
     /// Adds the pending device that has this joining code to the chain, and returns it. The code

@@ -69,7 +69,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) async fn why_signed_out(&self) -> Result<MessengerError, DeviceStoreError> {
         // Without an answer it is signed out, as far as this device knows.
         let _ = self.look_again(&self.me()).await;
-        Ok(self.store.device_end()?.map_or(MessengerError::SignedOut, MessengerError::from))
+        self.signed_out()
     }
 }
 

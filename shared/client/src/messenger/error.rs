@@ -282,8 +282,8 @@ impl MessengerError {
             Self::Client(ClientError::Problem(problem)) => {
                 matches!(problem.status, 429 | 500..=599).then(|| problem.retry_after_s.unwrap_or(0))
             }
-            Self::Client(ClientError::Unexpected { status, .. }) => {
-                (status.is_server_error() || status.as_u16() == 429).then_some(0)
+            Self::Client(ClientError::Unexpected { status, retry_after_s, .. }) => {
+                (status.is_server_error() || status.as_u16() == 429).then(|| retry_after_s.unwrap_or(0))
             }
             _ => None,
         }

@@ -256,6 +256,9 @@ pub enum UnreadableReason {
     Malformed(Invalid),
     /// The ciphertext cannot be decrypted.
     Undecryptable(SessionError),
+    /// The ciphertext cannot be decrypted, and holds no message: it was sent so that nobody is woken by it, as
+    /// receipts are.
+    UndecryptableReceipt(SessionError),
     /// The device that sent it was revoked by its user.
     RevokedDevice,
     /// The activity names another author than the user whose device sent it.
@@ -315,7 +318,7 @@ impl fmt::Display for UnreadableReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed(invalid) => invalid.fmt(f),
-            Self::Undecryptable(error) => error.fmt(f),
+            Self::Undecryptable(error) | Self::UndecryptableReceipt(error) => error.fmt(f),
             Self::RevokedDevice => f.write_str("it comes from a device that they have revoked"),
             Self::OtherAuthor => f.write_str("it names another author than its sender"),
             Self::OtherAddressee => f.write_str("it is addressed to somebody else"),

@@ -82,11 +82,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// keeps nothing.
     ///
     /// # Errors
-    /// Those of every call.
+    /// [`MessengerError::PersonDeleted`], and those of every call.
     pub async fn is_user_here(&self, person: &Person) -> Result<bool, MessengerError> {
         match self.device.chain(&person.user).await {
             Ok((nodes, _)) => Ok(!nodes.is_empty()),
             Err(ClientError::Problem(problem)) if problem.status == 404 => Ok(false),
+            Err(error) if error.is_gone() => Err(MessengerError::PersonDeleted(person.handle().to_string())),
             Err(error) => Err(error.into()),
         }
     }

@@ -236,7 +236,7 @@ async fn register<T: Transport>(
     let exists = match device.chain(device.user()).await {
         Ok((nodes, _)) => !nodes.is_empty(),
         Err(ClientError::Problem(problem)) if problem.status == 404 => false,
-        Err(ClientError::Deleted(_)) => {
+        Err(error) if error.is_gone() => {
             let handle = Handle::new(device.user().clone(), device.origin());
             return Err(MessengerError::PersonDeleted(handle.to_string()));
         }

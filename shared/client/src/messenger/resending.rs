@@ -101,9 +101,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             .map(Some)
         })?;
         let actor = whence.actor.to_owned();
-        Ok(is_awaited.map(|is_awaited| match is_awaited {
-            true => Notice::Awaited { actor },
-            false => Notice::Unreadable { actor, why: UnreadableReason::Undecryptable(error) },
+        // A copy from another device of this user wakes nobody either, and is a message.
+        let is_message = message.letter.header.notify || actor == self.device.actor();
+        Ok(is_awaited.map(|is_awaited| match (is_awaited, is_message) {
+            (true, _) => Notice::Awaited { actor },
+            (false, true) => Notice::Unreadable { actor, why: UnreadableReason::Undecryptable(error) },
+            (false, false) => {
+                Notice::Unreadable { actor, why: UnreadableReason::UndecryptableReceipt(error) }
+            }
         }))
     }
 

@@ -59,12 +59,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         lasts(self.now_ms().saturating_add(SOON_MS), tokens.expires_ms, LONGEST_TOKEN_MS)
     }
 
+    /// Returns the error of a call of a device without tokens: it has ended, or its user has signed out.
+    pub(super) fn signed_out(&self) -> Result<MessengerError, DeviceStoreError> {
+        Ok(self.store.device_end()?.map_or(MessengerError::SignedOut, MessengerError::from))
+    }
+
     /// Fails if the user has signed out, which another process may have done. The access token of this
     /// process may last longer, and is not used any more.
     pub(super) fn require_signed_in(&self) -> Result<(), MessengerError> {
         if self.store.read(|tx| tx.tokens())?.is_none() {
             self.device.set_tokens(None);
-            return Err(MessengerError::SignedOut);
+            return Err(self.signed_out()?);
         }
         Ok(())
     }
@@ -110,7 +115,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             match self.store.write(|tx| self.turn(tx, refused, waited))? {
                 None => {
                     self.device.set_tokens(None);
-                    return Err(MessengerError::SignedOut);
+                    return Err(self.signed_out()?);
                 }
                 Some(RefreshTurn::Use(kept)) => {
                     self.device.set_tokens(Some(kept));

@@ -137,11 +137,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Err(ClientError::Problem(problem)) if problem.status == 404 => {
                 return Err(MessengerError::NoSuchPerson(person.handle().to_string()));
             }
-            Err(error) if is_gone(&error) && *person == self.me() => {
+            Err(error) if error.is_gone() && *person == self.me() => {
                 note_deleted(&self.store, self.now_ms())?;
                 return Err(MessengerError::AccountDeleted);
             }
-            Err(error) if is_gone(&error) => {
+            Err(error) if error.is_gone() => {
                 self.store.write(|tx| tx.note_person_deleted(&actor, self.now_ms()))?;
                 return Err(MessengerError::PersonDeleted(person.handle().to_string()));
             }
@@ -268,15 +268,5 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
         })?;
         Ok(MessengerError::Distrust { actor: actor.to_owned(), why })
-    }
-}
-
-/// True if a server answers that the account whose chain was asked for was deleted: by a problem, or by the
-/// tombstone itself.
-fn is_gone(error: &ClientError) -> bool {
-    match error {
-        ClientError::Problem(problem) => problem.slug() == "user-deleted",
-        ClientError::Deleted(_) => true,
-        _ => false,
     }
 }

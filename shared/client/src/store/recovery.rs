@@ -31,6 +31,9 @@ pub struct RecoveredStore {
     pub is_partial: bool,
 }
 
+/// The name under which the time is kept at which the keys of the former device were found to be lost.
+const KEYS_LOST: &str = "keys_lost";
+
 /// The tables whose rows are told from those of all other tables and indexes by their types.
 const TOLD_BY_TYPES: [&str; 16] = [
     "account",
@@ -62,6 +65,22 @@ impl DeviceStore {
             let found: String = tx.inner.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
             Ok(found == "ok" && tx.account().is_ok() && tx.reads_all().is_ok())
         })
+    }
+
+    /// Records that the keys of the device of this store were lost, so that it is a new device.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be written.
+    pub fn note_keys_lost(&self, now_ms: i64) -> Result<(), DeviceStoreError> {
+        self.write(|tx| tx.put_moment(KEYS_LOST, now_ms))
+    }
+
+    /// True if the keys of the former device of this store were lost.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn has_lost_keys(&self) -> Result<bool, DeviceStoreError> {
+        self.read(|tx| Ok(tx.moment(KEYS_LOST)?.is_some()))
     }
 
     /// Copies what can be read of a damaged store into this one, which must be empty. Without its keys, the

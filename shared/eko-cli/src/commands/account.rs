@@ -4,8 +4,9 @@ use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use eko_client::HttpTransport;
 use eko_client::capabilities::Capabilities;
+use eko_client::messenger::MessengerError;
+use eko_client::{ClientError, HttpTransport};
 use eko_protocol::address::Handle;
 use serde_json::json;
 
@@ -25,13 +26,17 @@ machine and on your other devices, which read and send nothing any more; and you
 you sign in with. Whoever writes to you is told that the account was deleted. In a group you stay a member \
 until an admin removes you: leave your groups before, if you want them to know.
 
-It cannot be undone. It needs a fresh sign-in. If the answer is lost, run it again.
+It cannot be undone. It needs a fresh sign-in. Within an hour after the account was created the server refuses \
+it, so that nobody uses up many names; the failure says until when. If the answer is lost, run it again.
 
 Examples:
   eko account delete
   eko account delete --yes alice@chat.example
   nonce=$(eko account delete --print-nonce)
   my-issuer-cli token --nonce \"$nonce\" | eko account delete --yes alice@chat.example --id-token -";
+
+/// The command that shows the nonce for an ID token.
+const PRINT_NONCE: &str = "eko account delete --print-nonce";
 
 /// The options of `eko account`.
 #[derive(Debug, Args)]
@@ -84,6 +89,7 @@ impl DeleteArgs {
         if client.is_account_deleted().await? {
             return tell(context, &account);
         }
+        client.require_not_ended().await?;
         let http = context.http()?;
         let origin = client.device().origin();
         let capabilities = Capabilities::fetch(&http, origin.as_str()).await?;
@@ -98,14 +104,23 @@ impl DeleteArgs {
         self.confirm(context, &account.handle)?;
         let challenge = client.deletion_challenge()?;
         let id_token = self.id_token(context, &http, &capabilities, challenge.nonce()).await?;
-        client.delete_account(issuer, audience, &id_token).await.map_err(|error| {
-            let failure = CommandFailure::from(error);
-            match failure.ends_with() {
-                Exit::TryLater => failure.next("eko account delete again: nothing is lost if it was deleted"),
-                _ => failure,
-            }
-        })?;
+        let deleted = client.delete_account(issuer, audience, &id_token).await;
+        deleted.map_err(|error| self.refused(error, &capabilities))?;
         tell(context, &account)
+    }
+
+    /// Converts an error of the deletion.
+    fn refused(&self, error: MessengerError, capabilities: &Capabilities) -> CommandFailure {
+        let given = self.id_token.as_ref();
+        if let Some(refused) = given.and_then(|_| id_token::refused(&error, capabilities, PRINT_NONCE)) {
+            return refused;
+        }
+        let is_unanswered = matches!(error, MessengerError::Client(ClientError::Transport(_)));
+        let failure = CommandFailure::from(error);
+        match is_unanswered {
+            true => failure.next("eko account delete again: it says whether the account was deleted"),
+            false => failure.next_in_time("eko account delete again"),
+        }
     }
 
     /// Returns the ID token of a fresh sign-in.
@@ -117,7 +132,7 @@ impl DeleteArgs {
         nonce: &str,
     ) -> Result<String, CommandFailure> {
         if let Some(file) = &self.id_token {
-            return id_token::read(file);
+            return id_token::read(file, PRINT_NONCE);
         }
         let (_, client) = context.client()?;
         let way = BrowserSignIn {
@@ -141,7 +156,8 @@ impl DeleteArgs {
             return Ok(());
         }
         let what = format!("that is not {name}: nothing was deleted");
-        Err(CommandFailure::new(what).next(format!("eko account delete --yes {name}")).exit(Exit::Usage))
+        let next = format!("eko account delete, and type {name}; or eko account delete --yes {name}");
+        Err(CommandFailure::new(what).next(next).exit(Exit::Usage))
     }
 }
 

@@ -87,33 +87,53 @@ impl BlockedArgs {
 /// Blocks somebody, or undoes that, and says so.
 async fn change(context: &Context, whom: &str, is_undone: bool) -> Result<(), CommandFailure> {
     let (_, client) = context.active_client().await?;
-    let party = match is_undone {
-        true => blocked_party(&client, whom).await?,
+    let FoundParty { party, deleted } = match is_undone {
+        true => FoundParty { party: blocked_party(&client, whom).await?, deleted: None },
         false => party(context, &client, whom).await?,
     };
     let is_told = client.change_block(&party, is_undone).await.map_err(|error| {
         let is_own = matches!(error, MessengerError::Invalid(_));
         let failure = CommandFailure::from(error);
         if is_own {
-            failure.next("name another person or domain; eko blocked lists whom you block")
+            let next = "name another person or domain; eko blocked lists whom you block";
+            failure.next(next).exit(Exit::Usage)
         } else {
             failure
         }
     })?;
     let who = called(&client, &party);
-    let what = match is_undone {
-        false => format!(
-            "{who} is blocked, on all your devices. To end that: eko unblock {}",
-            typed_words(&client, &party)
+    let typed = typed_words(&client, &party);
+    let what = match (is_undone, &deleted) {
+        (false, None) => format!("{who} is blocked, on all your devices. To end that: eko unblock {typed}"),
+        (false, Some(handle)) => format!(
+            "The account of {handle} was deleted, so nothing more comes. {who} is blocked all the same, on all your \
+             devices. To end that: eko unblock {typed}"
         ),
-        true => format!("{who} is not blocked."),
+        (true, _) => format!("{who} is no longer blocked."),
     };
     let text = match is_told {
         true => what,
         false => format!("{what}\nYour server does not know it yet. eko listen tells it."),
     };
     let kind = if is_undone { "unblocked" } else { "blocked" };
-    context.out.result(&text, &json!({ "type": kind, "object": party.as_str(), "told": is_told }))
+    let mut object = json!({ "type": kind, "object": party.as_str(), "told": is_told });
+    if deleted.is_some() {
+        object["deleted"] = json!(true);
+    }
+    context.out.result(&text, &object)
+}
+
+/// The party that a person means.
+struct FoundParty {
+    party: BlockedParty,
+    /// The handle of a person whose account was deleted.
+    deleted: Option<String>,
+}
+
+impl From<BlockedParty> for FoundParty {
+    fn from(party: BlockedParty) -> Self {
+        Self { party, deleted: None }
+    }
 }
 
 /// The party that a person has typed.
@@ -146,13 +166,9 @@ fn typed_party(whom: &str) -> Result<TypedParty, CommandFailure> {
 }
 
 /// Finds whom to block. Their server is asked whether there is such a person, unless this device knows them.
-async fn party(
-    context: &Context,
-    client: &HttpMessenger,
-    whom: &str,
-) -> Result<BlockedParty, CommandFailure> {
+async fn party(context: &Context, client: &HttpMessenger, whom: &str) -> Result<FoundParty, CommandFailure> {
     let who = match typed_party(whom)? {
-        TypedParty::Address(party) => return Ok(party),
+        TypedParty::Address(party) => return Ok(party.into()),
         TypedParty::Person(who) => who,
     };
     let unasked = |failure: CommandFailure| {
@@ -163,7 +179,17 @@ async fn party(
         );
         CommandFailure::new(what).next(next).exit(failure.ends_with())
     };
-    let person = people::person(client, &who).await.map_err(unasked)?;
+    // What they sent before may be on its way.
+    let deleted = |handle: String| {
+        let address = BlockedParty::parse(&address(client, &who));
+        let party = address.map_err(|fault| unasked(CommandFailure::new(fault.in_words())))?;
+        Ok(FoundParty { party, deleted: Some(handle) })
+    };
+    let person = match people::found(client, &who).await? {
+        Ok(person) => person,
+        Err(MessengerError::PersonDeleted(handle)) => return deleted(handle),
+        Err(error) => return Err(unasked(error.into())),
+    };
     let actor = person.actor();
     // Another server was asked already, if this device does not know them.
     if person.origin == client.me().origin && person != client.me() && !is_known(client, &person)? {
@@ -172,6 +198,7 @@ async fn party(
             Ok(false) => {
                 return Err(unasked(MessengerError::NoSuchPerson(person.handle().to_string()).into()));
             }
+            Err(MessengerError::PersonDeleted(handle)) => return deleted(handle),
             Err(error) => context.out.prompt(&format!(
                 "Your server does not say whether there is {}, who is blocked all the same: {}",
                 named(client, &actor),
@@ -179,7 +206,7 @@ async fn party(
             )),
         }
     }
-    Ok(BlockedParty::Actor(actor))
+    Ok(BlockedParty::Actor(actor).into())
 }
 
 /// Returns the actor id of a person on an Eko server that calls itself as its host does.
@@ -201,8 +228,8 @@ fn is_known(client: &HttpMessenger, person: &Person) -> Result<bool, CommandFail
 async fn blocked_party(client: &HttpMessenger, whom: &str) -> Result<BlockedParty, CommandFailure> {
     let typed = typed_party(whom)?;
     let blocked: Vec<BlockedParty> = client.blocks().await?.into_iter().map(|block| block.party).collect();
-    if client.is_revoked()? {
-        return Err(MessengerError::Revoked.into());
+    if let Some(end) = client.device_end()? {
+        return Err(MessengerError::from(end).into());
     }
     let is_meant = |party: &BlockedParty| match &typed {
         TypedParty::Address(typed) => party == typed,

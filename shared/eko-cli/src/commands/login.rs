@@ -34,6 +34,9 @@ pub(super) const WAIT: Duration = Duration::from_secs(5 * 60);
 /// The longest time since the person signed in at the issuer, for a reset or a deletion. It leaves five of the
 /// ten minutes that a server allows.
 pub(super) const FRESH_SIGN_IN: Duration = Duration::from_secs(5 * 60);
+/// The command that shows the nonce for an ID token.
+const PRINT_NONCE: &str = "eko login NAME --print-nonce";
+
 const MORE: &str = "\
 The server's issuer confirms who you are: your browser opens the issuer's page, and returns here. The \
 development issuer of a server on this machine asks for no password, so no browser is needed.
@@ -144,7 +147,7 @@ impl LoginArgs {
                 if is_new && error.was_refused() && never_registered(context, &account)? {
                     account.remove()?;
                 }
-                return Err(self.failure(error));
+                return Err(self.failure(error, &capabilities));
             }
         };
         context.out.remark(&format!("{why}."));
@@ -166,7 +169,7 @@ impl LoginArgs {
                 } else {
                     context.out.remark(&format!("The files of the former device are in {}", aside.display()));
                 }
-                Err(self.failure(error))
+                Err(self.failure(error, &capabilities))
             }
         }
     }
@@ -206,7 +209,7 @@ impl LoginArgs {
     ) -> Result<SignedInDevice, SignInFailure> {
         let prepared = self.prepare(context, capabilities, account)?;
         let id_token = match &self.id_token {
-            Some(file) => id_token::read(file)?,
+            Some(file) => id_token::read(file, PRINT_NONCE)?,
             None => {
                 let way = BrowserSignIn {
                     nonce: prepared.challenge().nonce(),
@@ -259,11 +262,15 @@ impl LoginArgs {
 
     /// Converts an error of the sign-in. A further device that is one too many is told how room is
     /// made: that is the only limit on registrations apart from the one on resets.
-    fn failure(&self, error: SignInFailure) -> CommandFailure {
+    fn failure(&self, error: SignInFailure, capabilities: &Capabilities) -> CommandFailure {
         let error = match error {
             SignInFailure::NoToken(failure) => return failure,
             SignInFailure::Messenger(error) => error,
         };
+        let given = self.id_token.as_ref();
+        if let Some(refused) = given.and_then(|_| id_token::refused(&error, capabilities, PRINT_NONCE)) {
+            return refused;
+        }
         let crowded = match &error {
             MessengerError::Client(ClientError::Problem(problem)) => {
                 problem.slug() == "too-many" && !self.reset

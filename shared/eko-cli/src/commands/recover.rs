@@ -40,8 +40,13 @@ impl RecoverArgs {
         };
         match DeviceStore::open(&account.database()).and_then(|store| store.is_sound()) {
             Ok(true) => {
-                let what = format!("the store of {} is sound: nothing was changed", account.handle);
-                return Err(CommandFailure::new(what).exit(Exit::Usage));
+                let text = format!(
+                    "There is nothing to recover: the store of {} is sound, and nothing was changed.",
+                    account.handle
+                );
+                return context
+                    .out
+                    .result(&text, &json!({ "type": "sound", "handle": account.handle.to_string() }));
             }
             Ok(false) => {}
             Err(error) if recovery::is_damaged(&error) => {}
@@ -101,6 +106,7 @@ fn recovered(
     }
     let (origin, user) = recovery::owner(&account.handle)?;
     let store = DeviceStore::open(&staged.database())?;
+    store.note_keys_lost(context.environment.now_ms())?;
     let actor = origin.actor(&user);
     store.carry_over(FormerDevice { store: &staged.recovered(), actor: &actor, is_reset: false })?;
     // Neither the issuer nor the audience is kept: eko login asks the server.

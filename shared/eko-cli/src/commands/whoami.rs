@@ -35,10 +35,9 @@ pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
         text.push_str(
             "\n  ended        it was revoked or turned away, or your account was reset: eko login ",
         );
-        text.push_str(&format!("{} --anew", account.name()));
+        text.push_str(&format!("{handle} --anew"));
     } else if !signed_in {
-        text.push_str("\n  signed out   eko login ");
-        text.push_str(&account.name());
+        text.push_str(&format!("\n  signed out   eko login {handle}"));
     }
     let read_ms = client.own_list_read_ms()?;
     if let Some(why) = &problem {
@@ -67,6 +66,7 @@ async fn problem(client: &HttpMessenger) -> Result<Option<String>, CommandFailur
     match timeout(PATIENCE, client.check_this_device()).await {
         // Without a sign-in there is nothing to ask with, which is shown.
         Ok(Ok(()) | Err(MessengerError::SignedOut)) => Ok(None),
+        Ok(Err(error)) if error.is_end() => Ok(None),
         // What is known is shown, although nothing new can be kept.
         Ok(Err(MessengerError::Store(error)))
             if !matches!(error.fault(), StoreFault::Full | StoreFault::ReadOnly) =>

@@ -4,10 +4,11 @@
 use eko_client::group::GroupError;
 use eko_client::messenger::{Distrust, MessengerError, Person};
 use eko_client::store::{DeviceStoreError, StoreFault};
-use eko_client::{ClientError, IdTokenFault, ProblemDetails, TransportError};
+use eko_client::{ClientError, ProblemDetails, TransportError};
 
 use super::{CommandFailure, Exit, STORE};
 use crate::clock;
+use crate::counted::span;
 use crate::oidc::OidcError;
 
 /// The next step of a person whose device cannot be used any more.
@@ -56,9 +57,11 @@ impl From<MessengerError> for CommandFailure {
             return Self::new(described(&error)).next(clock::REMEDY).exit(Exit::TryLater);
         }
         if let Some(seconds) = error.retry_after_s() {
-            let when =
-                if seconds == 0 { "try again later".to_owned() } else { format!("try again in {seconds} s") };
-            return Self::new(described(&error)).next(when).exit(Exit::TryLater);
+            let what = match seconds {
+                0 => described(&error),
+                seconds => format!("{}; the server asks to wait for {}", described(&error), span(seconds)),
+            };
+            return Self::new(what).next_after("try again", seconds).exit(Exit::TryLater);
         }
         let error = match error {
             MessengerError::Store(error) => return error.into(),
@@ -89,10 +92,9 @@ impl From<MessengerError> for CommandFailure {
             MessengerError::Client(ClientError::Unfetchable(_)) => Self::new(&error)
                 .next("--local-server URL, if it is a server of yours on this machine")
                 .exit(Exit::Usage),
-            MessengerError::IdToken(IdTokenFault::OtherNonce) => Self::new(&error)
-                .next("a token for the nonce of eko login NAME --print-nonce")
+            MessengerError::IdToken(_) => Self::new(&error)
+                .next("sign in once more; if that fails too, ask whoever runs the server")
                 .exit(Exit::NotTrusted),
-            MessengerError::IdToken(_) => Self::new(&error).exit(Exit::NotTrusted),
             MessengerError::Forgotten => {
                 let local = "A server on this machine forgets everything if it runs without --data";
                 Self::new(format!("{error}. {local}")).next(ANEW)
@@ -114,7 +116,7 @@ impl From<MessengerError> for CommandFailure {
                  If you have lost all the others: eko login NAME --anew --reset",
             ),
             MessengerError::UnknownJoiningCode { waiting: 0 } => {
-                Self::new(&error).next("eko login NAME, on the new one")
+                Self::new(&error).next("eko login NAME, on the new one").exit(Exit::Usage)
             }
             MessengerError::UnknownJoiningCode { .. } => Self::new(&error)
                 .next(
@@ -134,6 +136,7 @@ impl From<MessengerError> for CommandFailure {
             MessengerError::Group(GroupError::NotMember(actor)) => {
                 Self::new(format!("{} is not a member of the group", handle(actor)))
                     .next("eko groups show NAME, which names the members")
+                    .exit(Exit::Usage)
             }
             MessengerError::Group(GroupError::LastAdmin) => {
                 Self::new(&error).next("eko groups promote NAME @whom")
@@ -141,9 +144,9 @@ impl From<MessengerError> for CommandFailure {
             MessengerError::Group(GroupError::Unchanged) => {
                 Self::new("that would change nothing").next("eko groups show NAME").exit(Exit::Usage)
             }
-            MessengerError::NoSuchPerson(_) => {
-                Self::new(&error).next("check the name; somebody on another server is @name@host")
-            }
+            MessengerError::NoSuchPerson(_) => Self::new(&error)
+                .next("check the name; somebody on another server is @name@host")
+                .exit(Exit::Usage),
             MessengerError::Group(GroupError::RemovesOneself) => {
                 Self::new(&error).next("eko groups leave NAME").exit(Exit::Usage)
             }
@@ -171,8 +174,11 @@ impl From<MessengerError> for CommandFailure {
 
 impl From<OidcError> for CommandFailure {
     fn from(error: OidcError) -> Self {
+        if let OidcError::Busy { retry_after_s, .. } = error {
+            return Self::new(error).next_after("try again", retry_after_s).exit(Exit::TryLater);
+        }
         let exit = match &error {
-            OidcError::Unreachable { .. } | OidcError::TimedOut(_) => Exit::TryLater,
+            OidcError::Busy { .. } | OidcError::Unreachable { .. } | OidcError::TimedOut(_) => Exit::TryLater,
             OidcError::Untrusted(_) => Exit::NotTrusted,
             OidcError::NotAnIssuer { .. } | OidcError::Refused { .. } | OidcError::Listen(_) => Exit::Failed,
         };
@@ -219,6 +225,10 @@ fn refusal(problem: &ProblemDetails) -> CommandFailure {
                 .next("eko login NAME --reset, which begins anew with this device")
         }
         "user-deleted" => failure.next("eko history, for what you have of them"),
+        "not-owner" => {
+            CommandFailure::new("you have signed in as somebody else than the owner of the account")
+                .next("sign in as its owner")
+        }
         "name-taken" => failure.next("eko login with another name"),
         "account-exists" => failure.next("eko login with that name"),
         "stale-head" => failure.next("try again: another of your devices changed the list first"),

@@ -63,8 +63,9 @@ fn nobody_has_signed_in() {
     let refused = chosen(&home, None).unwrap_err();
     assert_eq!(refused, CommandFailure::new("nobody has signed in here").next("eko login NAME"));
     let refused = chosen(&home, Some("alice@a.example")).unwrap_err();
-    let due =
-        CommandFailure::new("there is no account alice@a.example here").next("eko login alice@a.example");
+    let due = CommandFailure::new("there is no account alice@a.example here")
+        .next("eko login alice@a.example")
+        .exit(Exit::Usage);
     assert_eq!(refused, due);
 }
 

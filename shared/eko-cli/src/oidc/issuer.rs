@@ -1,7 +1,7 @@
 //! The issuer's discovery document.
 
-use eko_client::Transport;
 use eko_client::transport::Bytes;
+use eko_client::{Transport, brief};
 use http::{Request, StatusCode, header};
 use serde::Deserialize;
 use url::{Host, Url};
@@ -59,13 +59,16 @@ impl IssuerMetadata {
         let request = request.map_err(|error| not_an_issuer(error.to_string()))?;
         let answer = transport.send(request).await;
         let answer = answer.map_err(|error| OidcError::Unreachable { issuer: url.to_owned(), error })?;
+        if let Some(busy) = OidcError::of_busy(url, &answer) {
+            return Err(busy);
+        }
         if answer.status() != StatusCode::OK {
             return Err(not_an_issuer(format!("{address} answers {}", answer.status())));
         }
         let document: DiscoveryDocument = serde_json::from_slice(answer.body())
-            .map_err(|error| not_an_issuer(format!("{address} is no discovery document: {error}")))?;
+            .map_err(|error| not_an_issuer(brief(&format!("{address} is no discovery document: {error}"))))?;
         if document.issuer != url {
-            return Err(not_an_issuer(format!("it calls itself {}", document.issuer)));
+            return Err(not_an_issuer(brief(&format!("it calls itself {}", document.issuer))));
         }
         for endpoint in [&document.authorization_endpoint, &document.token_endpoint] {
             if !is_safe(endpoint) {

@@ -1,6 +1,6 @@
 //! The issuer's token endpoint.
 
-use eko_client::{Transport, TransportError};
+use eko_client::{Transport, brief};
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
@@ -69,23 +69,27 @@ impl<T: Transport> TokenEndpoint<'_, T> {
         TokenUrl::new(self.issuer.token_endpoint.clone()).map_err(|error| self.unusable(error.to_string()))
     }
 
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
-        Ok(self.transport.send(request.map(Into::into)).await?.map(Into::into))
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, OidcError> {
+        let issuer = &self.issuer.token_endpoint;
+        let answer = self.transport.send(request.map(Into::into)).await;
+        let answer = answer.map_err(|error| OidcError::Unreachable { issuer: issuer.clone(), error })?;
+        match OidcError::of_busy(issuer, &answer) {
+            Some(busy) => Err(busy),
+            None => Ok(answer.map(Into::into)),
+        }
     }
 
     fn id_token(
         &self,
-        answer: Result<TokenAnswer, RequestTokenError<TransportError, BasicErrorResponse>>,
+        answer: Result<TokenAnswer, RequestTokenError<OidcError, BasicErrorResponse>>,
     ) -> Result<String, OidcError> {
         let answer = answer.map_err(|error| match error {
             RequestTokenError::ServerResponse(refusal) => OidcError::Refused {
-                error: refusal.error().to_string(),
-                description: refusal.error_description().cloned(),
+                error: brief(refusal.error().as_ref()),
+                description: refusal.error_description().map(|text| brief(text)),
             },
-            RequestTokenError::Request(error) => {
-                OidcError::Unreachable { issuer: self.issuer.token_endpoint.clone(), error }
-            }
-            RequestTokenError::Parse(error, _) => self.unusable(format!("its token answer: {error}")),
+            RequestTokenError::Request(error) => error,
+            RequestTokenError::Parse(error, _) => self.unusable(brief(&format!("its token answer: {error}"))),
             RequestTokenError::Other(why) => self.unusable(why),
         })?;
         let id_token = answer.extra_fields().id_token.clone();

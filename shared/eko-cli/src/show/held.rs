@@ -25,10 +25,13 @@ pub(super) fn outside(client: &HttpMessenger, group: &str) -> String {
     let groups = client.groups().unwrap_or_default();
     match groups.iter().any(|it| it.state.id().as_str() == group) {
         true => "you are not in it any more, so it is not read unless an admin adds you again".to_owned(),
-        false => {
-            "this device does not have the group, and gets it with the next change of it. After a reset \
-                  an admin has to remove you and add you again"
+        false if client.was_reset().unwrap_or_default() => {
+            "a reset of your account has ended your part in it, so an admin of it has to remove you and add you \
+             again"
                 .to_owned()
+        }
+        false => {
+            "this device does not have the group yet, and gets it with the next change of it".to_owned()
         }
     }
 }

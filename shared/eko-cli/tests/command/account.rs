@@ -1,6 +1,9 @@
 //! Tests of `eko account delete`, and of what everybody is told of a deleted account.
 
+use eko_local::server::{BoundServer, ServerOptions};
+
 use super::people::{signed_in, text};
+use super::signing_in::issue;
 use super::test_home::{TestHome, server};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -21,6 +24,8 @@ async fn a_deletion_asks_for_the_name_and_tells_everybody() {
     let wrong = alice.eko(&["account", "delete", "--yes", "bob@chat.example"]).await;
     assert_eq!(wrong.code, 2);
     assert!(wrong.err.contains(&format!("that is not {name}: nothing was deleted")), "{}", wrong.err);
+    let again = format!("Next: eko account delete, and type {name}; or eko account delete --yes {name}\n");
+    assert!(wrong.err.contains(&again), "{}", wrong.err);
     alice.eko(&["send", "@bob", "still here"]).await.done();
 
     let done = alice.eko(&["account", "delete", "--yes", &name]).await.done();
@@ -127,7 +132,49 @@ async fn a_script_brings_an_id_token_for_the_nonce() {
     assert_eq!(nonce, again);
     let name = format!("alice@{}", server.trim_start_matches("http://"));
     let arguments = ["account", "delete", "--yes", &name, "--id-token", "-"];
-    let refused = alice.eko_reading(&arguments, "a.b.c").await;
-    assert_ne!(refused.code, 0);
+    let print_nonce = "a token for the nonce of eko account delete --print-nonce";
+    let others = issue(&server, "alice", &"0".repeat(64)).await;
+    for (token, what) in [
+        ("", "there is no ID token in -: it is empty"),
+        ("rubbish", "this is no ID token"),
+        ("a.b.c", "this is no ID token"),
+        (&*others, "the ID token is not the answer to this sign-in: its nonce is another one"),
+    ] {
+        let refused = alice.eko_reading(&arguments, token).await.failed();
+        assert_eq!((refused.code, &*refused.what, &*refused.next), (2, what, print_nonce));
+    }
+    let bobs = issue(&server, "bob", nonce.trim()).await;
+    let refused = alice.eko_reading(&arguments, &bobs).await.failed();
+    assert_eq!(
+        (refused.code, &*refused.what, &*refused.next),
+        (1, "you have signed in as somebody else than the owner of the account", "sign in as its owner")
+    );
     alice.eko(&["whoami"]).await.done();
+    let hers = issue(&server, "alice", nonce.trim()).await;
+    alice.eko_reading(&arguments, &hers).await.done();
+}
+
+/// The server refuses to delete a new account for an hour, and says until when.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_account_is_not_deleted_and_the_time_is_named() {
+    let server = BoundServer::bind(&ServerOptions::default()).await.unwrap();
+    let origin = server.origin.to_string();
+    tokio::spawn(server.run(std::future::pending()));
+    let alice = signed_in(&origin, "alice").await;
+    let name = format!("alice@{}", origin.trim_start_matches("http://"));
+    let refused = alice.fails(&["account", "delete", "--yes", &name]).await;
+    assert_eq!(refused.code, 4);
+    let rule =
+        "an account is deleted an hour after it was created at the earliest; the server asks to wait for ";
+    assert!(refused.what.contains(rule) && refused.what.ends_with(" minutes"), "{}", refused.what);
+    let next = "eko account delete again at 20";
+    assert!(
+        refused.next.starts_with(next)
+            && refused.next.contains(", in ")
+            && refused.next.ends_with(" minutes"),
+        "{}",
+        refused.next
+    );
+    let help = alice.eko(&["account", "delete", "--help"]).await.done();
+    assert!(help.contains("Within an hour after the account was created"), "{help}");
 }

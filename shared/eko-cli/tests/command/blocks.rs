@@ -4,6 +4,7 @@ use eko_local::server::{BoundServer, ServerOptions};
 use serde_json::json;
 
 use super::people::{signed_in, text};
+use super::talking::two_on;
 use super::test_home::server;
 
 #[tokio::test]
@@ -24,7 +25,7 @@ async fn a_person_is_blocked_listed_and_unblocked() {
     assert_eq!(refused.code, 1);
     assert!(refused.what.starts_with("you block @bob@") && refused.next.starts_with("eko unblock @bob@"));
     let unblocked = alice.eko(&["unblock", "@bob"]).await.done();
-    assert_eq!(unblocked, "@bob is not blocked.\n");
+    assert_eq!(unblocked, "@bob is no longer blocked.\n");
     assert_eq!(alice.eko(&["blocked"]).await.done(), "");
     bob.eko(&["send", "@alice", "and now?"]).await.done();
     assert_eq!(alice.hears().await, ["and now?"]);
@@ -40,9 +41,9 @@ async fn a_domain_is_blocked_and_what_is_no_party_is_named() {
     assert!(shown.trim_end().ends_with("  everybody at spam.example"), "{shown}");
     alice.eko(&["unblock", "spam.example"]).await.done();
     assert_eq!(alice.eko(&["blocked"]).await.done(), "");
-    for (whom, code) in [("@alice", 1), (server.as_str(), 1), ("no name", 2), ("https://spam.example/", 2)] {
+    for whom in ["@alice", server.as_str(), "no name", "https://spam.example/"] {
         let refused = alice.fails(&["block", whom]).await;
-        assert_eq!(refused.code, code, "{whom}: {}", refused.what);
+        assert_eq!(refused.code, 2, "{whom}: {}", refused.what);
         assert!(!refused.what.starts_with("is ") && !refused.next.is_empty(), "{whom}: {}", refused.what);
     }
 }
@@ -59,7 +60,7 @@ async fn a_name_that_is_nobodys_is_neither_blocked_nor_unblocked() {
         let failure = alice.fails(&["block", &nobody]).await;
         assert_eq!(
             (failure.code, failure.what),
-            (1, format!("there is no @nosuch@{host}; nobody is blocked"))
+            (2, format!("there is no @nosuch@{host}; nobody is blocked"))
         );
         let address = format!("check the name; eko block {origin}/user/nosuch blocks that address");
         assert!(failure.next.starts_with(&address), "{}", failure.next);
@@ -89,6 +90,39 @@ async fn a_name_that_is_nobodys_is_neither_blocked_nor_unblocked() {
     let blocked = alice.eko(&["block", "@carol"]).await;
     assert!(blocked.err.contains("Your server does not say whether there is @carol"), "{blocked:?}");
     assert!(blocked.done().contains("@carol is blocked"));
+}
+
+/// Somebody who has deleted their account is blocked in one line, whether they were known or not, here and on
+/// another server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_whose_account_was_deleted_is_blocked_and_said_to_have_gone() {
+    let (here, there) = (server().await, server().await);
+    let [alice, bob] = two_on(&here).await;
+    let (carol, dave) = (signed_in(&here, "carol").await, signed_in(&there, "dave").await);
+    let host = |server: &str| server.trim_start_matches("http://").to_owned();
+    bob.eko(&["send", "@alice", "hello"]).await.done();
+    alice.eko(&["listen", "--once"]).await.done();
+    for (home, name, server) in [(&bob, "bob", &here), (&carol, "carol", &here), (&dave, "dave", &there)] {
+        home.eko(&["account", "delete", "--yes", &format!("{name}@{}", host(server))]).await.done();
+    }
+    let his = format!("@dave@{}", host(&there));
+    for (whom, actor) in [("@carol", format!("{here}/user/carol")), (&*his, format!("{there}/user/dave"))] {
+        let local = ["--local-server", &there];
+        let shown = alice.eko(&[&["block", whom][..], &local].concat()).await;
+        assert_eq!(shown.err, "", "{whom}");
+        let handle = if whom == his { his.clone() } else { format!("@carol@{}", host(&here)) };
+        let said = format!(
+            "The account of {handle} was deleted, so nothing more comes. {whom} is blocked all the same, on all your \
+             devices. To end that: eko unblock {whom}\n"
+        );
+        assert_eq!(shown.done(), said);
+        alice.eko(&["unblock", whom]).await.done();
+        let object = alice.object(&[&["block", whom][..], &local].concat()).await;
+        assert_eq!(object, json!({ "type": "blocked", "object": actor, "told": true, "deleted": true }));
+    }
+    // Whom she knows is blocked without asking.
+    let known = alice.eko(&["block", "@bob"]).await.done();
+    assert!(known.contains("@bob is blocked") && !known.contains('{'), "{known}");
 }
 
 #[tokio::test]

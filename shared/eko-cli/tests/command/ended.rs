@@ -1,5 +1,5 @@
-//! Tests of a device that was revoked, or that a reset has replaced: every command says so, and names the
-//! same way out.
+//! Tests of a device that was revoked, that a reset has replaced, or whose account was deleted: every command
+//! says so, and names the same way out.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -8,19 +8,32 @@ use super::people::{signed_in, text};
 use super::terminal::TestTerminal;
 use super::test_home::{CommandOutput, TestHome, server};
 
-/// The sentence that every command says.
-const ENDED: &str =
-    "this device was turned away or revoked by another of your devices, or by a reset of your account";
-
 /// The way in which a device ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Revoked,
     Reset,
+    Deleted,
 }
+
+impl End {
+    /// Returns the sentence that every command says.
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::Revoked | Self::Reset => {
+                "this device was turned away or revoked by another of your devices, or by a reset of your account"
+            }
+            Self::Deleted => "your account was deleted",
+        }
+    }
+}
+
+/// The words of a command that only reads what is kept.
+const READS: &str = "; what is kept on this device can be read all the same";
 
 /// Alice's second device, which has ended and has not heard of it.
 struct EndedDevice {
+    end: End,
     server: String,
     home: TestHome,
     /// The id of a message that it has written.
@@ -50,9 +63,14 @@ impl EndedDevice {
                 third.eko(&reset).await.done();
                 third
             }
+            End::Deleted => {
+                let name = format!("alice@{}", &server["http://".len()..]);
+                first.eko(&["account", "delete", "--yes", &name]).await.done();
+                first
+            }
         };
         let message = text(&message, "id").trim_start_matches("urn:uuid:").to_owned();
-        Self { server, home, message, others: [other, bob] }
+        Self { end, server, home, message, others: [other, bob] }
     }
 
     /// Returns the device as it is, for one command.
@@ -101,17 +119,34 @@ impl EndedDevice {
         .collect()
     }
 
+    /// Returns every command that does its work on a device that has ended.
+    fn local_commands(&self) -> Vec<Vec<&str>> {
+        ["history", "history @bob", "export", "privacy", "privacy --typing off", "whoami", "logout"]
+            .into_iter()
+            .map(|typed| typed.split(' ').collect())
+            .collect()
+    }
+
     /// Checks that a command says of the end, and nothing that leads nowhere.
     fn check(&self, command: &[&str], output: &CommandOutput, code: i32) {
         assert_eq!(output.code, code, "{command:?}: {output:?}");
-        assert!(output.err.contains(ENDED), "{command:?}: {output:?}");
-        let next = format!("Next: eko login @alice@{} --anew", &self.server["http://".len()..]);
+        assert!(output.err.contains(self.end.sentence()), "{command:?}: {output:?}");
+        let reads = ["history", "export"].contains(&command[0]);
+        assert_eq!(output.err.contains(READS), reads, "{command:?}: {output:?}");
+        let next = match self.end {
+            End::Revoked | End::Reset => {
+                format!("Next: eko login @alice@{} --anew", &self.server["http://".len()..])
+            }
+            End::Deleted => "Next: eko history, ".to_owned(),
+        };
         let steps = output.err.lines().filter(|line| line.starts_with("Next: "));
         assert!(
             steps.clone().count() == 1 && steps.clone().all(|step| step.starts_with(&next)),
             "{output:?}"
         );
-        for nowhere in ["eko devices", "eko listen", "eko verify", "BEWARE", "You are ", "may be missing"] {
+        for nowhere in
+            ["eko devices", "eko listen", "eko verify", "BEWARE", "You are ", "may be missing", "signed out"]
+        {
             assert!(!output.err.contains(nowhere), "{command:?}: {nowhere}: {output:?}");
         }
     }
@@ -138,7 +173,7 @@ async fn every_command_says(end: End) {
         let output = hears.eko(&command).await;
         match command[0] {
             // The greeting comes before the server is asked.
-            "chat" => assert!(output.code == 1 && output.err.contains(ENDED), "{output:?}"),
+            "chat" => assert!(output.code == 1 && output.err.contains(end.sentence()), "{output:?}"),
             _ => device.check(&command, &output, code),
         }
         // It knows its end now, whichever command has heard of it.
@@ -155,18 +190,34 @@ async fn every_command_says(end: End) {
     for (command, _) in device.commands() {
         device.check(&command, &device.copy().eko(&command).await, 1);
     }
-    for command in [&["history"][..], &["export"], &["privacy"], &["logout"]] {
-        device.check(command, &device.copy().eko(command).await, 0);
+    for command in device.local_commands() {
+        device.check(&command, &device.copy().eko(&command).await, 0);
     }
     let me = device.home.eko(&["whoami"]).await;
-    let next = format!("reset: eko login alice@{} --anew\n", &device.server["http://".len()..]);
-    assert!(me.code == 0 && me.out.contains(&next) && !me.out.contains("http"), "{me:?}");
+    let ended = match end {
+        End::Revoked | End::Reset => {
+            format!("reset: eko login @alice@{} --anew\n", &device.server["http://".len()..])
+        }
+        End::Deleted => "your account was deleted; eko history shows what is kept here\n".to_owned(),
+    };
+    assert!(me.code == 0 && me.out.contains(&ended) && !me.out.contains("http"), "{me:?}");
     let chat = TestTerminal::start(&device.home, &["chat", "@bob"]);
-    let rows = chat.shows(|rows| rows.iter().any(|row| row.contains("--anew"))).await;
-    assert!(rows[0].starts_with("eko: this device was turned away or revoked"), "{rows:#?}");
+    let rows = chat.shows(|rows| rows.iter().any(|row| row.contains("Next: "))).await;
+    assert!(rows[0].starts_with(&format!("eko: {}", &end.sentence()[..20])), "{rows:#?}");
     assert_eq!(chat.end().await, (Some(1), true));
+    // Its user has signed out meanwhile, which changes nothing.
+    device.home.eko(&["logout"]).await;
+    for (command, _) in device.commands() {
+        device.check(&command, &device.copy().eko(&command).await, 1);
+    }
+    for command in device.local_commands() {
+        device.check(&command, &device.copy().eko(&command).await, 0);
+    }
 
     // The way out works.
+    if end == End::Deleted {
+        return;
+    }
     let anew = ["login", "alice", "--server", &device.server, "--no-wait", "--anew"];
     let made = device.home.object(&anew).await;
     let [other, bob] = &device.others;
@@ -183,4 +234,9 @@ async fn every_command_says_that_the_device_was_revoked() {
 #[tokio::test]
 async fn every_command_says_that_a_reset_has_replaced_the_device() {
     every_command_says(End::Reset).await;
+}
+
+#[tokio::test]
+async fn every_command_says_that_the_account_was_deleted() {
+    every_command_says(End::Deleted).await;
 }

@@ -182,6 +182,9 @@ async fn a_mailbox_that_a_suspended_process_has_does_not_look_empty() {
         let listed = bob.eko(&[command]).await;
         let says = format!("something may be missing: {named}");
         assert!(listed.code == 0 && listed.err.contains(&says), "{command}: {listed:?}");
+        let wakes =
+            format!("\nNext: kill -CONT {process}, which wakes it, or kill -9 {process}, which ends it\n");
+        assert!(listed.err.contains(&wakes), "{command}: {listed:?}");
     }
     // It is waited for.
     let once = tokio::join!(bob.eko(&["listen", "--once"]), async {

@@ -1,6 +1,7 @@
 //! Tests of `groups`, from the creation of a group to its last member.
 
 use super::people::{ReportedFailure, signed_in, text};
+use super::talking::two_on;
 use super::test_home::{TestHome, server};
 
 #[tokio::test]
@@ -140,7 +141,7 @@ async fn a_group_of_people_who_are_not_there_is_not_begun() {
     let server = server().await;
     let alice = signed_in(&server, "alice").await;
     let ReportedFailure { code, what, .. } = alice.fails(&["groups", "create", "Friday", "@nobody"]).await;
-    assert_eq!((code, what), (1, format!("there is no @nobody@{}", &server["http://".len()..])));
+    assert_eq!((code, what), (2, format!("there is no @nobody@{}", &server["http://".len()..])));
     assert_eq!(alice.objects(&["groups"]).await.len(), 0);
     assert_eq!(alice.fails(&["groups", "show", "Friday"]).await.code, 2);
     assert_eq!(alice.fails(&["groups", "decline", "Friday"]).await.code, 2);
@@ -248,4 +249,26 @@ async fn what_is_held_is_listed_once_in_words() {
     let joined = bob.eko(&["groups", "join", "Friday"]).await;
     assert_eq!(joined.out, "You are in Friday now. Told: @alice.\n");
     assert_eq!(bob.hears().await, ["one", "two", "three"]);
+}
+
+/// What comes for a group that a reset has taken away says what is to be done, and no id that nobody can type.
+#[tokio::test]
+async fn after_a_reset_a_group_is_named_by_letters_with_one_way_back() {
+    let server = server().await;
+    let [alice, bob] = two_on(&server).await;
+    let created = alice.object(&["groups", "create", "Friday", "@bob"]).await;
+    bob.eko(&["groups", "join", "Friday"]).await.done();
+    let short = &text(&created, "id")["urn:uuid:".len()..][..8];
+    let anew = TestHome::new();
+    anew.eko(&["login", "alice", "--server", &server, "--reset", "--yes"]).await.done();
+    bob.eko(&["verify", "@alice", "--accept"]).await.done();
+    bob.eko(&["send", "--group", "Friday", "where are you?"]).await;
+    let listened = anew.eko(&["listen", "--once"]).await;
+    let listed = anew.eko(&["groups"]).await;
+    let all = format!("{}{}{}{}", listened.out, listened.err, listed.out, listed.err);
+    assert!(!all.contains("urn:uuid:"), "{all}");
+    let held = format!("held: 1 activity of @bob for the group {short}, since 20");
+    let back = "a reset of your account has ended your part in it, so an admin of it has to remove you and add you again";
+    assert!(listed.out.starts_with(&held) && listed.out.contains(back), "{all}");
+    assert!(!all.contains("next change of it"), "{all}");
 }

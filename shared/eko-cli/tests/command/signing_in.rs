@@ -61,7 +61,7 @@ async fn the_same_device_signs_out_and_in_again() {
     assert_eq!(text(&first, "status"), "active");
     home.eko(&["logout"]).await.done();
     assert_eq!(home.eko(&["whoami", "--json"]).await.object()["signedIn"], false);
-    assert!(home.eko(&["whoami"]).await.done().contains("signed out   eko login alice@localhost:"));
+    assert!(home.eko(&["whoami"]).await.done().contains("signed out   eko login @alice@localhost:"));
     // A second sign-out has no effect.
     home.eko(&["logout"]).await.done();
     assert_eq!(home.eko(&login).await.object(), first);
@@ -130,7 +130,7 @@ async fn a_nonce_is_shown_until_it_is_used() {
     let ReportedFailure { code, what, next } = home.eko_reading(&login, &other).await.failed();
     assert_eq!(
         (code, &*what),
-        (3, "the ID token is not the answer to this sign-in: its nonce is another one")
+        (2, "the ID token is not the answer to this sign-in: its nonce is another one")
     );
     let host = &server["http://".len()..];
     assert_eq!(next, format!("a token for the nonce of eko login @alice@{host} --print-nonce"));
@@ -138,7 +138,7 @@ async fn a_nonce_is_shown_until_it_is_used() {
     home.eko_reading(&login, &token).await.done();
     assert_ne!(home.eko(&ask).await.done(), nonce);
     // The token is of no use any more for this device either.
-    assert_eq!(home.eko_reading(&login, &token).await.code, 3);
+    assert_eq!(home.eko_reading(&login, &token).await.code, 2);
 }
 
 #[tokio::test]
@@ -193,12 +193,12 @@ async fn a_refused_registration_leaves_nothing_behind() {
     assert_eq!(code, 1, "{err}");
     let CommandOutput { code, .. } =
         eve.eko_reading(&["login", "mallory", "--server", &server, "--id-token", "-"], "no token").await;
-    assert_eq!(code, 3);
+    assert_eq!(code, 2);
     // Only what `--print-nonce` has made is left.
     assert_eq!(eve.path().join("accounts").read_dir().unwrap().count(), 1);
     // An existing account stays as it is after a failed sign-in.
     let CommandOutput { code, .. } = home.eko_reading(&login, "no token").await;
-    assert_eq!(code, 3);
+    assert_eq!(code, 2);
     assert_eq!(home.eko(&["whoami", "--json"]).await.object()["signedIn"], true);
 }
 

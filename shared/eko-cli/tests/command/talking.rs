@@ -253,7 +253,7 @@ async fn errors_say_what_to_do_next() {
         (code, err)
     };
     let (code, err) = said(&["send", "@nobody", "hello"]).await;
-    assert_eq!((code, err.starts_with("eko: there is no @nobody@localhost:")), (1, true), "{err}");
+    assert_eq!((code, err.starts_with("eko: there is no @nobody@localhost:")), (2, true), "{err}");
     let (code, err) = said(&["send", "Friday night", "hello"]).await;
     assert_eq!((code, err.contains("--group")), (2, true), "{err}");
     let (code, err) = said(&["send", "--group", "Friday", "hello"]).await;

@@ -98,7 +98,7 @@ async fn the_environment_chooses_and_is_not_taken_for_what_was_typed() {
     let mut command = home.command(&["whoami"]);
     command.env("EKO_AS", "alice@a.example");
     let CommandOutput { code, err, .. } = ended_of(command, String::new()).await;
-    assert_eq!((code, err.contains("there is no account alice@a.example here")), (1, true), "{err}");
+    assert_eq!((code, err.contains("there is no account alice@a.example here")), (2, true), "{err}");
     for (name, value) in [("EKO_AS", "@"), ("EKO_LOCAL_SERVER", "nothing")] {
         let mut command = home.command(&["whoami"]);
         command.env(name, value);
@@ -264,4 +264,39 @@ async fn every_file_of_an_account_is_its_owners_alone() {
     for name in ["eko.db", "eko.db-sender-2", "listening", "carried", "issuers.json"] {
         assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
     }
+}
+
+/// A command line that makes sense and names nothing that is there ends with one code, whatever it names.
+#[tokio::test]
+async fn what_names_nothing_that_is_there_ends_with_one_code() {
+    let [alice, _bob] = two().await;
+    for typed in [
+        "--as carol whoami",
+        "devices approve",
+        "devices revoke 0 --yes",
+        "devices turn-away 0",
+        "requests accept @zed",
+        "requests decline @zed",
+        "block @zed",
+        "unblock @zed",
+        "resend 0",
+        "discard 0",
+        "report 0 --yes",
+        "attachments save 0",
+        "history @zed",
+        "groups show Friday",
+        "groups join Friday",
+        "groups decline Friday",
+        "groups leave Friday",
+        "groups create Friday @zed",
+        "send --group Friday hello",
+        "verify @zed",
+    ] {
+        let arguments: Vec<&str> = typed.split(' ').collect();
+        let failure = alice.fails(&arguments).await;
+        assert_eq!(failure.code, 2, "{typed}: {}", failure.what);
+        assert!(!failure.next.is_empty(), "{typed}: {}", failure.what);
+    }
+    let explained = alice.eko(&["help", "exit-codes"]).await.done();
+    assert!(explained.contains("or there is nothing of what it names"), "{explained}");
 }

@@ -3,20 +3,22 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use eko_client::HttpTransport;
 use eko_client::capabilities::Capabilities;
+use eko_client::messenger::MessengerError;
+use eko_client::{ClientError, HttpTransport, IdTokenFault};
 
 use super::LoginArgs;
 use crate::ask;
 use crate::context::Context;
-use crate::failure::{CommandFailure, FileUse};
+use crate::failure::{CommandFailure, Exit, FileUse};
 use crate::oidc::{BrowserSignIn, RelyingParty};
 
 /// The longest ID token that is read from a file.
 const MAX_TOKEN_BYTES: u64 = 64 << 10;
 
-/// Reads an ID token from a file, or from standard input (`-`).
-pub(in crate::commands) fn read(file: &Path) -> Result<String, CommandFailure> {
+/// Reads an ID token from a file, or from standard input (`-`). `print_nonce` is the command that shows the
+/// nonce which the token must carry.
+pub(in crate::commands) fn read(file: &Path, print_nonce: &str) -> Result<String, CommandFailure> {
     let mut token = String::new();
     let read = if file == Path::new("-") {
         std::io::stdin().lock().take(MAX_TOKEN_BYTES).read_to_string(&mut token)
@@ -31,10 +33,35 @@ pub(in crate::commands) fn read(file: &Path) -> Result<String, CommandFailure> {
             "there is no ID token in",
             file,
             "it is empty",
-            "a token for the nonce of eko login NAME --print-nonce",
+            format!("a token for the nonce of {print_nonce}"),
         )),
         token => Ok(token.to_owned()),
     }
+}
+
+/// Returns the failure of a call with an ID token that the person has given in a file, or `None` if the error is
+/// not about the token. `print_nonce` is the command that shows the nonce which the token must carry.
+pub(in crate::commands) fn refused(
+    error: &MessengerError,
+    capabilities: &Capabilities,
+    print_nonce: &str,
+) -> Option<CommandFailure> {
+    let Capabilities { issuer, audience, .. } = capabilities;
+    let (what, next) = match error {
+        MessengerError::IdToken(IdTokenFault::Unreadable | IdTokenFault::OtherNonce) => {
+            (error.to_string(), format!("a token for the nonce of {print_nonce}"))
+        }
+        MessengerError::IdToken(IdTokenFault::OtherIssuer | IdTokenFault::OtherAudience) => (
+            error.to_string(),
+            format!("a token of {issuer} for the client {audience} and the nonce of {print_nonce}"),
+        ),
+        MessengerError::Client(ClientError::Problem(problem)) if problem.slug() == "unauthenticated" => (
+            format!("the server does not take the ID token: {}", problem.detail),
+            format!("a token of a new sign-in, for the nonce of {print_nonce}"),
+        ),
+        _ => return None,
+    };
+    Some(CommandFailure::new(what).next(next).exit(Exit::Usage))
 }
 
 impl LoginArgs {

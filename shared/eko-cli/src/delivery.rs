@@ -258,6 +258,10 @@ impl DeliverySummary {
         let failure = |how: &str| CommandFailure::new(format!("{lead}{partly}{how} {}", missed.join("; ")));
         let exit = |alone| if self.reaches_anybody() { Exit::Partly } else { alone };
         match self.state {
+            // Nothing sends what a deleted account has kept.
+            EnvelopeState::ToSend if self.kept == KEPT_DELETED => {
+                Some(failure("not sent to").next(self.kept).exit(exit(Exit::Failed)))
+            }
             EnvelopeState::ToSend => Some(failure("not sent yet to").next(self.kept).exit(Exit::TryLater)),
             EnvelopeState::Refused => {
                 let failure = failure("not sent to").exit(exit(Exit::NotTrusted));

@@ -169,6 +169,8 @@ async fn every_command_says(end: End) {
     let device = EndedDevice::new(end).await;
     for (command, code) in device.commands() {
         let Some(code) = code else { continue };
+        // Nothing that a deleted account has kept is sent.
+        let code = if end == End::Deleted { 1 } else { code };
         let hears = device.copy();
         let output = hears.eko(&command).await;
         match command[0] {

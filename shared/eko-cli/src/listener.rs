@@ -101,9 +101,13 @@ impl<'a> MailboxListener<'a> {
 
     async fn look_once(&self) -> Result<(), CommandFailure> {
         let received = self.receive().await;
+        if let Ok(received) = &received {
+            // How the user has come into a group is told before what is said there.
+            self.show_notices(&of_entries(&received.notices, true))?;
+        }
         self.show_new()?;
         let mut received = received?;
-        self.show_notices(&received.notices)?;
+        self.show_notices(&of_entries(&received.notices, false))?;
         while let Some(ms) = received.look_again_ms {
             sleep(self.time_until(ms)).await;
             received = ReceivedBatch::default();
@@ -250,6 +254,14 @@ impl<'a> MailboxListener<'a> {
         let left = ms.saturating_sub(self.context.environment.now_ms());
         Duration::from_millis(u64::try_from(left).unwrap_or(0))
     }
+}
+
+/// Returns the notices that say how the user has come into groups, or the others.
+fn of_entries(notices: &[Notice], are_entries: bool) -> Vec<Notice> {
+    let is_entry = |notice: &&Notice| {
+        matches!(notice, Notice::Group { event: GroupEvent::Invited | GroupEvent::Joined, .. })
+    };
+    notices.iter().filter(|notice| is_entry(notice) == are_entries).cloned().collect()
 }
 
 /// Reads the mailbox for a command that lists requests or invitations. If another process listens for

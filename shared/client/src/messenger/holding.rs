@@ -107,6 +107,34 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(tx.hold(&held, self.now_ms())?)
     }
 
+    /// Drops the notices of one look that say something is held, and that this user is invited, of groups of
+    /// which what was missing has come in the same look: the entries of unknown senders are read last, and may
+    /// let through what others and the user's other devices have sent.
+    pub(super) fn drop_outdated_notices(&self, notices: &mut Vec<Notice>) -> Result<(), DeviceStoreError> {
+        if !notices.iter().any(|notice| matches!(notice, Notice::Group { .. })) {
+            return Ok(());
+        }
+        self.store.read(|tx| {
+            let mut current = Vec::with_capacity(notices.len());
+            for notice in notices.drain(..) {
+                let is_outdated = match &notice {
+                    Notice::Group { id, event: GroupEvent::Held(_), .. } => {
+                        tx.held(Some(id.as_str()))?.is_empty()
+                    }
+                    Notice::Group { id, event: GroupEvent::Invited, .. } => {
+                        tx.invitations(Some(id.as_str()))?.is_empty()
+                    }
+                    _ => false,
+                };
+                if !is_outdated {
+                    current.push(notice);
+                }
+            }
+            *notices = current;
+            Ok(())
+        })
+    }
+
     /// True if somebody is a member of a group, or of one that a contact invites this user to.
     fn is_named(&self, tx: &Transaction<'_>, id: &GroupId, actor: &str) -> Result<bool, DeviceStoreError> {
         if tx.group(id.as_str())?.is_some_and(|known| known.current.members().contains(actor)) {

@@ -111,6 +111,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<ReceivedBatch, MessengerError> {
         self.place(&mut received)?;
         self.keep_waiting_only(&mut received.notices).await;
+        self.drop_outdated_notices(&mut received.notices)?;
         let kept = self.kept_notices(&received.notices)?;
         received.notices.extend(kept);
         received.notices.extend(self.device_changes()?);

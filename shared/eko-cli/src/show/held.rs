@@ -23,16 +23,17 @@ pub(super) fn outside(client: &HttpMessenger, group: &str) -> String {
         return format!("you have not joined it: eko groups join {typed} or eko groups decline {typed}");
     }
     let groups = client.groups().unwrap_or_default();
-    match groups.iter().any(|it| it.state.id().as_str() == group) {
-        true => "you are not in it any more, so it is not read unless an admin adds you again".to_owned(),
-        false if client.was_reset().unwrap_or_default() => {
+    match groups.iter().find(|it| it.state.id().as_str() == group).map(|it| it.member) {
+        Some(true) => "you are in it now, and what was held is read with the next eko listen".to_owned(),
+        Some(false) => {
+            "you are not in it any more, so it is not read unless an admin adds you again".to_owned()
+        }
+        None if client.was_reset().unwrap_or_default() => {
             "a reset of your account has ended your part in it, so an admin of it has to remove you and add you \
              again"
                 .to_owned()
         }
-        false => {
-            "this device does not have the group yet, and gets it with the next change of it".to_owned()
-        }
+        None => "this device does not have the group yet, and gets it with the next change of it".to_owned(),
     }
 }
 

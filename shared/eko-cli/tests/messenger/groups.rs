@@ -7,7 +7,7 @@ use eko_client::store::{EnvelopeState, HeldReason};
 use eko_testkit::World;
 
 use crate::friends::{Friends, group};
-use crate::people::{TestMessenger, befriend, first, further, hear, text};
+use crate::people::{TestMessenger, befriend, first, further, hear, say, text};
 use crate::test_network::{FalseAnswer, TestNetwork};
 
 fn all_accepted(sent: &SentActivity, envelopes: usize) {
@@ -219,6 +219,59 @@ async fn whoever_was_there_before_is_not_said_to_join() {
     assert_eq!(unheard(), [dave.me().actor()].into());
     for client in [alice, dave, bob, carol] {
         friends.look(client).await;
+    }
+    world.deliver().await;
+}
+
+/// Alice's phone joins a group of a stranger's, in which a contact of hers writes. Her tablet, which was away,
+/// reads the entries of the stranger last.
+#[tokio::test]
+async fn a_device_that_reads_an_invitation_last_tells_nothing_that_is_over() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (phone, carol) = (first(&world, &wire, "alice").await, first(&world, &wire, "carol").await);
+    let bob = first(&world, &wire, "bob").await;
+    befriend(&phone, &carol).await;
+    befriend(&carol, &bob).await;
+    let tablet = further(&world, &wire, &phone, "tablet").await;
+    let look = async |client: &TestMessenger| {
+        world.deliver().await;
+        world.advance(1_000);
+        client.receive().await.unwrap()
+    };
+    say(&phone, &carol.me(), "hello").await;
+    for client in [&tablet, &carol, &phone] {
+        look(client).await;
+    }
+    bob.verification(&phone.me()).await.unwrap();
+    let (id, _) = bob.create_group("Friday", &[phone.me(), carol.me()]).await.unwrap();
+    for client in [&phone, &carol] {
+        look(client).await;
+        client.join_group(&id, None).await.unwrap();
+    }
+    for client in [&phone, &carol] {
+        look(client).await;
+    }
+    carol.send_to_group(&id, text("all here?")).await.unwrap();
+    let received = look(&tablet).await;
+    let events: Vec<_> = received
+        .notices
+        .iter()
+        .filter_map(|notice| match notice {
+            Notice::Group { event, .. } => Some(event.clone()),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        events.iter().all(|event| !matches!(event, GroupEvent::Held(_) | GroupEvent::Invited)),
+        "nothing is held, and nobody invited: {events:?}"
+    );
+    assert!(events.contains(&GroupEvent::Joined), "{events:?}");
+    assert!(tablet.groups().unwrap()[0].member && tablet.invitations().unwrap().is_empty());
+    let said = received.messages.iter().map(|it| &*it.content.text);
+    assert_eq!(said.collect::<Vec<_>>(), ["hello", "all here?"]);
+    for client in [&phone, &carol, &bob, &tablet] {
+        look(client).await;
     }
     world.deliver().await;
 }

@@ -76,10 +76,16 @@ impl Messaging {
         ends: Instant,
     ) -> std::result::Result<(), StoreError> {
         let failures = erasure.failures;
+        let before = erasure.clone();
         let mut next = AccountErasure { failures: 0, ..erasure };
         let delay_seconds = match in_step_time(ends, self.deletion_step(&mut next, deadline)).await {
             Ok(None) => return Ok(()),
             Ok(Some(delay_seconds)) => delay_seconds,
+            // A step that came some of the way is no failure: the next one goes on from there.
+            Err(error) if next != (AccountErasure { failures: 0, ..before }) => {
+                tracing::info!(%error, "a step of an erasure was cut off");
+                STEP_SECONDS
+            }
             Err(error) if failures >= MOST_FAILURES => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, failures, "a deleted account is not erased yet");

@@ -87,13 +87,44 @@ impl Messaging {
                 }
             }
         }
-        let sets = self.sets_of_late_letters(arrivals.iter().map(|(_, arrival)| arrival)).await;
+        let (messages, orders): (Vec<&QueueMessage>, Vec<_>) = orders.into_iter().unzip();
+        let carried_out = orders.into_iter().map(async |order| {
+            let deadline = Instant::now() + POSTS_TIME;
+            match order {
+                DeliverOrder::Erase(erasure) => self.erase(erasure, deadline, ends).await,
+                DeliverOrder::Delete(erasure) => self.erase_account(erasure, deadline, ends).await,
+                DeliverOrder::Count(count) => in_step_time(ends, self.count(count)).await,
+                DeliverOrder::Live(order) => in_step_time(ends, self.carry_out(order, deadline)).await,
+            }
+        });
+        let (undelivered, carried_out) =
+            tokio::join!(self.deliver_arrivals(arrivals, ends), join_all(carried_out));
+        failed.extend(undelivered);
+        for (message, done) in messages.into_iter().zip(carried_out) {
+            if let Err(error) = done {
+                tracing::error!(message = message.id, %error, "an order is not carried out");
+                failed.insert(&message.id);
+            }
+        }
+        failed.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Writes the entries of letters and reports, and tells their devices. Returns the ids of the messages
+    /// that failed.
+    async fn deliver_arrivals<'a>(
+        &self,
+        arrivals: Vec<(&'a QueueMessage, Arrival)>,
+        ends: Instant,
+    ) -> BTreeSet<&'a str> {
+        let mut failed: BTreeSet<&str> = BTreeSet::new();
+        let reading = self.sets_of_late_letters(arrivals.iter().map(|(_, arrival)| arrival));
+        let sets = in_step_time(ends, reading).await.map_err(|error| error.to_string());
         let mut entries: Vec<AddressedEntry> = Vec::new();
         let mut sources: Vec<&str> = Vec::new();
         for (message, arrival) in arrivals {
             let more = match arrival {
                 Arrival::Letter(letter) => self.letter_entries(letter, &sets),
-                Arrival::Report(report) => self.report_entries(report).await,
+                Arrival::Report(report) => in_step_time(ends, self.report_entries(report)).await,
             };
             match more {
                 Ok(more) => {
@@ -111,35 +142,20 @@ impl Messaging {
             writing.map_or_else(|_| (0..entries.len()).collect(), |failed| failed.into_iter().collect());
         let indexed = entries.iter().enumerate().filter(|(index, _)| !unwritten.contains(index));
         let (places, written): (Vec<usize>, Vec<&AddressedEntry>) = indexed.unzip();
-        self.order_counts(written.iter().copied()).await;
+        // What is not ordered in time is ordered with a later entry.
+        let _ = tokio::time::timeout_at(ends, self.order_counts(written.iter().copied())).await;
         let deadline = Instant::now() + POSTS_TIME;
-        let told = async {
-            let notified = in_step_time(ends, async {
-                let Notified { live, taken } = self.notify(&written, deadline).await?;
-                Ok(self.order_pushes(&written, &live, &taken).await)
-            });
-            notified.await.unwrap_or_else(|error| {
-                tracing::error!(%error, "devices are not notified");
-                (0..written.len()).collect()
-            })
-        };
-        let (messages, orders): (Vec<&QueueMessage>, Vec<_>) = orders.into_iter().unzip();
-        let carried_out = orders.into_iter().map(async |order| match order {
-            DeliverOrder::Erase(erasure) => self.erase(erasure, deadline, ends).await,
-            DeliverOrder::Delete(erasure) => self.erase_account(erasure, deadline, ends).await,
-            DeliverOrder::Count(count) => in_step_time(ends, self.count(count)).await,
-            DeliverOrder::Live(order) => in_step_time(ends, self.carry_out(order, deadline)).await,
+        let notified = in_step_time(ends, async {
+            let Notified { live, taken } = self.notify(&written, deadline).await?;
+            Ok(self.order_pushes(&written, &live, &taken).await)
         });
-        let (untold, carried_out) = tokio::join!(told, join_all(carried_out));
+        let untold: Vec<usize> = notified.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "devices are not notified");
+            (0..written.len()).collect()
+        });
         let untold = untold.iter().filter_map(|index| places.get(*index));
         failed.extend(unwritten.iter().chain(untold).filter_map(|entry| sources.get(*entry)));
-        for (message, done) in messages.into_iter().zip(carried_out) {
-            if let Err(error) = done {
-                tracing::error!(message = message.id, %error, "an order is not carried out");
-                failed.insert(&message.id);
-            }
-        }
-        failed.into_iter().map(str::to_owned).collect()
+        failed
     }
 
     /// True for a letter that may come after the second pass of an erasure, and has entries.
@@ -152,12 +168,12 @@ impl Messaging {
     async fn sets_of_late_letters(
         &self,
         arrivals: impl Iterator<Item = &Arrival>,
-    ) -> std::result::Result<DeviceSets, String> {
+    ) -> std::result::Result<DeviceSets, StoreError> {
         let late = arrivals.filter_map(|arrival| match arrival {
             Arrival::Letter(letter) => self.is_late(letter).then(|| letter.to.clone()),
             Arrival::Report(_) => None,
         });
-        self.store().device_sets_of(late.collect()).await.map_err(|error| error.to_string())
+        self.store().device_sets_of(late.collect()).await
     }
 
     /// Returns the entries of a letter. Makes no call.

@@ -85,7 +85,7 @@ pub const MAX_GROUP_STATES: u64 = 1_000;
 pub const MAX_PAGE_GROUP_STATES: usize = 100;
 
 /// The maximum number of items on one page of an export.
-pub const MAX_PAGE_EXPORTED: usize = 100;
+pub const MAX_PAGE_EXPORTED: usize = 500;
 
 /// The maximum number of pages of a user's exports in a day (UTC). An account with 16 full mailboxes has
 /// some 7,700, and one more for each hundred envelopes of the last 30 days.

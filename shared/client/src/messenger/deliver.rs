@@ -138,14 +138,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     async fn deliver(&self, envelope: &OutboxEnvelope) -> Result<Option<OutboxEnvelope>, MessengerError> {
         let _lane = self.lanes.enter(&envelope.recipient).await;
         for _ in 0..RELEASES {
-            match self.attempt(envelope).await? {
+            match Box::pin(self.attempt(envelope)).await? {
                 Attempt::Tried(kept) => return Ok(Some(kept)),
                 Attempt::WithAnotherProcess | Attempt::NotDue => return Ok(None),
                 Attempt::HeldBackFirst => {}
             }
             let unsent = self.store.read(|tx| tx.unsent_to(&envelope.recipient))?;
             for older in unsent.iter().take_while(|unsent| unsent.id != envelope.id) {
-                match self.attempt(older).await? {
+                match Box::pin(self.attempt(older)).await? {
                     // Whatever follows is held back with it.
                     Attempt::Tried(kept) if kept.state == EnvelopeState::Refused => break,
                     // It has an outcome, or what follows waits behind it.
@@ -187,10 +187,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let mut asked = self.device.origin().clone();
         let outcome = match envelope.expires_ms.is_some_and(|ms| ms <= now_ms) {
             true => Ok(RoundsOutcome::Settled(Settlement::failed("it is of no more use"))),
-            false => self.rounds(envelope, &mut asked).await,
+            false => Box::pin(self.rounds(envelope, &mut asked)).await,
         };
         if let Err(error) = &outcome {
-            self.check_deleted(error, &envelope.recipient).await;
+            Box::pin(self.check_deleted(error, &envelope.recipient)).await;
         }
         let reason = |error: &MessengerError| reason(error, &asked);
         match outcome {

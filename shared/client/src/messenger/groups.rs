@@ -77,7 +77,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<(GroupId, SentActivity), MessengerError> {
         let me = self.device.actor();
         let state = GroupState::create(name, members.iter().map(Person::actor), &me, &self.environment)?;
-        let created = self.control(GroupChange::Created, None, state.clone(), state.members()).await?;
+        let created =
+            Box::pin(self.control(GroupChange::Created, None, state.clone(), state.members())).await?;
         Ok((state.id().clone(), created.sent))
     }
 
@@ -100,7 +101,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         } else {
             next.members().clone()
         };
-        self.control(change, Some(known), next, &told).await
+        Box::pin(self.control(change, Some(known), next, &told)).await
     }
 
     /// Sends a message to a group. The failure for one member is in that member's envelope.

@@ -89,7 +89,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let (mut proven, mut read): (Vec<StoredInvitation>, _) = (Vec::new(), BTreeSet::new());
         for invitation in open {
-            match self.check_invitation(&invitation, &mut read).await {
+            match Box::pin(self.check_invitation(&invitation, &mut read)).await {
                 Ok(()) if proven.iter().any(|it| it.known.current == invitation.known.current) => {}
                 Ok(()) => proven.push(invitation),
                 Err(error @ MessengerError::Group(_)) => {

@@ -76,7 +76,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Those of every call. If there are messages or notices all the same, they are returned
     /// instead, and the error comes with the next look, unless it is [`MessengerError::Revoked`].
     pub async fn receive(&self) -> Result<ReceivedBatch, MessengerError> {
-        self.look(ReceiptTime::Now).await
+        Box::pin(self.look(ReceiptTime::Now)).await
     }
 
     /// Does what [`Messenger::receive`] does, and sends receipts now or leaves them for later.

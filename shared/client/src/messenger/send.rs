@@ -151,7 +151,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Sends the envelopes of an activity. Those before it to the same recipients are tried first,
     /// whenever they are due, so that it does not overtake them.
     pub(super) async fn send_envelopes(&self, id: &str) -> Result<SentActivity, MessengerError> {
-        match self.try_envelopes(id).await {
+        match Box::pin(self.try_envelopes(id)).await {
             // They are kept until the user signs in again, which may be with another device.
             Ok(())
             | Err(MessengerError::SignedOut | MessengerError::Revoked | MessengerError::AccountDeleted) => {

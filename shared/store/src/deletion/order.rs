@@ -116,4 +116,15 @@ mod tests {
         let message = serde_json::to_string(&Delivery::Delete(erasure)).unwrap();
         assert!(message.len() < 64 << 10, "{} bytes", message.len());
     }
+
+    /// The order that the operator's manual has.
+    #[test]
+    fn an_operator_can_order_an_erasure() {
+        let manual = include_str!("../../../../docs/operate.md");
+        let text = manual.lines().find_map(|line| line.trim().strip_prefix("'{\"kind\":\"delete\""));
+        let body = format!("{{\"kind\":\"delete\"{}", text.unwrap().trim_end_matches('\''));
+        let user = UserName::parse("alice").unwrap();
+        let order = Delivery::Delete(AccountErasure::new(&user, DeletionPass::Ordered));
+        assert_eq!(Delivery::parse(&body).unwrap(), order);
+    }
 }

@@ -122,6 +122,7 @@ pub(super) const KINDS: &[ItemKind] = &[
             // The blocks themselves are items of their own.
             rule("b", "blocks", Count),
             rule("w", "whoMayWrite", Plain),
+            rule("x", "deleted", Milliseconds),
             rule("kn", "knownActors", Plain),
         ],
         families: &[],

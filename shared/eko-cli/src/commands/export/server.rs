@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use eko_client::device::ExportProgress;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::context::{Context, HttpMessenger};
 use crate::counted::counted;
@@ -15,6 +16,11 @@ use crate::interruption::Interruption;
 use crate::output::end_on_closed_pipe;
 use crate::printable::printable_json;
 use crate::progress::ProgressLine;
+
+/// The times that a page is asked for, once there was one: about a minute.
+const TRIES: u32 = 6;
+/// The longest time that a server may ask to wait before the next try, in seconds.
+const LONGEST_PAUSE_S: u64 = 60;
 
 /// A file that is written beside the one that is asked for, and removed unless it takes its place.
 struct FileBeside {
@@ -94,13 +100,37 @@ async fn write_all<W: Write>(
     let mut document = client.device().begin_export(writer, printable_json).map_err(&cannot)?;
     let (mut progress, mut items) = (ExportProgress::default(), 0_usize);
     while !progress.is_over() {
-        let page = client.export_next(&mut progress).await?;
+        let tries = if items > 0 { TRIES } else { 1 };
+        let page = next_page(client, &mut progress, tries, &line).await?;
         items = items.saturating_add(page.len());
         line.say(format!("{} from the server", counted(items, "item", "items")));
         document.add(&page).map_err(&cannot)?;
     }
     line.done();
     document.end().map_err(cannot)
+}
+
+/// Reads the next page. A failure that may pass is waited for, so that one of thousands of pages does not
+/// take the others with it.
+async fn next_page(
+    client: &HttpMessenger,
+    progress: &mut ExportProgress,
+    tries: u32,
+    line: &ProgressLine,
+) -> Result<Vec<Value>, CommandFailure> {
+    for tried in 1..tries {
+        let error = match client.export_next(progress).await {
+            Ok(page) => return Ok(page),
+            Err(error) => error,
+        };
+        let pause_s = error.retry_after_s().map(|seconds| seconds.max(1 << tried));
+        let Some(seconds) = pause_s.filter(|seconds| *seconds <= LONGEST_PAUSE_S) else {
+            return Err(error.into());
+        };
+        line.say("the server does not answer; trying again");
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+    Ok(client.export_next(progress).await?)
 }
 
 /// Standard output, whose reader may end early.

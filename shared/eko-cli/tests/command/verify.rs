@@ -159,7 +159,7 @@ async fn nobody_is_compared_with_oneself() {
     let ReportedFailure { code, what, next } =
         alice.fails(&["verify", "@alice", "--confirm", "--number", "1"]).await;
     assert_eq!((code, &*what, &*next), (2, "@alice is you", "eko devices"));
-    assert_eq!(alice.fails(&["verify", "@nobody"]).await.code, 1);
+    assert_eq!(alice.fails(&["verify", "@nobody"]).await.code, 2);
 }
 
 #[tokio::test]

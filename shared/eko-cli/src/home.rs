@@ -186,11 +186,27 @@ impl EkoHome {
         NamedIssuers::read(&self.issuers)
     }
 
-    /// Moves an account with all its files to `HOME/former/NAME@HOST-STAMP`, and returns that path.
+    /// Moves an account with all its files to `HOME/former/NAME@HOST-STAMP`, and returns that path. What a
+    /// replacement that was never ended has left is removed first: it must not become the account later.
     ///
     /// # Errors
-    /// The folder cannot be moved.
+    /// A folder cannot be removed or moved.
     pub fn set_aside(&self, account: &AccountFolder, stamp: &str) -> Result<PathBuf, CommandFailure> {
+        self.drop_replacement(account)?;
+        self.move_aside(account, stamp)
+    }
+
+    /// Removes an account with its keys and messages, and first what a replacement that was never ended has
+    /// left.
+    ///
+    /// # Errors
+    /// A folder cannot be removed.
+    pub fn remove(&self, account: &AccountFolder) -> Result<(), CommandFailure> {
+        self.drop_replacement(account)?;
+        account.remove()
+    }
+
+    fn move_aside(&self, account: &AccountFolder, stamp: &str) -> Result<PathBuf, CommandFailure> {
         private::create(&self.former)?;
         let aside = self.former.join(format!("{}-{stamp}", account.name()));
         rename(account.path(), &aside)?;
@@ -253,12 +269,18 @@ impl EkoHome {
         stamp: &str,
     ) -> Result<PathBuf, CommandFailure> {
         self.begin_replacement(account, staged)?;
-        let aside = self.set_aside(account, stamp)?;
-        if let Err(failure) = self.end_replacement(account) {
-            self.bring_back(&aside, account)?;
-            return Err(failure);
+        let moved = self.move_aside(account, stamp).and_then(|aside| {
+            if let Err(failure) = self.end_replacement(account) {
+                self.bring_back(&aside, account)?;
+                return Err(failure);
+            }
+            Ok(aside)
+        });
+        if moved.is_err() && account.path().is_dir() {
+            // If it stays, whatever moves the account next removes it.
+            let _ = self.drop_replacement(account);
         }
-        Ok(aside)
+        moved
     }
 
     /// Makes a staged folder the one that takes an account's place, instead of one that was left.
@@ -267,11 +289,16 @@ impl EkoHome {
         account: &AccountFolder,
         staged: &AccountFolder,
     ) -> Result<(), CommandFailure> {
+        self.drop_replacement(account)?;
+        rename(staged.path(), self.replacement(account).path())
+    }
+
+    fn drop_replacement(&self, account: &AccountFolder) -> Result<(), CommandFailure> {
         let replacement = self.replacement(account);
-        if replacement.path().is_dir() {
-            replacement.remove()?;
+        match replacement.path().is_dir() {
+            true => replacement.remove(),
+            false => Ok(()),
         }
-        rename(staged.path(), replacement.path())
     }
 
     /// Puts what replaces an account into its place, if the account is not there. Another process may do so

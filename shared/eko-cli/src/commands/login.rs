@@ -145,7 +145,7 @@ impl LoginArgs {
             }
             Err(error) => {
                 if is_new && error.was_refused() && never_registered(context, &account)? {
-                    account.remove()?;
+                    context.home.remove(&account)?;
                 }
                 return Err(self.failure(error, &capabilities));
             }
@@ -164,7 +164,7 @@ impl LoginArgs {
             Ok(device) => self.tell(context, &account, &device, Some(&aside)).await,
             Err(error) => {
                 if error.was_refused() && never_registered(context, &account)? {
-                    account.remove()?;
+                    context.home.remove(&account)?;
                     context.home.bring_back(&aside, &account)?;
                 } else {
                     context.out.remark(&format!("The files of the former device are in {}", aside.display()));

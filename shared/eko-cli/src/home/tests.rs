@@ -133,7 +133,7 @@ fn what_replaces_an_account_is_not_lost_if_the_process_dies() {
             let staged = home.stage(&account).unwrap();
             mark(&staged, "recovered");
             home.begin_replacement(&account, &staged).unwrap();
-            let aside = is_set_aside.then(|| home.set_aside(&account, "20260129").unwrap());
+            let aside = is_set_aside.then(|| home.move_aside(&account, "20260129").unwrap());
             match is_chosen {
                 true => assert_eq!(home.choose(None).unwrap(), account),
                 false => assert!(!home.prepare(&account.handle).unwrap().is_new),
@@ -150,6 +150,36 @@ fn what_replaces_an_account_is_not_lost_if_the_process_dies() {
             assert_eq!(home.accounts.read_dir().unwrap().count(), 1);
         }
     }
+}
+
+/// A process that replaces an account dies before the account is set aside, and the account goes on.
+#[test]
+fn what_was_to_replace_an_account_never_becomes_one_later() {
+    let left = || {
+        let (folder, home) = home(&["alice@a.example"]);
+        let account = home.choose(None).unwrap();
+        let staged = home.stage(&account).unwrap();
+        std::fs::write(staged.path().join("mark"), "old").unwrap();
+        (folder, home, account, staged)
+    };
+    let (_folder, home, account, staged) = left();
+    home.begin_replacement(&account, &staged).unwrap();
+    home.set_aside(&account, "20260129").unwrap();
+    assert_eq!(home.accounts().unwrap(), []);
+    assert!(home.prepare(&account.handle).unwrap().is_new);
+    assert!(!account.path().join("mark").exists());
+
+    let (_folder, home, account, staged) = left();
+    home.begin_replacement(&account, &staged).unwrap();
+    home.remove(&account).unwrap();
+    assert_eq!(home.accounts().unwrap(), []);
+
+    // The account cannot be moved.
+    let (_folder, home, account, staged) = left();
+    std::fs::write(&home.former, "").unwrap();
+    home.replace(&account, &staged, "20260129").unwrap_err();
+    assert_eq!(home.accounts().unwrap(), [account]);
+    assert_eq!(home.accounts.read_dir().unwrap().count(), 1);
 }
 
 #[test]

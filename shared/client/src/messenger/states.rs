@@ -22,7 +22,7 @@ use crate::sealed::{self, GroupRecord, SealedPlace, StateKey, StateKeys};
 use crate::store::{
     DeviceStoreError, EnvelopeState, OutboxEnvelope, SavedRecord, StoredInvitation, Transaction,
 };
-use crate::stored_time::is_over;
+use crate::stored_time::{TOLERANCE_MS, age_ms, is_over};
 use crate::{SignalSessions, Transport};
 
 /// The name under which the store keeps the time of the last reading of all records.
@@ -37,8 +37,8 @@ const REFUSED_PAUSE_MS: i64 = 24 * 3_600_000;
 /// The time after which another device tells the members whom the one that made a change has not
 /// reached.
 pub const COMPLETED_AFTER_MS: i64 = 3_600_000;
-/// The days after a change for which members are told who cannot be reached. Whoever writes in the group
-/// later is told then.
+/// The days for which members are told who cannot be reached, since a device has first read that they are to
+/// be told. Whoever writes in the group later is told then.
 pub const TOLD_FOR_DAYS: i64 = 30;
 /// The number of records that are stored at the same time.
 const AT_ONCE: usize = 8;
@@ -206,12 +206,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let taken = match &known {
             None => record.known.clone(),
             Some(ours) if ours.current.hash() == theirs => {
-                let SavedRecord { telling, mut told, untold, .. } = before.of_state(&theirs);
+                let SavedRecord { telling, mut told, untold, read_ms, .. } = before.of_state(&theirs);
+                let now_ms = self.now_ms();
+                let read_ms =
+                    read_ms.filter(|ms| age_ms(now_ms, *ms, TOLERANCE_MS).is_some()).or(Some(now_ms));
                 if record.by != self.device.address() {
                     // Whoever stores a record has read the one before.
                     told.extend(untold.difference(&record.untold).cloned());
                 }
-                tx.keep_saved_record(group, &SavedRecord { telling, told, ..saved })?;
+                tx.keep_saved_record(group, &SavedRecord { telling, told, read_ms, ..saved })?;
                 // Another device of this user was faster, and does not know who was told.
                 let draft = self.draft(tx, group)?;
                 if draft.is_some_and(|draft| tells(&draft, self) && draft.record.untold != record.untold) {
@@ -266,8 +269,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Forwards the control of a record to the members whom the device that stored it has not reached for an
-    /// hour, and for as long as had passed since the change when it stored it. So the pauses double. They end
-    /// 30 days after the change, which the user is told.
+    /// hour, and for as long as this device knew the record of the change when it was stored. So the pauses
+    /// double. They end once this device has known it for 30 days and has tried itself, which the user is told.
+    /// The time of the change says nothing, since the clock of the device that made it may have been wrong.
     fn tell_untold(
         &self,
         tx: &Transaction<'_>,
@@ -275,21 +279,23 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         notices: &mut Vec<Notice>,
     ) -> Result<(), MessengerError> {
         let (id, now_ms) = (record.known.current.id(), self.now_ms());
-        let (group, changed_ms) = (id.as_str(), record.control.published_ms());
+        let (group, is_own) = (id.as_str(), record.by == self.device.address());
         let mut saved = tx.saved_record(group)?;
-        let untold: Vec<_> = record.untold.difference(&saved.told).cloned().collect();
-        if untold.is_empty() {
-            return Ok(());
+        let read_ms = saved.read_ms.unwrap_or(now_ms);
+        let mut untold: Vec<_> = record.untold.difference(&saved.told).cloned().collect();
+        if now_ms.saturating_sub(read_ms) >= TOLD_FOR_DAYS * 24 * 3_600_000 {
+            let tried = self.tried(tx, &record.control, &saved)?;
+            let given_up: Vec<_> = untold.extract_if(.., |member| is_own || tried.contains(member)).collect();
+            if !given_up.is_empty() {
+                notices.extend(given_up.iter().map(|member| event(id, member, GroupEvent::NotTold)));
+                self.keep_notices(tx, notices)?;
+                saved.told.extend(given_up);
+                tx.keep_saved_record(group, &saved)?;
+                tx.mark_unstored(group, 0)?;
+            }
         }
-        if now_ms.saturating_sub(changed_ms) >= TOLD_FOR_DAYS * 24 * 3_600_000 {
-            notices.extend(untold.iter().map(|member| event(id, member, GroupEvent::NotTold)));
-            self.keep_notices(tx, notices)?;
-            saved.told.extend(untold);
-            tx.keep_saved_record(group, &saved)?;
-            return Ok(tx.mark_unstored(group, 0)?);
-        }
-        let pause_ms = record.published_ms.saturating_sub(changed_ms).max(COMPLETED_AFTER_MS);
-        if record.by == self.device.address() || !is_over(now_ms, record.published_ms, pause_ms) {
+        let pause_ms = record.published_ms.saturating_sub(read_ms).max(COMPLETED_AFTER_MS);
+        if untold.is_empty() || is_own || !is_over(now_ms, record.published_ms, pause_ms) {
             return Ok(());
         }
         for person in untold.iter().filter_map(|member| Person::of(member)) {
@@ -314,6 +320,32 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         tx.keep_saved_record(group, &saved)?;
         Ok(tx.mark_unstored(group, 0)?)
+    }
+
+    /// Returns those to whom this device has tried to send a control, or an activity by which it tells of it.
+    fn tried(
+        &self,
+        tx: &Transaction<'_>,
+        control: &GroupControl,
+        saved: &SavedRecord,
+    ) -> Result<BTreeSet<String>, DeviceStoreError> {
+        let mut tried = BTreeSet::new();
+        for message in self.tellings(control, saved) {
+            let sent = tx.envelopes_of(message)?.into_iter();
+            let sent = sent.filter(|sent| sent.state != EnvelopeState::ToSend || sent.tries > 0);
+            tried.extend(sent.map(|sent| sent.recipient));
+        }
+        Ok(tried)
+    }
+
+    /// Returns the ids of a control of this device, and of the activities by which it tells of a control.
+    fn tellings<'a>(
+        &self,
+        control: &'a GroupControl,
+        saved: &'a SavedRecord,
+    ) -> impl Iterator<Item = &'a str> + use<'a, T, S> {
+        let own = (control.device() == self.device.address()).then(|| control.id().as_str());
+        own.into_iter().chain(saved.telling.iter().map(String::as_str))
     }
 
     /// Stores the records of groups that have changed.
@@ -493,9 +525,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         control: &GroupControl,
         saved: &SavedRecord,
     ) -> Result<BTreeSet<String>, DeviceStoreError> {
-        let own = (control.device() == self.device.address()).then(|| control.id().as_str());
         let mut untold = saved.untold.clone();
-        for message in own.into_iter().chain(saved.telling.iter().map(String::as_str)) {
+        for message in self.tellings(control, saved) {
             for sent in tx.envelopes_of(message)? {
                 match sent.state {
                     EnvelopeState::ToSend | EnvelopeState::Failed | EnvelopeState::Refused => {

@@ -30,6 +30,9 @@ pub(crate) struct SavedRecord {
     /// The members whom another device has told of the state, and those who are told no more.
     #[serde(default)]
     pub(crate) told: BTreeSet<String>,
+    /// The time at which this device first read the record of the state, in epoch milliseconds.
+    #[serde(default)]
+    pub(crate) read_ms: Option<i64>,
 }
 
 impl SavedRecord {

@@ -2,15 +2,16 @@
 //! another one of its user could not send.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use eko_client::group::{GroupId, Proposal};
-use eko_client::messenger::{COMPLETED_AFTER_MS, GroupEvent, Notice};
-use eko_testkit::World;
+use eko_client::messenger::{COMPLETED_AFTER_MS, GroupEvent, Notice, TOLD_FOR_DAYS};
+use eko_client::{DeviceStore, Environment};
+use eko_testkit::{World, seeded};
 use serde_json::Value;
 
-use crate::people::{TestMessenger, befriend, first, further, hear, say, text};
+use crate::people::{TestMessenger, befriend, first, further, hear, request, say, sign_in, text};
 use crate::resending::damage;
 use crate::restarting::RestartingUser;
 use crate::test_network::{FalseAnswer, NetworkFault, TestNetwork};
@@ -214,6 +215,8 @@ fn refuse_all_to(wires: &[&TestNetwork], actor: &str) -> Arc<AtomicUsize> {
 struct UntoldScene {
     world: World,
     phone: TestMessenger,
+    /// The time by which the clock of the phone is behind.
+    behind_ms: Arc<AtomicI64>,
     tablet: TestMessenger,
     carol: TestMessenger,
     id: GroupId,
@@ -223,7 +226,13 @@ impl UntoldScene {
     async fn new(networks: impl FnOnce(&World) -> [TestNetwork; 3]) -> (Self, [TestNetwork; 3]) {
         let world = World::new().await;
         let [hers, other, theirs] = networks(&world);
-        let (phone, carol) = (first(&world, &hers, "alice").await, first(&world, &theirs, "carol").await);
+        let behind_ms = Arc::new(AtomicI64::new(0));
+        let (true_clock, behind) = (world.clock(), Arc::clone(&behind_ms));
+        let clock = Arc::new(move || true_clock() - behind.load(Ordering::SeqCst));
+        let environment = Environment { clock, random: seeded("alice/one") };
+        let (store, request) = (DeviceStore::in_memory().unwrap(), request(&world, "alice", false));
+        let (phone, _) = sign_in(&world, &hers, store, environment, request).await.unwrap();
+        let carol = first(&world, &theirs, "carol").await;
         befriend(&phone, &carol).await;
         let tablet = further(&world, &other, &phone, "tablet").await;
         let (id, _) = phone.create_group("Friday", &[carol.me()]).await.unwrap();
@@ -234,7 +243,7 @@ impl UntoldScene {
         for client in [&tablet, &phone] {
             look(&world, client).await;
         }
-        (Self { world, phone, tablet, carol, id }, [hers, other, theirs])
+        (Self { world, phone, behind_ms, tablet, carol, id }, [hers, other, theirs])
     }
 
     /// Both devices look once a day. Returns the notices that somebody could not be told.
@@ -263,7 +272,7 @@ fn three(world: &World) -> [TestNetwork; 3] {
 #[tokio::test]
 async fn whoever_was_told_by_another_device_is_not_told_again() {
     let (scene, [hers, other, _]) = UntoldScene::new(three).await;
-    let UntoldScene { world, phone, tablet, carol, id } = &scene;
+    let UntoldScene { world, phone, tablet, carol, id, .. } = &scene;
     refuse_all_to(&[&hers], &carol.me().actor());
     phone.change_group(id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
     look(world, tablet).await;
@@ -282,11 +291,27 @@ async fn whoever_was_told_by_another_device_is_not_told_again() {
     world.deliver().await;
 }
 
+/// The phone could not reach Carol, and its clock was wrong when it made the change.
+#[tokio::test]
+async fn whoever_is_to_be_told_is_not_given_up_untried_because_of_a_clock() {
+    let (scene, [hers, _, _]) = UntoldScene::new(three).await;
+    let UntoldScene { world, phone, behind_ms, tablet, carol, id } = &scene;
+    refuse_all_to(&[&hers], &carol.me().actor());
+    behind_ms.store(TOLD_FOR_DAYS * DAY_MS, Ordering::SeqCst);
+    phone.change_group(id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    behind_ms.store(0, Ordering::SeqCst);
+    look(world, tablet).await;
+    assert_eq!(scene.look_daily(3).await, [""; 0]);
+    look(world, carol).await;
+    assert_eq!(names(carol), ["Saturday"]);
+    world.deliver().await;
+}
+
 /// Nobody reaches Carol for weeks, and then she writes.
 #[tokio::test]
 async fn whoever_cannot_be_reached_is_told_ever_more_seldom_and_not_for_good() {
     let (scene, [hers, other, _]) = UntoldScene::new(three).await;
-    let UntoldScene { world, phone, tablet, carol, id } = &scene;
+    let UntoldScene { world, phone, tablet, carol, id, .. } = &scene;
     let count = refuse_all_to(&[&hers, &other], &carol.me().actor());
     phone.change_group(id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
     look(world, tablet).await;

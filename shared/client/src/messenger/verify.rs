@@ -21,6 +21,8 @@ const READ_FOR_HELD_BACK: usize = 8;
 const NO_MEMBER: &str = "they are not in the group";
 /// The reason of something that was refused, that this device has not kept, and that is no note of its own.
 const NOT_KEPT: &str = "this device has not kept it";
+/// The reason of something that was refused, and that this device cannot read any more.
+const NOT_READABLE: &str = "this device cannot read what it has kept of it";
 
 /// The safety number to compare with a person, and what is known of that person's devices.
 #[derive(Debug, Clone)]
@@ -239,7 +241,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     false => tx.settle(&queued.id, EnvelopeState::Failed, Some(NO_MEMBER))?,
                 }
             }
-            self.send_what_was_refused(tx, &actor)
+            self.send_what_was_refused(tx, &actor).map(drop)
         })
     }
 
@@ -284,18 +286,22 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         {
             return Ok(false);
         }
-        self.store.write(|tx| self.send_what_was_refused(tx, &actor))?;
-        Ok(true)
+        self.store.write(|tx| self.send_what_was_refused(tx, &actor))
     }
 
     /// Has those envelopes sent that were refused because of the devices of their recipient, about which
-    /// nothing is to be decided now. Whoever has left a group since gets none of its notes.
-    fn send_what_was_refused(&self, tx: &Transaction<'_>, actor: &str) -> Result<(), MessengerError> {
+    /// nothing is to be decided now. Whoever has left a group since gets none of its notes. Returns false if
+    /// nothing is sent.
+    fn send_what_was_refused(&self, tx: &Transaction<'_>, actor: &str) -> Result<bool, MessengerError> {
+        let mut is_released = false;
         for refused in tx.refused_to(actor)? {
             let kept = tx.plaintext(&refused.id)?;
             let activity = match kept.as_deref().map(Activity::from_plaintext) {
                 Some(Ok(activity)) => activity,
-                Some(Err(_)) => continue,
+                Some(Err(_)) => {
+                    tx.settle(&refused.id, EnvelopeState::Failed, Some(NOT_READABLE))?;
+                    continue;
+                }
                 // An earlier version of this library has kept the message only, or not even that.
                 None => match self.written(tx, &refused.message) {
                     Ok(activity) => activity,
@@ -308,13 +314,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             };
             if !self.may_have(tx, &activity, actor)? {
                 tx.settle(&refused.id, EnvelopeState::Failed, Some(NO_MEMBER))?;
-            } else if kept.is_some() {
-                tx.send_refused(&refused.id, self.now_ms())?;
-            } else {
-                self.send_anew(tx, &refused.id, &activity.to_plaintext()?)?;
+                continue;
             }
+            match kept.is_some() {
+                true => tx.send_refused(&refused.id, self.now_ms())?,
+                false => self.send_anew(tx, &refused.id, &activity.to_plaintext()?)?,
+            }
+            is_released = true;
         }
-        Ok(())
+        Ok(is_released)
     }
 
     /// True if somebody may get an activity now: only members get the notes of a group.

@@ -6,6 +6,7 @@ use eko_protocol::id::EnvelopeId;
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{DeviceStoreError, KeptNotice, Transaction};
+use crate::stored_time::TOLERANCE_MS;
 
 /// An envelope of this device: the part of an activity that goes to one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,16 +108,20 @@ pub(crate) const NOT_READ: &str = "they could not decrypt it";
 
 impl Transaction<'_> {
     /// Adds an envelope that is to be sent. It is made later than those to the same recipient that wait or
-    /// are held back, if only by a millisecond.
+    /// are held back, if only by a millisecond, also if a clock that was ahead has made those. Only what
+    /// wakes nobody, which overtakes nothing, goes by the clock of now then.
     pub(crate) fn add_envelope(&self, new: &NewEnvelope<'_>, now_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "INSERT INTO envelopes (id, message, recipient, plaintext, state, made, due, put, silent, expires) \
                    VALUES (?1, ?2, ?3, ?4, 1, max(?5, 1 + coalesce((SELECT max(made) FROM envelopes WHERE state = 1 \
-                   AND recipient = ?3 AND made BETWEEN ?5 AND ?5 + 60000), 0), 1 + coalesce((SELECT max(made) \
+                   AND recipient = ?3 AND made BETWEEN ?5 AND ?8), 0), 1 + coalesce((SELECT max(made) \
                    FROM envelopes WHERE state > 4 AND state = 6 AND recipient = ?3 \
-                   AND made BETWEEN ?5 AND ?5 + 60000), 0)), ?5, ?5, ?6, ?7)";
+                   AND made BETWEEN ?5 AND ?8), 0)), ?5, ?5, ?6, ?7)";
         let mut statement = self.inner.prepare_cached(sql)?;
         let NewEnvelope { id, message, recipient, plaintext, silent, expires_ms } = new;
-        statement.execute(params![id.as_str(), message, recipient, plaintext, now_ms, silent, expires_ms])?;
+        let latest_ms = if *silent { now_ms.saturating_add(TOLERANCE_MS) } else { i64::MAX - 1 };
+        let id = id.as_str();
+        statement
+            .execute(params![id, message, recipient, plaintext, now_ms, silent, expires_ms, latest_ms])?;
         Ok(())
     }
 
@@ -348,8 +353,8 @@ impl Transaction<'_> {
         Ok(self.inner.prepare_cached(&sql)?.execute(params![now_ms, id.as_str(), sender])? > 0)
     }
 
-    /// True if an older envelope to the same recipient is due, or another process than `sender` sends it now.
-    /// What wakes nobody is in nobody's way.
+    /// True if an older envelope to the same recipient is due, was put off after a failed attempt, or is sent
+    /// by another process than `sender` now. What wakes nobody is in nobody's way.
     pub(crate) fn is_behind_unsent(
         &self,
         id: &EnvelopeId,
@@ -358,7 +363,7 @@ impl Transaction<'_> {
     ) -> Result<bool, DeviceStoreError> {
         let sql = format!(
             "SELECT 1 FROM envelopes AS later JOIN (SELECT recipient, made FROM envelopes WHERE silent = 0 \
-             AND resent_to IS NULL AND (({DUE}) OR (state = 1 AND claimed NOT IN (0, ?3)))) AS older \
+             AND resent_to IS NULL AND (({DUE}) OR (state = 1 AND iif(claimed = 0, tries > 0, claimed <> ?3)))) AS older \
              ON older.recipient = later.recipient AND older.made < later.made \
              WHERE later.id = ?2 AND later.silent = 0"
         );

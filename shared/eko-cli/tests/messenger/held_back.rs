@@ -221,25 +221,44 @@ fn sent(wire: &TestNetwork) -> usize {
     wire.asked.lock().unwrap().iter().filter(|url| url.ends_with("/user/alice/outbox")).count()
 }
 
+/// Alice with two processes. One holds back what she wrote to Bob first, and the other has what she wrote then.
+struct TwoProcesses {
+    world: World,
+    user: RestartingUser,
+    one: TestMessenger,
+    other: TestMessenger,
+    /// The network of the other process.
+    line: TestNetwork,
+    bob: TestMessenger,
+    held: String,
+    later: String,
+}
+
+impl TwoProcesses {
+    async fn begin() -> Self {
+        let world = World::new().await;
+        let wire = TestNetwork::to(&[&world]);
+        let (user, one) = RestartingUser::sign_in(&world, "alice").await;
+        let bob = first(&world, &wire, "bob").await;
+        further(&world, &wire, &bob, "two").await;
+        befriend(&one, &bob).await;
+        show_chain(&user.line, |nodes| nodes.truncate(1));
+        one.verification(&bob.me()).await.unwrap();
+        let held = put(&one, &bob, "one").await;
+        assert_eq!(state(&one, &held), EnvelopeState::Refused);
+        world.advance(600_000);
+        let line = TestNetwork::to(&[&world]);
+        let environment = Environment { clock: world.clock(), ..Environment::system() };
+        let other = Messenger::open(line.clone(), LibSignal, user.store(), environment).unwrap().unwrap();
+        let later = other.put_message(&bob.me(), text("two")).await.unwrap();
+        Self { world, user, one, other, line, bob, held, later }
+    }
+}
+
 /// One process sends what was held back, while another one has begun to send what was written later.
 #[tokio::test]
 async fn a_note_of_another_process_does_not_overtake_it() {
-    let world = World::new().await;
-    let wire = TestNetwork::to(&[&world]);
-    let (user, one) = RestartingUser::sign_in(&world, "alice").await;
-    let bob = first(&world, &wire, "bob").await;
-    further(&world, &wire, &bob, "two").await;
-    befriend(&one, &bob).await;
-    show_chain(&user.line, |nodes| nodes.truncate(1));
-    one.verification(&bob.me()).await.unwrap();
-    let held = put(&one, &bob, "one").await;
-    assert_eq!(state(&one, &held), EnvelopeState::Refused);
-    world.advance(600_000);
-    // The other process has a network of its own.
-    let line = TestNetwork::to(&[&world]);
-    let environment = Environment { clock: world.clock(), ..Environment::system() };
-    let other = Messenger::open(line.clone(), LibSignal, user.store(), environment).unwrap().unwrap();
-    let later = other.put_message(&bob.me(), text("two")).await.unwrap();
+    let TwoProcesses { world, user, one, other, line, bob, held, later } = TwoProcesses::begin().await;
     let mut sending = std::pin::pin!(other.send_message(&later));
     tokio::select! {
         biased;
@@ -261,5 +280,45 @@ async fn a_note_of_another_process_does_not_overtake_it() {
     assert_eq!([&held, &later].map(|id| state(&one, id)), [EnvelopeState::Accepted; 2]);
     world.deliver().await;
     assert_eq!(hear(&world, &bob).await, ["one", "two"]);
+    world.deliver().await;
+}
+
+/// The process that sends what was held back meets a server that asks to wait.
+#[tokio::test]
+async fn a_note_of_another_process_does_not_overtake_it_while_it_waits() {
+    let TwoProcesses { world, user, one, other, line, bob, held, later } = TwoProcesses::begin().await;
+    let mut sending = std::pin::pin!(other.send_message(&later));
+    tokio::select! {
+        biased;
+        waited = line.hold_together(|path| path == "/user/bob/devices", 1) => assert_eq!(waited.len(), 1),
+        _ = &mut sending => panic!("nothing was held"),
+    }
+    user.line.honest();
+    user.line.drop_requests(|request| {
+        let is_outbox = request.uri().path() == "/user/alice/outbox";
+        is_outbox.then(|| FalseAnswer { status: 503, body: Vec::new() })
+    });
+    one.flush().await.unwrap();
+    assert_eq!(state(&one, &held), EnvelopeState::ToSend);
+    sending.await.unwrap();
+    assert_eq!((sent(&line), state(&other, &later)), (0, EnvelopeState::ToSend));
+    user.line.honest();
+    world.advance(10_000);
+    other.flush().await.unwrap();
+    assert_eq!([&held, &later].map(|id| state(&one, id)), [EnvelopeState::Accepted; 2]);
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["one", "two"]);
+    world.deliver().await;
+}
+
+/// The store has what this version cannot read any more.
+#[tokio::test]
+async fn what_cannot_be_read_any_more_holds_nothing_back() {
+    let TwoProcesses { world, user, one, other, bob, held, later, .. } = TwoProcesses::begin().await;
+    user.change_store("UPDATE envelopes SET plaintext = x'00' WHERE state = 6");
+    other.send_message(&later).await.unwrap();
+    assert_eq!([&held, &later].map(|id| state(&one, id)), [EnvelopeState::Failed, EnvelopeState::Accepted]);
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["two"]);
     world.deliver().await;
 }

@@ -60,6 +60,34 @@ fn what_was_refused_is_kept_until_it_is_decided_about() {
     }
 }
 
+/// The first one was written while the clock was an hour ahead.
+#[test]
+fn what_a_clock_that_was_ahead_has_made_is_not_overtaken() {
+    let (store, new_id) = (DeviceStore::in_memory().unwrap(), ids());
+    let (first, later) = (new_id(), new_id());
+    let put = |id: &EnvelopeId, now_ms| {
+        let (message, silent, expires_ms) = (id.as_str(), false, None);
+        let new = NewEnvelope { id, message, recipient: BOB, plaintext: b"hi", silent, expires_ms };
+        store.write(|tx| tx.add_envelope(&new, now_ms)).unwrap();
+    };
+    put(&first, 3_600_000);
+    store.write(|tx| tx.settle(&first, EnvelopeState::Refused, Some("why"))).unwrap();
+    put(&later, 0);
+    let is_behind_refused = |id| store.read(|tx| tx.is_behind_refused(id)).unwrap();
+    assert_eq!([&first, &later].map(is_behind_refused), [false, true]);
+    store.write(|tx| tx.send_refused(&first, 1)).unwrap();
+    // The clock catches up.
+    for now_ms in [1, 3_540_000, 3_540_001, 7_200_000] {
+        let is_behind = |id| store.read(|tx| tx.is_behind_unsent(id, 1, now_ms)).unwrap();
+        assert_eq!([&first, &later].map(is_behind), [false, true], "{now_ms}");
+        let unsent = store.read(|tx| tx.unsent_to(BOB)).unwrap();
+        assert_eq!(unsent.iter().map(|sent| &sent.id).collect::<Vec<_>>(), [&first, &later]);
+    }
+    // What waits for its next attempt is not overtaken either.
+    store.write(|tx| tx.postpone(&first, 1, 9_000, "away")).unwrap();
+    assert!(store.read(|tx| tx.is_behind_unsent(&later, 1, 2)).unwrap());
+}
+
 #[test]
 fn the_id_of_what_is_sent_anew_is_still_that_of_this_device() {
     let (store, new_id) = (DeviceStore::in_memory().unwrap(), ids());

@@ -78,10 +78,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let is_of_others =
             |decision: &&Decision| decision.actor != whence.actor && Person::of(&decision.actor).is_some();
         for decision in decisions.iter().filter(is_of_others) {
+            let was_contact = tx.is_contact(&decision.actor)?;
             tx.merge_decision(decision, self.now_ms())?;
-            // What was declined here may be asked for, even if the person is known to be a contact.
-            if decision.is_accepted {
-                self.place_accepted(tx, &decision.actor)?;
+            match (decision.is_accepted, was_contact) {
+                (true, false) => self.place_accepted(tx, &decision.actor)?,
+                // What was declined here may be asked for. The conversation has its order with the whole look.
+                (true, true) => self.ask_for_unkept(tx)?,
+                (false, _) => {}
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 
 use super::heads::in_doubt;
 use super::incoming::{ActivitySource, REMEMBERED_MS};
+use super::receive::HOLD_MS;
 use super::resending::RESENT_FOR_DAYS;
 use super::send::OutgoingActivity;
 use super::{Messenger, MessengerError, Notice, Person};
@@ -68,7 +69,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.store.write(|tx| {
             tx.forget_contents(now_ms.saturating_sub(RESENT_FOR_DAYS * 24 * 3_600_000), now_ms)?;
             tx.forget_silent(now_ms.saturating_sub(REMEMBERED_MS))?;
-            self.ask_for_unkept(tx)?;
+            if tx.has_unkept()? {
+                tx.place(now_ms, HOLD_MS)?;
+                self.ask_for_unkept(tx)?;
+            }
             // A message that was shown before its author was blocked may be read after it.
             tx.forget_owed_to_blocked(&tx.blocks()?)
         })?;

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use eko_protocol::id::EnvelopeId;
 
 use super::incoming::{ActivitySource, REMEMBERED_MS};
-use super::receive::HOLD_MS;
 use super::resending::resend_id;
 use super::{Messenger, MessengerError, Notice, Person};
 use crate::content::NumberRange;
@@ -96,13 +95,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Owes the request for sending again to the devices of everybody who is a stranger no more, in whatever
-    /// way they have become contacts, for what was not kept of them. Its places come after what was kept.
+    /// way they have become contacts, for what was not kept of them. Its places come after what was kept. While
+    /// something of their conversation waits for its position, it is left for [`Messenger::put_receipts`].
     pub(super) fn ask_for_unkept(&self, tx: &Transaction<'_>) -> Result<(), DeviceStoreError> {
         let (address, now_ms) = (self.device.address(), self.now_ms());
-        if !tx.has_unkept()? {
-            return Ok(());
-        }
-        tx.place(now_ms, HOLD_MS)?;
         for unkept in tx.take_unkept()? {
             let envelope = EnvelopeId::parse(&unkept.envelope).ok();
             let Some((author, envelope)) = Person::of(&unkept.actor).zip(envelope) else { continue };

@@ -144,13 +144,13 @@ impl Transaction<'_> {
     }
 
     /// Takes the envelopes that were not kept of everybody who is a contact now, in the order in which they
-    /// came. Those of somebody whose kept messages still wait for their positions stay, since their places
-    /// come after these.
+    /// came. Those of somebody stay whose conversation still has messages that wait for their positions, since
+    /// their places come after these.
     pub(crate) fn take_unkept(&self) -> Result<Vec<UnkeptEnvelope>, DeviceStoreError> {
         let sql = "SELECT row, receipts.actor, receipts.device, id, coalesce(received, at) FROM receipts LEFT JOIN read_envelopes AS taken \
                    ON taken.actor = receipts.actor AND taken.envelope = id AND taken.device = receipts.device \
                    WHERE kind = ?1 AND receipts.actor IN (SELECT actor FROM decisions WHERE accepted = 1) \
-                   AND receipts.actor NOT IN (SELECT actor FROM messages WHERE position IS NULL AND request = 0) \
+                   AND receipts.actor NOT IN (SELECT conversation FROM messages WHERE position IS NULL AND request = 0) \
                    ORDER BY row";
         let mut statement = self.inner.prepare_cached(sql)?;
         let rows = statement.query_map([OwedKind::Unkept as i64], |row| {

@@ -118,6 +118,27 @@ async fn a_device_that_is_approved_later_knows_the_contacts() {
     scene.settle().await;
 }
 
+/// The laptop is approved while the tablet is off. So the tablet is told of all contacts, after what was said.
+#[tokio::test]
+async fn a_decision_that_is_told_again_leaves_a_conversation_in_order() {
+    let scene = Scene::meet().await;
+    let Scene { world, wire, phone, tablet, carol } = &scene;
+    know(phone, &carol.me()).await;
+    know(carol, &phone.me()).await;
+    scene.carol_says(&["before"]).await;
+    scene.settle().await;
+    for (said, answered) in [("one", "two"), ("three", "four")] {
+        say(phone, &carol.me(), said).await;
+        world.advance(1_000);
+        scene.carol_says(&[answered]).await;
+    }
+    further(world, wire, phone, "laptop").await;
+    scene.look(phone).await;
+    assert_eq!(scene.look(tablet).await, ["one", "two", "three", "four"]);
+    assert_eq!(texts(tablet), ["before", "one", "two", "three", "four"]);
+    scene.settle().await;
+}
+
 /// The user had one device, and what was decided on it was told to nobody.
 #[tokio::test]
 async fn the_second_device_knows_the_contacts_of_the_first() {

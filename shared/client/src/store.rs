@@ -230,5 +230,19 @@ impl DeviceStore {
     }
 }
 
+impl Transaction<'_> {
+    /// Does a part of a transaction. If it fails, nothing of the part stays, and the rest can go on.
+    pub(crate) fn attempt<R, E: From<DeviceStoreError>>(
+        &self,
+        part: impl FnOnce() -> Result<R, E>,
+    ) -> Result<R, E> {
+        let run = |sql: &str| self.inner.execute_batch(sql).map_err(DeviceStoreError::from);
+        run("SAVEPOINT part")?;
+        let done = part();
+        run(if done.is_ok() { "RELEASE part" } else { "ROLLBACK TO part; RELEASE part" })?;
+        done
+    }
+}
+
 #[cfg(test)]
 mod tests;

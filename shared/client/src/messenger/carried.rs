@@ -11,6 +11,8 @@ use crate::{SignalSessions, Transport};
 
 /// The reason for which a message to a group is not sent any more.
 const NO_MEMBER: &str = "this device is not in the group";
+/// The reason for which a note is not sent any more that an earlier version of this library has let be longer.
+const TOO_LONG: &str = "it is too long";
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Returns the messages of a former device that this one has taken over and has not put to be sent yet:
@@ -40,53 +42,66 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if self.store.read(|tx| tx.unsent())?.is_empty() {
             return Ok(());
         }
-        let (me, has_others) = (self.device.actor(), self.has_other_devices().await?);
+        let has_others = self.has_other_devices().await?;
         self.store.write(|tx| {
             for unsent in tx.take_unsent()? {
-                let Some(message) = tx.message(&me, &unsent.id)? else { continue };
-                let conversation = message.content.conversation.clone();
-                let members = tx.group(&conversation)?.map(|known| known.current.members().clone());
-                let is_of_group = GroupId::parse(&conversation).is_ok();
-                if is_of_group && !members.as_ref().is_some_and(|members| members.contains(&me)) {
-                    self.note_unsaid(tx, &unsent)?;
-                    continue;
+                // One note that cannot be sent holds up nothing else.
+                match tx.attempt(|| self.say_anew(tx, &unsent, has_others)) {
+                    Err(MessengerError::Invalid(_)) => self.note_unsaid(tx, &unsent, TOO_LONG)?,
+                    said => said?,
                 }
-                let (own, others): (Vec<_>, Vec<_>) =
-                    unsent.recipients.iter().partition(|recipient| **recipient == me);
-                // Whoever was removed meanwhile gets nothing.
-                let is_meant =
-                    |actor: &&String| members.as_ref().is_none_or(|members| members.contains(*actor));
-                let to: Vec<Person> =
-                    others.into_iter().filter(is_meant).filter_map(|actor| Person::of(actor)).collect();
-                tx.withdraw(&me, &unsent.id)?;
-                let draft =
-                    MessageDraft { text: message.content.text, attachments: message.content.attachments };
-                let (group, content) =
-                    (self.current_group(tx, &conversation)?, ActivityContent::Note(self.note(draft)));
-                // The former device may have sent it, with the answer lost: whoever gets both sees it once.
-                let id = ActivityId::parse(&unsent.id).map_err(|_| DeviceStoreError::Corrupt("message"))?;
-                let activity = self.put_down_as(
-                    tx,
-                    id,
-                    self.now_ms(),
-                    &OutgoingActivity { conversation, group, content },
-                )?;
-                // The other devices of this user may have the copy of the former one.
-                self.enclose(tx, &activity, &to, has_others && !own.is_empty())?;
             }
             Ok(())
         })
     }
 
-    /// Records that a message is not sent any more, since this device is not in its group.
-    fn note_unsaid(&self, tx: &Transaction<'_>, unsent: &UnsentMessage) -> Result<(), DeviceStoreError> {
+    /// Says one message anew.
+    fn say_anew(
+        &self,
+        tx: &Transaction<'_>,
+        unsent: &UnsentMessage,
+        has_others: bool,
+    ) -> Result<(), MessengerError> {
+        let me = self.device.actor();
+        let Some(message) = tx.message(&me, &unsent.id)? else { return Ok(()) };
+        let conversation = message.content.conversation.clone();
+        let members = tx.group(&conversation)?.map(|known| known.current.members().clone());
+        let is_of_group = GroupId::parse(&conversation).is_ok();
+        if is_of_group && !members.as_ref().is_some_and(|members| members.contains(&me)) {
+            return Ok(self.note_unsaid(tx, unsent, NO_MEMBER)?);
+        }
+        let (own, others): (Vec<_>, Vec<_>) =
+            unsent.recipients.iter().partition(|recipient| **recipient == me);
+        // Whoever was removed meanwhile gets nothing.
+        let is_meant = |actor: &&String| members.as_ref().is_none_or(|members| members.contains(*actor));
+        let to: Vec<Person> =
+            others.into_iter().filter(is_meant).filter_map(|actor| Person::of(actor)).collect();
+        tx.withdraw(&me, &unsent.id)?;
+        let draft = MessageDraft { text: message.content.text, attachments: message.content.attachments };
+        let (group, content) =
+            (self.current_group(tx, &conversation)?, ActivityContent::Note(self.note(draft)));
+        // The former device may have sent it, with the answer lost: whoever gets both sees it once.
+        let id = ActivityId::parse(&unsent.id).map_err(|_| DeviceStoreError::Corrupt("message"))?;
+        let outgoing = OutgoingActivity { conversation, group, content };
+        let activity = self.put_down_as(tx, id, self.now_ms(), &outgoing)?;
+        // The other devices of this user may have the copy of the former one.
+        self.enclose(tx, &activity, &to, has_others && !own.is_empty())
+    }
+
+    /// Records that a message is not sent any more, and the reason.
+    fn note_unsaid(
+        &self,
+        tx: &Transaction<'_>,
+        unsent: &UnsentMessage,
+        reason: &str,
+    ) -> Result<(), DeviceStoreError> {
         for recipient in &unsent.recipients {
             let id = self.device.envelope_id();
             let (silent, expires_ms) = (false, None);
             let message = unsent.id.as_str();
             let new = NewEnvelope { id: &id, message, recipient, plaintext: &[], silent, expires_ms };
             tx.add_envelope(&new, self.now_ms())?;
-            tx.settle(&id, EnvelopeState::Failed, Some(NO_MEMBER))?;
+            tx.settle(&id, EnvelopeState::Failed, Some(reason))?;
         }
         Ok(())
     }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use eko_client::content::MAX_PLAINTEXT;
 use eko_client::device::RegistrationStatus;
 use eko_client::group::{GroupId, Proposal};
 use eko_client::messenger::JoinState;
-use eko_client::store::{EnvelopeState, FormerDevice};
+use eko_client::store::{EnvelopeState, FormerDevice, OutboxEnvelope};
 use eko_client::{DeviceStore, Environment};
 use eko_testkit::{World, seeded};
 use tempfile::TempDir;
@@ -175,5 +176,32 @@ async fn a_group_is_not_taken_over_with_a_change_that_was_not_sent() {
     assert_eq!(scene.heard(&scene.bob).await, [""; 0]);
     let states = last_states(&new);
     assert!(states.len() > 1 && states.iter().all(|it| it.1 == EnvelopeState::Failed), "{states:?}");
+    scene.world.deliver().await;
+}
+
+/// An earlier version of the library let a note be longer, since it had no key.
+#[tokio::test]
+async fn a_note_that_is_too_long_now_holds_up_nothing_else() {
+    let scene = Scene::begin(async |laptop, id| {
+        laptop.send_to_group(id, text("long")).await.unwrap();
+    })
+    .await;
+    let file = rusqlite::Connection::open(scene.former.path().join("eko.db")).unwrap();
+    let long = "x".repeat(MAX_PLAINTEXT);
+    file.execute("UPDATE messages SET text = ?1 WHERE text = 'long'", [&long]).unwrap();
+    drop(file);
+    let new = scene.take_over(false).await;
+    scene.heard(&new).await;
+    for friend in [&scene.bob, &scene.carol] {
+        assert_eq!(scene.heard(friend).await, ["not sent"]);
+    }
+    let history = new.history(Some(scene.id.as_str()), 9).unwrap();
+    let message = history.iter().find(|message| message.content.text == long).unwrap();
+    let sent = new.sent(&message.content.id).unwrap().envelopes;
+    let is_told = |it: &OutboxEnvelope| {
+        it.state == EnvelopeState::Failed && it.reason.as_deref() == Some("it is too long")
+    };
+    assert!(sent.len() > 1 && sent.iter().all(is_told), "{sent:?}");
+    assert!(new.taken_over().unwrap().is_empty());
     scene.world.deliver().await;
 }

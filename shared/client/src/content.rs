@@ -29,7 +29,7 @@ use crate::group::{GroupControl, GroupId};
 use crate::sealed::StateKeys;
 
 pub use decision::{Decision, MAX_DECISIONS};
-pub(crate) use franked::{FrankedContent, tag_of, with_key};
+pub(crate) use franked::{FrankedContent, lacks_key, tag_of, with_key};
 pub use head::{HeadStatement, SignedHead};
 pub use id::{ActivityId, NoteId};
 pub use number_range::NumberRange;

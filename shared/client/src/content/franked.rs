@@ -8,7 +8,7 @@ use eko_protocol::json::{self, text};
 use eko_protocol::key::{FrankingKey, FrankingTag};
 use serde_json::{Value, json};
 
-use super::{pad, unpad};
+use super::{Activity, ActivityContent, pad, unpad};
 
 /// The member of an activity that holds the key.
 const KEY: &str = "eko:frankingKey";
@@ -51,12 +51,22 @@ pub(crate) fn with_key(plaintext: &[u8], key: &FrankingKey) -> Result<Vec<u8>, I
     pad(value.to_string().as_bytes())
 }
 
-/// Returns the tag of an envelope with this plaintext. Without a key, bytes stand in its place that
-/// nobody can tell from a tag, and that are others in each envelope: so servers do not see what is no
-/// note.
-pub(crate) fn tag_of(envelope: &EnvelopeId, plaintext: &[u8]) -> FrankingTag {
+/// True if a padded activity is a note without a key.
+pub(crate) fn lacks_key(plaintext: &[u8]) -> bool {
+    FrankedContent::of(plaintext).is_none()
+        && Activity::from_plaintext(plaintext)
+            .is_ok_and(|activity| matches!(activity.content, ActivityContent::Note(_)))
+}
+
+/// Returns the tag of an envelope with this plaintext. In the place of a key of what is no note, bytes stand
+/// that nobody can tell from a tag, and that are others in each envelope: so servers do not see what is no
+/// note. A note without a key has no tag, since its reader would take another one for a false one.
+pub(crate) fn tag_of(envelope: &EnvelopeId, plaintext: &[u8]) -> Option<FrankingTag> {
     if let Some(franked) = FrankedContent::of(plaintext) {
-        return franked.tag();
+        return Some(franked.tag());
+    }
+    if lacks_key(plaintext) {
+        return None;
     }
     let mut bytes = NO_TAG.to_vec();
     bytes.extend_from_slice(envelope.key().as_bytes());
@@ -65,7 +75,7 @@ pub(crate) fn tag_of(envelope: &EnvelopeId, plaintext: &[u8]) -> FrankingTag {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
     let mut tag = [0; 32];
     tag.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
-    FrankingTag::from(tag)
+    Some(FrankingTag::from(tag))
 }
 
 fn read(plaintext: &[u8]) -> Option<Value> {
@@ -96,6 +106,21 @@ mod tests {
         assert_eq!(FrankedContent::of(&padded(&note)), None);
         let full = json!({ "text": "x".repeat(super::super::MAX_PLAINTEXT - 20) });
         assert!(with_key(&padded(&full), &one).is_err());
+    }
+
+    /// A note of an earlier version of this library, or one that has no room for a key.
+    #[test]
+    fn a_note_without_a_key_has_no_tag() {
+        let id = "urn:uuid:0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11";
+        let note = padded(&json!({
+            "type": "Create", "id": id, "actor": "https://a.example/user/alice",
+            "to": ["https://b.example/user/bob"], "published": "2026-01-29T19:30:00.007Z", "eko:sequence": 17,
+            "object": { "type": "Note", "id": id, "content": "x", "mediaType": "text/plain" },
+        }));
+        let envelope = EnvelopeId::parse("https://a.example/message/1").unwrap();
+        assert_eq!(tag_of(&envelope, &note), None);
+        let keyed = with_key(&note, &FrankingKey::from([1; 32])).unwrap();
+        assert!(tag_of(&envelope, &keyed).is_some() && lacks_key(&note) && !lacks_key(&keyed));
     }
 
     #[test]

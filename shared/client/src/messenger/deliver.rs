@@ -337,7 +337,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         outgoing.expires_ms = envelope.expires_ms;
         if envelope.recipient != self.device.actor() {
             let plaintext = self.store.read(|tx| tx.plaintext(&envelope.id))?;
-            outgoing.franking = plaintext.map(|plaintext| tag_of(&envelope.id, &plaintext));
+            outgoing.franking = plaintext.and_then(|plaintext| tag_of(&envelope.id, &plaintext));
         }
         // A copy for this user's own devices wakes none of them.
         let wakes = !envelope.silent || envelope.resent_to.is_some();

@@ -2,10 +2,11 @@
 
 use eko_protocol::flag::{Evidence, Flag};
 use eko_protocol::franking::Franking;
+use eko_protocol::key::FrankingKey;
 use eko_protocol::letter::FetchedLetter;
 
 use super::{Messenger, MessengerError};
-use crate::content::FrankedContent;
+use crate::content::{FrankedContent, lacks_key, with_key};
 use crate::store::{DeviceStoreError, StoredMessage};
 use crate::{SignalSessions, Transport};
 
@@ -54,6 +55,14 @@ impl Reportability {
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Returns a note for somebody else with a key of its own, if it has none and there is room for one.
+    pub(super) fn with_new_key(&self, recipient: &str, plaintext: &[u8]) -> Option<Vec<u8>> {
+        if recipient == self.device.actor() || !lacks_key(plaintext) {
+            return None;
+        }
+        with_key(plaintext, &FrankingKey::from(self.environment.bytes())).ok()
+    }
+
     /// Returns the messages of others whose ids begin with these letters, without `urn:uuid:`. Those of
     /// strangers are among them.
     ///

@@ -145,13 +145,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Sends an activity anew that was in this envelope: what came of that one is shown once, and this one
-    /// takes its place if it cannot be read.
+    /// takes its place if it cannot be read. A note has a key then, if there is room.
     pub(super) fn send_anew(
         &self,
         tx: &Transaction<'_>,
         envelope: &EnvelopeId,
         plaintext: &[u8],
     ) -> Result<(), DeviceStoreError> {
+        let recipient = tx.envelope(envelope.as_str())?.map(|former| former.recipient).unwrap_or_default();
+        let keyed = self.with_new_key(&recipient, plaintext);
+        let plaintext = keyed.as_deref().unwrap_or(plaintext);
         tx.send_anew(envelope, &anew_id(&self.me(), envelope), plaintext, self.now_ms())
     }
 

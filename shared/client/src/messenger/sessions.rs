@@ -57,6 +57,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let (actor, address) = (contact.person.actor(), self.device.address());
         let own = self.own(&address);
         self.store.write(|tx| {
+            // An earlier version of this library has made it without a key.
+            if is_first
+                && let Some(sent) = tx.envelope(envelope.as_str())?.filter(|it| it.resent_to.is_none())
+                && let Some(keyed) = self.with_new_key(&sent.recipient, &plaintext)
+            {
+                tx.put_plaintext(envelope, &keyed)?;
+                plaintext = keyed;
+            }
             if is_first && let Some(stated) = self.with_void(tx, envelope, &plaintext)? {
                 tx.put_plaintext(envelope, &stated)?;
                 plaintext = stated;

@@ -2,15 +2,18 @@
 
 use std::sync::{Arc, Mutex};
 
+use eko_client::content::{pad, unpad};
+use eko_client::{DeviceStore, Environment};
 use eko_protocol::envelope::Create;
 use eko_protocol::franking::{franked_content, franking_tag};
 use eko_protocol::key::{FrankingKey, FrankingTag};
-use eko_testkit::{Internet, World};
+use eko_testkit::{Internet, World, seeded};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::forging::ForgingSessions;
-use crate::people::{TestMessenger, befriend, first, further, hear, say, text};
-use crate::test_network::{FalseAnswer, TestNetwork};
+use crate::people::{TestMessenger, befriend, first, further, hear, request, say, sign_in, text};
+use crate::test_network::{FalseAnswer, NetworkFault, TestNetwork};
 
 /// Changes the franking of every envelope that a device fetches.
 fn change_franking(wire: &TestNetwork, change: impl Fn(&mut Value) + Send + Sync + 'static) {
@@ -130,6 +133,45 @@ async fn a_false_tag_is_shown_and_a_missing_one_is_none() {
     let id = alice.history(None, 1).unwrap().pop().unwrap().content.id;
     assert!(!alice.report(&bob.me().actor(), &id, None).await.unwrap());
     assert!(world.flags().await.is_empty());
+    world.deliver().await;
+}
+
+/// One note is given up and sent again. The other one waits since before the library knew of keys.
+#[tokio::test]
+async fn what_is_sent_later_can_be_reported_and_has_no_warning() {
+    let world = World::new().await;
+    let (wire, line) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let alice = first(&world, &wire, "alice").await;
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("eko.db");
+    let environment = Environment { clock: world.clock(), random: seeded("bob/file") };
+    let (store, request) = (DeviceStore::open(&path).unwrap(), request(&world, "bob", false));
+    let (bob, _) = sign_in(&world, &line, store, environment, request).await.unwrap();
+    befriend(&alice, &bob).await;
+    line.fail(|| Some(NetworkFault::LostRequest));
+    let given_up = bob.send(&alice.me(), text("given up")).await.unwrap().id;
+    bob.discard(&given_up).unwrap();
+    let waits = bob.send(&alice.me(), text("waits")).await.unwrap().id;
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let sql = "SELECT plaintext FROM envelopes WHERE message = ?1";
+    let plaintext: Vec<u8> = file.query_row(sql, [&waits], |row| row.get(0)).unwrap();
+    let mut note: Value = serde_json::from_slice(unpad(&plaintext).unwrap()).unwrap();
+    assert!(note.as_object_mut().unwrap().remove("eko:frankingKey").is_some());
+    let plaintext = pad(note.to_string().as_bytes()).unwrap();
+    file.execute("UPDATE envelopes SET plaintext = ?2 WHERE message = ?1", (&waits, plaintext)).unwrap();
+    drop(file);
+    line.honest();
+    bob.send_message(&waits).await.unwrap();
+    bob.send_again(&given_up).await.unwrap();
+    world.deliver().await;
+    let mut heard = hear(&world, &alice).await;
+    heard.sort();
+    assert_eq!(heard, ["given up", "waits"]);
+    for message in alice.received_messages("").unwrap() {
+        let content = message.content;
+        assert_eq!(content.warning, None, "{}", content.text);
+        assert!(alice.can_report(&content.actor, &content.id).unwrap(), "{}", content.text);
+    }
     world.deliver().await;
 }
 

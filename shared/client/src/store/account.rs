@@ -72,6 +72,12 @@ impl Transaction<'_> {
         Ok(self.origin()?.zip(self.text("user")?).map(|(origin, user)| format!("{origin}/user/{user}")))
     }
 
+    /// Returns the address of this device, if its keys were made.
+    pub(super) fn own_device(&self) -> Result<Option<String>, DeviceStoreError> {
+        let id = self.text("device")?;
+        Ok(self.own_actor()?.zip(id).map(|(actor, id)| format!("{actor}/device/{id}")))
+    }
+
     fn origin(&self) -> Result<Option<Origin>, DeviceStoreError> {
         Ok(self.text("origin")?.and_then(|origin| Origin::parse(&origin).ok()))
     }

@@ -76,7 +76,7 @@ impl Transaction<'_> {
         let missing_ms = now_ms.saturating_sub(AWAITED_MS);
         self.inner.execute(sql, params![key.actor, missing_ms, MOST_AWAITED])?;
         let of = MessageStream { conversation: key.actor, device: key.device, actor: key.actor };
-        let place = match self.place_before_copy(of, received_ms, 0)? {
+        let place = match self.place_before_copy(of, received_ms, 0, now_ms)? {
             Some(place) => place,
             None => self.take_position()?,
         };

@@ -246,7 +246,7 @@ impl Transaction<'_> {
             && let Some((of, ready)) = streams.get_mut(at)
             && let Some(message) = ready.pop_front()
         {
-            self.give_position(*of, message)?;
+            self.give_position(*of, message, now_ms)?;
         }
         Ok(next)
     }
@@ -286,7 +286,12 @@ impl Transaction<'_> {
     }
 
     /// Gives a message of a device its position: the next one, or if it comes late, that in which it is missing.
-    fn give_position(&self, of: MessageStream<'_>, message: ReadyMessage) -> Result<(), DeviceStoreError> {
+    fn give_position(
+        &self,
+        of: MessageStream<'_>,
+        message: ReadyMessage,
+        now_ms: i64,
+    ) -> Result<(), DeviceStoreError> {
         let ReadyMessage { row, number, received_ms, is_copy, lacking, last } = message;
         if number <= last {
             self.fill_gaps(of, NumberRange::of(number))?;
@@ -304,7 +309,7 @@ impl Transaction<'_> {
         let missing = i64::try_from(missing).unwrap_or_default();
         let late = match is_copy || (number <= last && number > 0) {
             true => None,
-            false => self.place_before_copy(of, received_ms, missing)?,
+            false => self.place_before_copy(of, received_ms, missing, now_ms)?,
         };
         let left = if is_copy { PLACES_BEFORE_COPY.saturating_add(missing) } else { missing };
         let (place, placed) = match late {
@@ -356,28 +361,43 @@ impl Transaction<'_> {
 
     /// Returns the place of a message that the server accepted before something that another device of this user
     /// wrote in the same conversation, and that this device has read only after it: one of those that were left
-    /// there, after `missing` others. There is none if a later message of its own device is before that.
+    /// there, after `missing` others. There is none if a later message of its own device is before that, or if
+    /// the server had it so long ago that nothing of that time is still under way.
     pub(super) fn place_before_copy(
         &self,
         of: MessageStream<'_>,
         received_ms: i64,
         missing: i64,
+        now_ms: i64,
     ) -> Result<Option<i64>, DeviceStoreError> {
-        let sql = "SELECT min(position) FROM (SELECT position, outgoing, received FROM messages \
+        if now_ms.saturating_sub(received_ms) > LATE_MS {
+            return Ok(None);
+        }
+        // No places are left before what this device wrote, and it has the times of this device's clock.
+        let sql = "SELECT position FROM (SELECT position, outgoing, device, received FROM messages \
                    WHERE conversation = ?1 AND position > \
                    (SELECT coalesce(max(position), 0) FROM messages WHERE conversation = ?1 AND device = ?2) \
-                   ORDER BY position DESC LIMIT ?4) WHERE outgoing = 1 AND received > ?3";
-        let parameters = params![of.conversation, of.device, received_ms, LOOKED_BACK];
-        let copy: Option<i64> = self.inner.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))?;
-        let Some(copy) = copy else { return Ok(None) };
+                   ORDER BY position DESC LIMIT ?4) \
+                   WHERE outgoing = 1 AND device IS NOT ?5 AND received > ?3 AND received - ?3 <= ?6 ORDER BY position";
+        let own = self.own_device()?;
+        let parameters = params![of.conversation, of.device, received_ms, LOOKED_BACK, own, LATE_MS];
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let copies = statement.query_map(parameters, |row| row.get(0))?;
+        let copies: Vec<i64> = copies.collect::<Result<_, _>>()?;
         let sql = "SELECT max(position) FROM (SELECT max(position) AS position FROM messages WHERE position < ?1 \
                    UNION ALL SELECT max(position) FROM awaited WHERE position < ?1 \
                    UNION ALL SELECT max(place) FROM held WHERE place < ?1)";
-        let before: Option<i64> = self.inner.prepare_cached(sql)?.query_row([copy], |row| row.get(0))?;
-        let place = before.unwrap_or_default().saturating_add(missing).saturating_add(1);
+        let mut statement = self.inner.prepare_cached(sql)?;
         // The last places are for what the other device wrote itself, and has not come.
         let most = i64::try_from(MOST_PLACES).unwrap_or(i64::MAX);
-        Ok((place < copy.saturating_sub(most)).then_some(place))
+        for copy in copies {
+            let before: Option<i64> = statement.query_row([copy], |row| row.get(0))?;
+            let place = before.unwrap_or_default().saturating_add(missing).saturating_add(1);
+            if place < copy.saturating_sub(most) {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
     }
 
     /// Has messages shown that were sent again and have their places, in the order of these. One waits for

@@ -267,3 +267,36 @@ fn what_finds_no_place_before_an_answer_comes_after_it() {
     let others = history.iter().filter(|it| !it.content.outgoing);
     assert!(others.is_sorted_by_key(|it| it.content.sequence));
 }
+
+/// This device has written to the same person, by a clock that is ahead. What was under way for too long is
+/// shown at the end.
+#[test]
+fn what_this_device_wrote_hides_no_places_and_what_is_too_old_takes_none() {
+    for (now_ms, copied_ms, shown) in [
+        (50, 40, ["mine", "late", "copy"]),
+        (11 + LATE_MS, 40, ["mine", "copy", "late"]),
+        (50, 11 + LATE_MS, ["mine", "copy", "late"]),
+    ] {
+        let store = DeviceStore::in_memory().unwrap();
+        let written = |id: &str, device: &str, received_ms: i64| {
+            let message = arrival(id, device, Some(1));
+            MessageContent { actor: "me".to_owned(), outgoing: true, received_ms, ..message }
+        };
+        let own = written("mine", "https://b.example/user/bob/device/one", 9_000);
+        store
+            .write(|tx| {
+                for (name, value) in [("origin", "https://b.example"), ("user", "bob"), ("device", "one")] {
+                    let sql = "INSERT INTO account (name, value) VALUES (?1, CAST(?2 AS BLOB))";
+                    tx.inner.execute(sql, [name, value])?;
+                }
+                tx.store_own(&own, 0)?;
+                tx.store_arrival(&written("copy", "other", copied_ms), now_ms)?;
+                tx.place(now_ms, 0)?;
+                let late = MessageContent { received_ms: 10, ..arrival("late", "a", Some(1)) };
+                tx.store_arrival(&late, now_ms)?;
+                tx.place(now_ms, 0)
+            })
+            .unwrap();
+        assert_eq!(conversation(&store), shown, "{now_ms} {copied_ms}");
+    }
+}

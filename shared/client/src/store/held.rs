@@ -2,6 +2,7 @@
 
 use rusqlite::{Row, params};
 
+use super::messages::LATE_MS;
 use super::{AwaitedMessage, DeviceStoreError, Transaction};
 
 /// A reason for which an activity of a group is held.
@@ -115,14 +116,17 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Keeps the place in which an activity was awaited that is held now.
+    /// Keeps the place in which an activity was awaited that is held now, unless it comes later than anything is
+    /// sent again.
     pub(crate) fn hold_place(
         &self,
         place: &AwaitedMessage,
         plaintext: &[u8],
     ) -> Result<(), DeviceStoreError> {
-        let sql = "UPDATE held SET place = ?4 WHERE actor = ?1 AND device = ?2 AND plaintext = ?3";
-        self.inner.execute(sql, params![place.actor, place.device, plaintext, place.position])?;
+        let AwaitedMessage { actor, device, position, received_ms, .. } = place;
+        let sql = "UPDATE held SET place = ?4 WHERE actor = ?1 AND device = ?2 AND plaintext = ?3 \
+                   AND received - ?5 <= ?6";
+        self.inner.execute(sql, params![actor, device, plaintext, position, received_ms, LATE_MS])?;
         Ok(())
     }
 

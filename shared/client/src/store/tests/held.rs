@@ -65,6 +65,29 @@ fn strangers_evict_nothing_of_contacts() {
     assert_eq!(counts.values().sum::<usize>(), 205);
 }
 
+/// A member keeps a place by an envelope that cannot be read, and fills it months later with what is held first.
+#[test]
+fn what_is_held_keeps_no_place_that_it_comes_too_late_for() {
+    let place = AwaitedMessage {
+        actor: "bob".to_owned(),
+        device: "bob/device".to_owned(),
+        received_ms: 1,
+        position: 7,
+        stored_ms: 1,
+        why: AwaitedReason::Undecryptable,
+    };
+    for (received_ms, kept) in [(1 + LATE_MS, Some(7)), (2 + LATE_MS, None)] {
+        let store = DeviceStore::in_memory().unwrap();
+        let held = store.write(|tx| {
+            tx.hold(&held("bob", received_ms, false), 0)?;
+            tx.hold_place(&place, &[1])?;
+            tx.held(None)
+        });
+        let held: Result<_, DeviceStoreError> = held;
+        assert_eq!(held.unwrap()[0].place, kept);
+    }
+}
+
 /// Whoever has a domain invents as many servers and users as they like.
 #[test]
 fn strangers_of_one_domain_evict_nothing_of_those_of_another() {

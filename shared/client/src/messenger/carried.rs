@@ -1,7 +1,8 @@
 //! Messages that a former device of the user has kept, and has not sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::contact::Contact;
 use super::send::OutgoingActivity;
 use super::{MessageDraft, Messenger, MessengerError, Person};
 use crate::content::{ActivityContent, ActivityId};
@@ -24,6 +25,22 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let (unsent, me) = (self.store.read(|tx| tx.unsent())?, self.device.actor());
         let others = |recipients: Vec<String>| recipients.into_iter().filter(|it| *it != me).collect();
         Ok(unsent.into_iter().map(|unsent| (unsent.id, others(unsent.recipients))).collect())
+    }
+
+    /// Returns the addresses of this user's devices that are no more: those whose stores this one has taken over,
+    /// and those that were revoked or that a reset has replaced. Nobody knows what became of their messages.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn former_devices(&self) -> Result<BTreeSet<String>, DeviceStoreError> {
+        self.store.read(|tx| {
+            let mut former = tx.former_devices()?;
+            if let Some(pinned) = tx.pinned(&self.device.actor())? {
+                former.extend(Contact::new(self.me(), pinned)?.ended());
+            }
+            former.remove(&self.device.address());
+            Ok(former)
+        })
     }
 
     /// Puts to be sent what a former device has not sent. [`Messenger::receive`] and everything that is sent

@@ -95,6 +95,27 @@ impl Contact {
         self.state.active.keys().map(|id| self.person.origin.device(&self.person.user, id)).collect()
     }
 
+    /// Returns the addresses of the devices that were in the chain, and are active no more.
+    pub(super) fn ended(&self) -> BTreeSet<String> {
+        let active = self.active();
+        let added = self.pinned.nodes.iter().filter(|node| node.addition().is_some());
+        added.map(|node| node.device().to_owned()).filter(|device| !active.contains(device)).collect()
+    }
+
+    /// True if a device was active until a reset replaced it.
+    pub(super) fn was_reset(&self, device: &str) -> bool {
+        let is_reset = |(_, node): &(usize, &ChainNode)| matches!(node.kind(), NodeKind::Reset(_));
+        let mut resets = self.pinned.nodes.iter().enumerate().filter(is_reset);
+        resets.any(|(at, _)| self.active_at(at).contains(device))
+    }
+
+    /// Returns the addresses of the devices that were active when the chain had this number of nodes.
+    fn active_at(&self, length: usize) -> BTreeSet<String> {
+        let mut then = self.pinned.clone();
+        then.nodes.truncate(length);
+        Self::new(self.person.clone(), then).map(|then| then.active()).unwrap_or_default()
+    }
+
     /// Returns the addresses of the devices that were active under the accepted root, at the end of it: at
     /// the first reset after that root, if one follows.
     pub(super) fn active_before_reset(&self) -> BTreeSet<String> {
@@ -103,11 +124,7 @@ impl Contact {
         let Some(accepted) = nodes.iter().position(is_accepted) else { return BTreeSet::new() };
         let is_reset = |node: &ChainNode| matches!(node.kind(), NodeKind::Reset(_));
         let after = accepted.saturating_add(1);
-        let mut before = self.pinned.clone();
-        before
-            .nodes
-            .truncate(nodes.iter().skip(after).position(is_reset).map_or(nodes.len(), |at| after + at));
-        Self::new(self.person.clone(), before).map(|before| before.active()).unwrap_or_default()
+        self.active_at(nodes.iter().skip(after).position(is_reset).map_or(nodes.len(), |at| after + at))
     }
 
     /// Compares a device set that somebody else saw with this chain.

@@ -186,7 +186,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             envelope: None,
             received_ms: held.received_ms,
             standing,
-            warning: held.warning.or_else(|| standing.warning(held.actor == self.device.actor())),
+            warning: held.warning.or_else(|| standing.warning(&contact, &held.device, &self.device.actor())),
             was_held: true,
             forwarder: None,
         };

@@ -88,7 +88,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             envelope: Some(message.letter.header.id.as_str()),
             received_ms,
             standing,
-            warning: standing.warning(actor == self.device.actor()),
+            warning: standing.warning(&contact, &message.letter.header.from, &self.device.actor()),
             was_held: false,
             forwarder: None,
         };

@@ -319,7 +319,9 @@ impl fmt::Display for UnreadableReason {
         match self {
             Self::Malformed(invalid) => invalid.fmt(f),
             Self::Undecryptable(error) | Self::UndecryptableReceipt(error) => error.fmt(f),
-            Self::RevokedDevice => f.write_str("it comes from a device that they have revoked"),
+            Self::RevokedDevice => {
+                f.write_str("it comes from a device that was revoked, or that a reset has replaced")
+            }
             Self::OtherAuthor => f.write_str("it names another author than its sender"),
             Self::OtherAddressee => f.write_str("it is addressed to somebody else"),
             Self::NotMember { group } => write!(f, "they wrote to the group {group:?} and are not in it"),

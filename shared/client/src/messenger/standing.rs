@@ -18,7 +18,8 @@ pub(super) enum Standing {
     /// A device that such a user had before. The replacement may be false, so the device is not taken
     /// for a revoked one; or it was lost, so it is not trusted either.
     Former,
-    /// A device that its user has revoked.
+    /// A device that its user has revoked, or that a reset has replaced, which stands if this user has accepted
+    /// it or has first seen the chain after it.
     Revoked,
 }
 
@@ -49,8 +50,10 @@ impl Standing {
         }
     }
 
-    /// Returns a warning for the reader, if there is one. `own` is true if the device is this user's.
-    pub(super) fn warning(self, own: bool) -> Option<String> {
+    /// Returns a warning for the reader of what the device with this address has sent, if there is one. `me` is
+    /// this user's actor id.
+    pub(super) fn warning(self, contact: &Contact, device: &str, me: &str) -> Option<String> {
+        let own = contact.person.actor() == me;
         match self {
             Self::Own | Self::Accepted | Self::Stranger => None,
             Self::Reset => Some(
@@ -61,6 +64,11 @@ impl Standing {
                  said then that this is right"
                     .to_owned(),
             ),
+            // Nobody can tell what it wrote before the reset from what somebody writes who has it now.
+            Self::Revoked if contact.was_reset(device) => {
+                let whose = if own { "yours" } else { "theirs" };
+                Some(format!("it comes from a device that a reset of {whose} has replaced"))
+            }
             Self::Revoked if own => Some("it comes from a device that you have revoked".to_owned()),
             Self::Revoked => Some("it comes from a device that they have revoked".to_owned()),
         }

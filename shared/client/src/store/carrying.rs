@@ -1,6 +1,7 @@
 //! The takeover of a former device's store by a new device of the same user: messages, people, groups,
 //! and messages that were not sent. Keys, sessions and tokens belong to a device, and stay behind.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::{OptionalExtension as _, params};
@@ -11,6 +12,8 @@ use super::{DeviceStore, DeviceStoreError, StoredMessage, Transaction, VERSION};
 
 /// The name under which the store keeps the messages that a former device has not sent.
 const UNSENT: &str = "carried_unsent";
+/// The name under which the store keeps the addresses of the devices whose stores were taken over.
+const FORMER_DEVICES: &str = "former_devices";
 /// The tables that are copied as they are.
 const WHOLE_TABLES: [&str; 7] =
     ["departures", "messages", "evidence", "held", "held_evidence", "awaited", "followed"];
@@ -135,6 +138,10 @@ impl Transaction<'_> {
         for sql in OTHERS.iter().chain(groups) {
             self.inner.execute(sql, [])?;
         }
+        let earlier = value(FORMER_DEVICES)?.and_then(|json| serde_json::from_str(&json).ok());
+        let mut devices: BTreeSet<String> = earlier.unwrap_or_default();
+        devices.extend(value("device")?.map(|id| format!("{me}/device/{id}")));
+        self.put_json(FORMER_DEVICES, &devices)?;
         let unsent = self.unsent_of_former(&me)?;
         self.put_json(UNSENT, &unsent)?;
         let count = |table: &str| -> Result<u64, DeviceStoreError> {
@@ -146,6 +153,11 @@ impl Transaction<'_> {
             groups: count("groups")?,
             unsent: u64::try_from(unsent.len()).unwrap_or(u64::MAX),
         })
+    }
+
+    /// Returns the addresses of the devices whose stores this one has taken over.
+    pub(crate) fn former_devices(&self) -> Result<BTreeSet<String>, DeviceStoreError> {
+        Ok(self.json(FORMER_DEVICES)?.unwrap_or_default())
     }
 
     /// Forgets all groups. After a reset their members do not know this device.

@@ -26,6 +26,8 @@ Examples:
   eko history @bob --ids
   eko history --group Friday";
 
+/// The state of a message whose device is no more.
+const OF_FORMER: &str = "sent by a former device of yours; what became of it is not known any more";
 /// The state of a message that a former device has left, before this one has looked into its mailbox.
 const UNSENT: &str = "waiting; eko listen sends it, or the next eko send";
 
@@ -69,6 +71,7 @@ impl HistoryArgs {
             None => None,
         };
         let (own, taken_over) = (client.device().address(), client.taken_over()?);
+        let former = client.former_devices()?;
         let waits = client.joining_code()?.is_some();
         let messages = client.history(conversation.as_deref(), self.last)?;
         let mut awaited = client.awaited(conversation.as_deref())?;
@@ -104,6 +107,7 @@ impl HistoryArgs {
                     Some(_) if waits => Some(UNAPPROVED.to_owned()),
                     Some(_) => Some(UNSENT.to_owned()),
                     None if is_known => delivery::states(&client, &sent),
+                    None if former.contains(&message.content.device) => Some(OF_FORMER.to_owned()),
                     None => Some("sent by another device of yours, which knows what became of it".to_owned()),
                 };
                 text.extend(states.map(|states| format!("\n    {states}")));

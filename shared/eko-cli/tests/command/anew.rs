@@ -70,6 +70,8 @@ async fn a_reset_is_made_with_a_new_device_or_refused() {
 async fn a_reset_replaces_a_device_that_is_active() {
     let server = server().await;
     let (first, second) = (signed_in(&server, "alice").await, TestHome::new());
+    let bob = signed_in(&server, "bob").await;
+    first.eko(&["send", "@bob", "one"]).await.done();
     let login = ["login", "alice", "--server", &server, "--no-wait"];
     assert_eq!(text(&second.object(&login).await, "status"), "pending");
     let before = first.object(&["whoami"]).await["device"].clone();
@@ -78,6 +80,18 @@ async fn a_reset_replaces_a_device_that_is_active() {
     assert_ne!(made["device"], before);
     assert_eq!(second.fails(&["devices"]).await.code, 1);
     assert_eq!(first.path().join("former").read_dir().unwrap().count(), 1);
+    // No device knows any more what became of the messages of the former one.
+    let shown = first.eko(&["history"]).await.done();
+    let unknown = "one\n    sent by a former device of yours; what became of it is not known any more\n";
+    assert!(shown.ends_with(unknown), "{shown}");
+    // Nor can Bob tell whether she wrote that before the reset: he has first seen her devices after it.
+    bob.eko(&["requests", "accept", "@alice"]).await;
+    bob.hears().await;
+    let shown = bob.eko(&["history"]).await.done();
+    assert!(
+        shown.ends_with("one\n    BEWARE: it comes from a device that a reset of theirs has replaced\n"),
+        "{shown}"
+    );
 }
 
 /// A reset cannot be undone, and it ends devices that may be in use.
@@ -202,7 +216,13 @@ async fn another_device_takes_over_what_the_former_one_had() {
     let shown = second.eko(&["history", "@bob"]).await.done();
     let waits = "waiting until another of your devices has approved this one; eko listen sends it then";
     assert_eq!(shown.matches(waits).count(), 2, "{shown}");
-    assert_eq!(shown.matches("sent by another device of yours").count(), 1, "{shown}");
+    let unknown = "sent by a former device of yours; what became of it is not known any more";
+    assert_eq!(shown.matches(unknown).count(), 1, "{shown}");
+    // Her other device has the copy, and has revoked the device that knew more.
+    first.eko(&["listen", "--once"]).await;
+    let copy = first.eko(&["history", "@bob"]).await.done();
+    let note = "Note: it comes from a device that you have revoked";
+    assert!(copy.contains(&format!("one\n    {note}\n    {unknown}\n")), "{copy}");
     let states = second.objects(&["history", "@bob"]).await;
     assert_eq!(states[3]["envelopes"][0]["state"], "to-send", "{states:?}");
     first.eko_reading(&["devices", "approve"], text(&made, "joiningCode")).await.done();

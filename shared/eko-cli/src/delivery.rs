@@ -1,9 +1,9 @@
 //! The delivery of a message: waiting for it, and summing it up for a person.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use eko_client::messenger::{Distrust, MessengerError, Person, SentActivity};
+use eko_client::messenger::{Distrust, Group, MessengerError, Person, SentActivity};
 use eko_client::store::{DeviceEnd, EnvelopeState, OutboxEnvelope};
 use tokio::time::sleep;
 
@@ -38,6 +38,12 @@ const NO_SUCH_NAME: &str = "check the name; eko send @NAME TEXT sends it to the 
 /// The next step of a person whose message cannot be sent to anybody who could read it.
 const GONE: &str = "eko history, for what you have of them; nobody else gets the name";
 
+/// The next step of a member of a group that nobody can change any more.
+const NO_ADMIN: &str = "eko groups create NAME @WHOM, for a new group: no admin of this one is left, so that nobody can change it";
+
+/// The number of people in alarm whose commands are written out.
+const ALARMS_NAMED: usize = 3;
+
 /// True if the account of a recipient was deleted, as their server says.
 pub(crate) fn is_deleted(client: &HttpMessenger, recipient: &str) -> bool {
     // A store that cannot be read fails the sending itself.
@@ -49,11 +55,38 @@ fn next_of_deleted(client: &HttpMessenger, message: &str, names: &[&str]) -> Str
     let message = client.message(&client.me().actor(), message).ok().flatten();
     let group = message.map(|it| it.content.conversation).filter(|it| Person::of(it).is_none());
     match group {
-        Some(group) => {
-            let group = group_argument(client, &group);
+        Some(group) => removal(client, &group, names),
+        None => GONE.to_owned(),
+    }
+}
+
+/// Returns the next step of a member of a group in which deleted accounts are: their removal, if an admin of it
+/// has an account.
+pub(crate) fn removal(client: &HttpMessenger, group: &str, names: &[&str]) -> String {
+    // A store that cannot be read fails the sending itself.
+    let known = client.groups().unwrap_or_default().into_iter().find(|it| it.state.id().as_str() == group);
+    match known {
+        Some(known) if !known.member => GONE.to_owned(),
+        Some(known) if !has_admin(client, &known) => NO_ADMIN.to_owned(),
+        _ => {
+            let group = group_argument(client, group);
             format!("eko groups remove {group} {}, as an admin of the group can", names.join(" "))
         }
-        None => GONE.to_owned(),
+    }
+}
+
+/// True if an admin of a group has an account, as far as this device knows.
+pub(crate) fn has_admin(client: &HttpMessenger, group: &Group) -> bool {
+    group.state.admins().iter().any(|admin| !is_deleted(client, admin))
+}
+
+/// Returns the commands that settle an alarm of each of these people.
+pub(crate) fn verify_each<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: BTreeSet<&str> = names.into_iter().collect();
+    let named: Vec<_> = names.iter().take(ALARMS_NAMED).map(|name| format!("eko verify {name}")).collect();
+    match names.len().saturating_sub(ALARMS_NAMED) {
+        0 => named.join(", and "),
+        more => format!("{}, and {more} more", named.join(", ")),
     }
 }
 
@@ -209,7 +242,7 @@ impl DeliverySummary {
         let due_ms = waiting.clone().map(|envelope| envelope.due_ms).max().unwrap_or_default();
         let is_under_way = due_ms > 0 && waiting.clone().all(|it| under_way(client, it).is_some());
         let (clock, kept) = (clock::warning(client), if is_under_way { UNDER_WAY } else { kept(client) });
-        let gone: Vec<_> = missed.iter().filter(|it| it.is_deleted).map(|it| it.name.as_str()).collect();
+        let gone: Vec<_> = missed.iter().filter(|it| it.is_deleted).map(|it| &*it.name).collect();
         let deleted = next_of_deleted(client, &sent.id, &gone);
         Self { state, due_ms, reached, queued, missed, no_copy, unconfirmed, clock, kept, deleted }
     }
@@ -243,6 +276,11 @@ impl DeliverySummary {
         self.missed.iter().all(|missed| missed.is_deleted)
     }
 
+    /// Returns the names of those whose accounts were deleted, so that it cannot be sent to them.
+    pub(crate) fn deleted(&self) -> Vec<&str> {
+        self.missed.iter().filter(|missed| missed.is_deleted).map(|missed| missed.name.as_str()).collect()
+    }
+
     /// Returns the names of those from whom it is held back.
     pub(crate) fn held_back_from(&self) -> impl Iterator<Item = &str> {
         self.missed.iter().filter(|missed| missed.is_distrusted).map(|missed| missed.name.as_str())
@@ -265,8 +303,8 @@ impl DeliverySummary {
             EnvelopeState::ToSend => Some(failure("not sent yet to").next(self.kept).exit(Exit::TryLater)),
             EnvelopeState::Refused => {
                 let failure = failure("not sent to").exit(exit(Exit::NotTrusted));
-                Some(match self.missed.iter().find(|it| it.is_distrusted) {
-                    Some(it) => failure.next(format!("eko verify {}", it.name)),
+                Some(match self.held_back_from().next() {
+                    Some(_) => failure.next(verify_each(self.held_back_from())),
                     None => failure,
                 })
             }
@@ -375,14 +413,17 @@ fn delivered(envelope: &OutboxEnvelope) -> String {
 fn remedy(client: &HttpMessenger, envelopes: &[&OutboxEnvelope]) -> Option<String> {
     let first = |is: fn(&OutboxEnvelope) -> bool| envelopes.iter().find(|envelope| is(envelope));
     let id = short_id(&envelopes.first()?.message);
-    if let Some(refused) = first(|it| it.state == EnvelopeState::Refused) {
-        let who = named(client, &refused.recipient);
-        if is_deleted(client, &refused.recipient) {
-            return Some(format!("the account of {who} was deleted; eko discard {id} gives it up"));
-        }
-        return Some(format!(
-            "eko verify {who}: once you have decided, it is sent; eko discard {id} gives it up"
-        ));
+    let refused = envelopes.iter().filter(|it| it.state == EnvelopeState::Refused);
+    let (gone, doubted): (Vec<_>, Vec<_>) =
+        refused.map(|it| &*it.recipient).partition(|recipient| is_deleted(client, recipient));
+    let names = |actors: &[&str]| actors.iter().map(|actor| named(client, actor)).collect::<Vec<_>>();
+    if !doubted.is_empty() {
+        let verify = verify_each(names(&doubted).iter().map(String::as_str));
+        return Some(format!("{verify}: once you have decided, it is sent; eko discard {id} gives it up"));
+    }
+    if !gone.is_empty() {
+        let who = names(&gone).join(", ");
+        return Some(format!("the account of {who} was deleted; eko discard {id} gives it up"));
     }
     let is_lost = |it: &OutboxEnvelope| match it.state {
         EnvelopeState::Failed => true,

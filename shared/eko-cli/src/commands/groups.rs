@@ -9,7 +9,7 @@ use eko_client::messenger::Group;
 use serde_json::{Value, json};
 
 use crate::context::{Context, HttpMessenger};
-use crate::delivery::WAIT_S;
+use crate::delivery::{WAIT_S, has_admin, is_deleted};
 use crate::failure::CommandFailure;
 use crate::listener;
 use crate::partial_handle::PartialHandle;
@@ -142,11 +142,18 @@ impl Membership {
 
 fn members(client: &HttpMessenger, group: &Group) -> Vec<String> {
     let admins = group.state.admins();
-    let member = |actor: &String| match (admins.contains(actor), group.unconfirmed.contains(actor)) {
-        (true, true) => format!("{} (admin, not heard of in this group yet)", named_or_you(client, actor)),
-        (true, false) => format!("{} (admin)", named_or_you(client, actor)),
-        (false, true) => format!("{} (not heard of in this group yet)", named_or_you(client, actor)),
-        (false, false) => named_or_you(client, actor),
+    let member = |actor: &String| {
+        let is_deleted = is_deleted(client, actor);
+        let notes = [
+            (admins.contains(actor), "admin"),
+            (is_deleted, "account deleted"),
+            (!is_deleted && group.unconfirmed.contains(actor), "not heard of in this group yet"),
+        ];
+        let notes: Vec<_> = notes.into_iter().filter_map(|(is, note)| is.then_some(note)).collect();
+        match notes.is_empty() {
+            true => named_or_you(client, actor),
+            false => format!("{} ({})", named_or_you(client, actor), notes.join(", ")),
+        }
     };
     group.state.members().iter().map(member).collect()
 }
@@ -200,7 +207,12 @@ fn warnings(client: &HttpMessenger, group: &Group, indent: &str) -> String {
              WHO"
         )
     });
-    conflict.into_iter().chain(stays).map(|warning| format!("\n{indent}{warning}")).collect()
+    let is_orphan = group.member && !has_admin(client, group);
+    let orphan = is_orphan.then(|| {
+        "no admin of it is left, so that nobody can change it: eko groups create NAME @WHOM begins a new one"
+            .to_owned()
+    });
+    conflict.into_iter().chain(stays).chain(orphan).map(|warning| format!("\n{indent}{warning}")).collect()
 }
 
 /// Returns a group as a JSON object of the type `group`, without its key.
@@ -211,5 +223,6 @@ pub(super) fn object(client: &HttpMessenger, group: &Group) -> Value {
         "admins": state.admins(), "member": group.member, "you": Membership::of(client, group).word(),
         "unconfirmed": group.unconfirmed, "conflict": group.conflict,
         "stays": group.leaves == LeaveDecision::LastAdmin,
+        "deleted": state.members().iter().filter(|it| is_deleted(client, it)).collect::<Vec<_>>(),
     })
 }

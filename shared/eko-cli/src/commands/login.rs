@@ -277,11 +277,17 @@ impl LoginArgs {
             }
             _ => false,
         };
+        let is_gone = match &error {
+            MessengerError::PersonDeleted(_) => true,
+            MessengerError::Client(ClientError::Problem(problem)) => problem.slug() == "user-deleted",
+            _ => false,
+        };
         let failure = CommandFailure::from(error);
-        match crowded {
-            true => failure
+        match (crowded, is_gone) {
+            (true, _) => failure
                 .next("eko devices turn-away ID, on another device, for each that is not yours any more"),
-            false => failure,
+            (false, true) => failure.next("eko login with another name; nobody gets this one any more"),
+            (false, false) => failure,
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{sleep, timeout};
 
 use super::MailboxListener;
-use crate::delivery::{DeliverySummary, kept};
+use crate::delivery::{DeliverySummary, kept, verify_each};
 use crate::failure::{CommandFailure, Exit};
 use crate::people::Correspondent;
 use crate::screen::TypedInput;
@@ -338,14 +338,16 @@ impl<'l, 'a> LineSender<'l, 'a> {
             from.extend(delivery.held_back_from().map(str::to_owned));
             exit = if delivery.reaches_anybody() { Exit::Partly } else { exit };
         }
-        let Some(first) = from.first() else { return Ok(None) };
+        if from.is_empty() {
+            return Ok(None);
+        }
         let (what, them) = match count {
             1 => ("a message is".to_owned(), "it"),
             count => (format!("{count} messages are"), "them"),
         };
         let names = from.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let what = format!("{what} held back from {names}; eko sends {them} by itself once that is settled");
-        Ok(Some(CommandFailure::new(what).next(format!("eko verify {first}")).exit(exit)))
+        Ok(Some(CommandFailure::new(what).next(verify_each(from.iter().map(String::as_str))).exit(exit)))
     }
 
     /// Fails if something that was typed was not sent.

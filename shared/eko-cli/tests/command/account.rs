@@ -60,6 +60,8 @@ async fn a_deletion_asks_for_the_name_and_tells_everybody() {
     let taken = eve.eko(&["login", "alice", "--server", &server]).await;
     assert_eq!(taken.code, 1, "{taken:?}");
     assert!(taken.err.contains("was deleted") || taken.err.contains("taken"), "{taken:?}");
+    let next = "Next: eko login with another name; nobody gets this one any more\n";
+    assert!(taken.err.ends_with(next), "{taken:?}");
 }
 
 /// What could not be sent to a deleted account never can be, and there is nobody to compare with.
@@ -108,6 +110,50 @@ async fn nobody_is_sent_to_a_remedy_that_cannot_help_with_a_deleted_account() {
     carol.hears().await;
     carol.eko(&["groups", "join", "Friday"]).await.done();
     assert_eq!(carol.hears().await, ["hello all", "without her"]);
+}
+
+/// Nobody has to be told in the place of somebody who is gone, and nobody is sent to an admin who is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_says_whose_account_was_deleted_and_can_be_left() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    let carol = signed_in(&server, "carol").await;
+    alice.object(&["groups", "create", "Monday", "@bob", "@carol"]).await;
+    bob.object(&["groups", "create", "Friday", "@alice", "@carol"]).await;
+    for member in [&alice, &bob, &carol] {
+        member.hears().await;
+        for group in ["Monday", "Friday"] {
+            member.eko(&["groups", "join", group]).await;
+        }
+    }
+    for member in [&alice, &bob, &carol] {
+        member.hears().await;
+    }
+    let name = format!("alice@{}", server.trim_start_matches("http://"));
+    alice.eko(&["account", "delete", "--yes", &name]).await.done();
+
+    // A change of a group names how to take her out of it.
+    let failed = bob.fails(&["groups", "rename", "Friday", "Sunday"]).await;
+    let next = "eko groups remove \"Sunday\" @alice, as an admin of the group can";
+    assert_eq!((failed.code, &*failed.next), (5, next), "{}", failed.what);
+    carol.hears().await;
+    let left = carol.eko(&["groups", "leave", "Sunday"]).await.done();
+    assert_eq!(left, "You are not in Sunday any more. Told: @bob.\n");
+
+    // She was the only admin of the other group.
+    let none = "eko groups create NAME @WHOM, for a new group: no admin of this one is left, so that nobody can change it";
+    let failed = bob.fails(&["send", "--group", "Monday", "who is here?"]).await;
+    assert_eq!((failed.code, &*failed.next), (5, none), "{}", failed.what);
+    let history = bob.eko(&["history", "--group", "Monday"]).await.done();
+    assert!(history.ends_with(&format!("\n    {none}\n")), "{history}");
+    for command in [&["groups"][..], &["groups", "show", "Monday"]] {
+        let shown = bob.eko(command).await.done();
+        assert!(shown.contains("@alice (admin, account deleted)"), "{shown}");
+        assert!(shown.contains("no admin of it is left, so that nobody can change it: "), "{shown}");
+    }
+    let shown = bob.object(&["groups", "show", "Monday"]).await;
+    assert!(shown["deleted"][0].as_str().unwrap().ends_with("/user/alice"), "{shown}");
+    bob.eko(&["groups", "leave", "Monday"]).await.done();
 }
 
 /// At a terminal the name is typed.

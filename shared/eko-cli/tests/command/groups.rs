@@ -136,6 +136,33 @@ async fn what_was_sent_to_some_members_only_says_so() {
     assert_eq!(anew.hears().await, ["none"], "this device was not in the group");
 }
 
+/// Each alarm is settled by a command of its own, so that one of them would not be enough.
+#[tokio::test]
+async fn everybody_in_alarm_is_named_with_the_remedy() {
+    let server = server().await;
+    let alice = signed_in(&server, "alice").await;
+    let (names, mut members) = (["bob", "carol", "dave", "erin"], Vec::new());
+    for name in names {
+        members.push(signed_in(&server, name).await);
+    }
+    alice.object(&["groups", "create", "Friday", "@bob", "@carol"]).await;
+    alice.object(&["groups", "create", "Sunday", "@bob", "@carol", "@dave", "@erin"]).await;
+    for name in names {
+        TestHome::new().eko(&["login", name, "--server", &server, "--reset", "--yes"]).await.done();
+        alice.eko(&["verify", &format!("@{name}")]).await;
+    }
+    let two = "eko verify @bob, and eko verify @carol";
+    let all = "eko verify @bob, eko verify @carol, eko verify @dave, and 1 more";
+    for (group, next) in [("Friday", two), ("Sunday", all)] {
+        let failed = alice.fails(&["send", "--group", group, "hello"]).await;
+        assert_eq!((failed.code, &*failed.next), (3, next), "{}", failed.what);
+        let history = alice.eko(&["history", "--group", group]).await.done();
+        assert!(history.contains(&format!("\n    {next}: once you have decided, it is sent; ")), "{history}");
+        let chat = alice.eko_reading(&["chat", "--group", group], "more\n").await;
+        assert!(chat.code == 3 && chat.err.contains(&format!("\nNext: {next}\n")), "{chat:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_group_of_people_who_are_not_there_is_not_begun() {
     let server = server().await;

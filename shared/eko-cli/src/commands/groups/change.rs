@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::object;
 use crate::context::{Context, HttpMessenger};
-use crate::delivery::{DeliverySummary, wait_for};
+use crate::delivery::{DeliverySummary, removal, wait_for};
 use crate::failure::{CommandFailure, Exit};
 use crate::listener;
 use crate::partial_handle::PartialHandle;
@@ -313,10 +313,18 @@ fn tell(context: &Context, client: &HttpMessenger, made: &MadeChange) -> Result<
     object["envelopes"] = json!(envelopes);
     context.out.result(&text, &object)?;
     let Some(failure) = delivery.failure("the change is made here, and ") else { return Ok(()) };
-    Err(match delivery.state {
-        EnvelopeState::Failed => {
-            failure.next("eko groups remove them, and add them again when they can be reached")
+    match delivery.state {
+        // Nobody else is to be told, and what the user has left the user cannot change.
+        EnvelopeState::Failed if !group.member && delivery.is_to_deleted() => Ok(()),
+        EnvelopeState::Failed if !group.member => {
+            Err(failure.next("tell them by another way that you have left, which you have all the same"))
         }
-        _ => failure,
-    })
+        EnvelopeState::Failed if delivery.is_to_deleted() => {
+            Err(failure.next(removal(client, made.id.as_str(), &delivery.deleted())))
+        }
+        EnvelopeState::Failed => {
+            Err(failure.next("eko groups remove them, and add them again when they can be reached"))
+        }
+        _ => Err(failure),
+    }
 }

@@ -26,7 +26,7 @@ Exit codes:
   0  The command succeeded.
   1  The command failed. The second line of the message says what can be done.
   2  The command line or the input makes no sense, or there is nothing of what it names: no such person, group, \
-message, device, request or block.
+message, device, request, block or file.
   3  Somebody's devices or keys cannot be trusted. Nothing was sent to anybody. A message is held back, and \
 sent by itself once that is settled, unless the failure says that nothing is kept; do not send it again.
   4  A server is out of reach, or asks to wait. What was to be sent is kept, and sent by eko listen; do not \

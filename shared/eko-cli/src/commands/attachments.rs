@@ -182,7 +182,7 @@ pub(super) fn media_type(path: &Path) -> &'static str {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CommandFailure> {
-    let cannot = |error| CommandFailure::of_file("cannot read", FileUse::Read, path, &error);
+    let cannot = |error| CommandFailure::of_named_file("cannot read", FileUse::Read, path, &error);
     let length = std::fs::metadata(path).map_err(cannot)?.len();
     if length > MAX_BYTES.saturating_add(OVERHEAD as u64) {
         let why = format!("it has more than {MAX_BYTES} bytes");
@@ -208,7 +208,7 @@ fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Command
         std::iter::once(name.to_owned()).chain((2..=MAX_NAMES).map(|n| format!("{stem}-{n}{extension}")));
     for name in names {
         let path = folder.join(&name);
-        let cannot = |error| CommandFailure::of_file("cannot write", FileUse::Write, &path, &error);
+        let cannot = |error| CommandFailure::of_named_file("cannot write", FileUse::Write, &path, &error);
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
             Ok(mut file) => {
                 file.write_all(bytes).and_then(|()| file.sync_all()).map_err(cannot)?;

@@ -74,7 +74,7 @@ impl ExportArgs {
             return self.write_all(context, &client, |object| context.out.line(object)).map(drop);
         }
         let cannot = |error: &std::io::Error| {
-            CommandFailure::of_file("cannot write", FileUse::Write, &self.file, error)
+            CommandFailure::of_named_file("cannot write", FileUse::Write, &self.file, error)
         };
         let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.file);
         let file = opened.map_err(|error| match error.kind() {

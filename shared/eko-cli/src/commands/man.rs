@@ -26,7 +26,7 @@ impl ManArgs {
     /// Writes the pages of `eko`, the whole command line.
     pub(crate) fn run(&self, context: &Context, eko: clap::Command) -> Result<(), CommandFailure> {
         let cannot = |error: std::io::Error| {
-            CommandFailure::of_file("cannot write to", FileUse::Write, &self.folder, &error)
+            CommandFailure::of_named_file("cannot write to", FileUse::Write, &self.folder, &error)
         };
         std::fs::create_dir_all(&self.folder).map_err(cannot)?;
         clap_mangen::generate_to(eko, &self.folder).map_err(cannot)?;

@@ -105,7 +105,7 @@ impl SendArgs {
         let within = self.attach.iter().map(|path| {
             let cannot =
                 |why: &dyn Display| CommandFailure::new(format!("cannot attach {}: {why}", path.display()));
-            let unread = |error| CommandFailure::of_file("cannot attach", FileUse::Read, path, &error);
+            let unread = |error| CommandFailure::of_named_file("cannot attach", FileUse::Read, path, &error);
             let bytes = std::fs::read(path).map_err(unread)?;
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let sealed = attachment::seal(&bytes, &name, media_type(path), &context.environment);

@@ -38,6 +38,20 @@ impl CommandFailure {
         Self::new(format!("{what} {shown}: {error}")).next(next)
     }
 
+    /// Does as [`Self::of_file`] for a file that a person has named. A name of no file, or of no folder to write
+    /// in, is wrong input.
+    pub(crate) fn of_named_file(what: &str, usage: FileUse, path: &Path, error: &io::Error) -> Self {
+        let failure = Self::of_file(what, usage, path, error);
+        match error.kind() {
+            ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::AlreadyExists
+            | ErrorKind::InvalidData => failure.exit(Exit::Usage),
+            _ => failure,
+        }
+    }
+
     /// Returns the failure of a file that has the wrong content or size, with what can be done.
     pub(crate) fn of_content(what: &str, path: &Path, why: impl Display, next: impl Display) -> Self {
         Self::new(format!("{what} {}: {why}", path.display())).next(next).exit(Exit::Usage)

@@ -60,7 +60,7 @@ impl Drop for FileBeside {
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> CommandFailure {
-    CommandFailure::of_file("cannot write", FileUse::Write, path, error)
+    CommandFailure::of_named_file("cannot write", FileUse::Write, path, error)
 }
 
 /// Writes what the server stores to `file`, or to standard output if that is `-`.

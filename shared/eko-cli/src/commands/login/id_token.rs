@@ -26,7 +26,7 @@ pub(in crate::commands) fn read(file: &Path, print_nonce: &str) -> Result<String
         std::fs::File::open(file).and_then(|file| file.take(MAX_TOKEN_BYTES).read_to_string(&mut token))
     };
     read.map_err(|error| {
-        CommandFailure::of_file("cannot read the ID token from", FileUse::Read, file, &error)
+        CommandFailure::of_named_file("cannot read the ID token from", FileUse::Read, file, &error)
     })?;
     match token.trim() {
         "" => Err(CommandFailure::of_content(

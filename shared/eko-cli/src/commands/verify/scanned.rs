@@ -19,7 +19,7 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, CommandFailure> {
     } else {
         std::fs::File::open(file).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text))
     };
-    read.map_err(|error| CommandFailure::of_file("cannot read", FileUse::Read, file, &error))?;
+    read.map_err(|error| CommandFailure::of_named_file("cannot read", FileUse::Read, file, &error))?;
     decoded(&text).ok_or_else(|| {
         let what = format!("there is neither hex nor base64 in {}", file.display());
         CommandFailure::new(what).next("give the code's bytes, as hex or base64").exit(Exit::Usage)

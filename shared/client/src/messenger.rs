@@ -74,7 +74,7 @@ use eko_protocol::chain::ChainState;
 use tokio::sync::Mutex;
 
 pub use announcing::{ANNOUNCERS, BEHIND_MINUTES};
-pub use blocks::UserBlock;
+pub use blocks::{UserBlock, UserBlocks};
 pub use devices::{OwnDevice, OwnDevices};
 pub use error::{Distrust, MessengerError};
 pub use following::{NewMessages, StoreView};

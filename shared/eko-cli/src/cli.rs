@@ -108,7 +108,7 @@ pub(crate) enum Command {
     Logout,
     /// Delete your account, with everything that the server has of it
     Account(account::AccountArgs),
-    /// Show the account and the device on this machine, and whether it was revoked
+    /// Show the account and the device on this machine, and whether it waits or was revoked
     Whoami,
     /// List your devices, approve a pending one, or revoke a lost one
     Devices(devices::DevicesArgs),

@@ -153,6 +153,12 @@ impl CommandFailure {
         self
     }
 
+    /// Says something else, with the same next step and of the same kind.
+    #[must_use]
+    pub(crate) fn worded(self, what: &str) -> Self {
+        Self { what: what.to_owned(), ..self }
+    }
+
     /// Begins with other words.
     #[must_use]
     pub(crate) fn led_by(mut self, lead: &str) -> Self {

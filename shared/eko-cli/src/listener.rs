@@ -8,8 +8,10 @@ mod following;
 mod mailbox_lock;
 mod reading;
 mod sending;
+mod stranger;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -43,7 +45,11 @@ pub(crate) struct MailboxListener<'a> {
     client: &'a HttpMessenger,
     longest_pause: Duration,
     lock: PathBuf,
+    /// The only conversation that is shown, if not all are.
+    conversation: Option<String>,
     view: RefCell<StoreView>,
+    /// The ids of the messages of a stranger that were shown as a request.
+    requested: RefCell<BTreeSet<String>>,
     elsewhere: RefCell<ElsewhereHints>,
     /// The messages of this process whose states it tells while another one reads the mailbox.
     followed: RefCell<Vec<SentActivity>>,
@@ -78,7 +84,9 @@ impl<'a> MailboxListener<'a> {
             client,
             longest_pause,
             lock: MailboxLock::path(account),
-            view: RefCell::new(StoreView::of(conversation)),
+            view: RefCell::new(StoreView::of(conversation.clone())),
+            conversation,
+            requested: RefCell::default(),
             elsewhere: RefCell::default(),
             followed: RefCell::default(),
             is_clock_told: Cell::default(),
@@ -214,9 +222,13 @@ impl<'a> MailboxListener<'a> {
     /// Shows the messages that are new in the store, and returns them. Those of other conversations are
     /// left for another process.
     fn show_new(&self) -> Result<Vec<StoredMessage>, CommandFailure> {
+        self.show_request()?;
         let new = self.client.look_into_store(&mut self.view.borrow_mut())?;
         for message in &new.shown {
-            self.context.out.result(&show::message(self.client, message), &show::message_object(message))?;
+            if !self.was_requested(message) {
+                let (text, object) = (show::message(self.client, message), show::message_object(message));
+                self.context.out.result(&text, &object)?;
+            }
             self.client.note_message_shown(message)?;
         }
         self.leave_elsewhere(&new.elsewhere)?;
@@ -229,7 +241,7 @@ impl<'a> MailboxListener<'a> {
             if out.json {
                 out.line(&show::notice_object(notice))?;
                 self.client.note_told(notice)?;
-            } else if self.is_read_too(notice, notices)? {
+            } else if self.is_of_shown_request(notice) || self.is_read_too(notice, notices)? {
                 self.client.note_told(notice)?;
             } else {
                 tell(self.context, self.client, notice)?;

@@ -2,6 +2,7 @@
 
 mod held;
 mod object;
+mod request;
 #[cfg(test)]
 mod tests;
 mod undone;
@@ -10,6 +11,7 @@ pub(crate) use held::{held_reason, held_word};
 pub(crate) use object::{
     awaited_object, content_object, due_object, instant, message_object, notice_object, sent_object, word,
 };
+pub(crate) use request::{messages_not_kept, request, request_object};
 
 use eko_client::group::GroupDifference;
 use eko_client::messenger::{Distrust, GroupEvent, Notice, Severity, TOLD_FOR_DAYS, UnreadableReason};

@@ -26,8 +26,17 @@ pub struct UserBlock {
     pub party: BlockedParty,
     /// The time at which a device of the user blocked it, in epoch milliseconds.
     pub since_ms: i64,
-    /// True if the server's list has it, `None` if the server could not be asked.
+    /// True if the server's list has it, `None` if that was not read.
     pub is_at_server: Option<bool>,
+}
+
+/// What a user blocks, as far as a device knows.
+#[derive(Debug)]
+pub struct UserBlocks {
+    /// The blocks, the latest first.
+    pub all: Vec<UserBlock>,
+    /// The reason for which the server's list was not read, if it was not.
+    pub problem: Option<MessengerError>,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -78,20 +87,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// [`MessengerError::Store`] if the store cannot be used.
-    pub async fn blocks(&self) -> Result<Vec<UserBlock>, MessengerError> {
-        let listed = match self.read_blocks().await {
+    pub async fn blocks(&self) -> Result<UserBlocks, MessengerError> {
+        let (listed, problem) = match self.read_blocks().await {
             Err(error @ MessengerError::Store(_)) => return Err(error),
-            listed => listed.ok(),
+            Err(problem) => (None, Some(problem)),
+            Ok(listed) => (Some(listed), None),
         };
         let kept = self.store.read(|tx| tx.blocks())?;
         let is_listed = |party: &BlockedParty| listed.as_ref().map(|listed| listed.contains(party));
-        let mut blocks: Vec<UserBlock> = kept
+        let mut all: Vec<UserBlock> = kept
             .all()
             .filter(|(_, kept)| !kept.is_undone)
             .map(|(party, kept)| UserBlock { is_at_server: is_listed(&party), since_ms: kept.at_ms, party })
             .collect();
-        blocks.sort_by_key(|block| std::cmp::Reverse(block.since_ms));
-        Ok(blocks)
+        all.sort_by_key(|block| std::cmp::Reverse(block.since_ms));
+        Ok(UserBlocks { all, problem })
     }
 
     /// True if the user blocks an actor.

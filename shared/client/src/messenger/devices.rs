@@ -89,8 +89,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Asks the server whether this device is still one of its user's devices, or still waits to become
-    /// one. [`Messenger::is_revoked`] says what is known then. One call; a device that waits does not join
-    /// by it.
+    /// one. [`Messenger::is_revoked`] and [`Messenger::joining_code`] say what is known then. One call, and
+    /// another one on a device that was approved meanwhile, which joins by it.
     ///
     /// # Errors
     /// [`MessengerError::Distrust`] if the own chain is not to be trusted.
@@ -100,10 +100,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let checked = match self.store.read(|tx| tx.is_pinned(&self.device.actor()))? {
             true => self.look_again(&self.me()).await.map(drop),
-            // It is in no chain, so only its own calls tell.
-            false => self.with_tokens(async || self.device.pending_devices().await).await.map(drop),
+            // Before its approval it is in no chain, so only its own calls tell.
+            false => match self.with_tokens(async || self.device.pending_devices().await).await {
+                Ok(pending) if pending.iter().any(|it| it.device.id == *self.device.id()) => Ok(()),
+                Ok(_) => self.look_again(&self.me()).await.map(drop),
+                Err(error) => Err(error),
+            },
         };
         match checked {
+            // The server has not heard of the approval everywhere.
+            Err(MessengerError::Pending) => Ok(()),
             Err(MessengerError::Distrust { why: Distrust::OwnReset, .. }) => Ok(()),
             Err(error) if error.is_end() => Ok(()),
             checked => checked,

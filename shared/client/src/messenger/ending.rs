@@ -29,7 +29,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(self.store.device_end()? == Some(DeviceEnd::Proven))
     }
 
-    /// Succeeds unless this device has ended. Makes no call, or one if only the server has said that it has.
+    /// Succeeds unless this device has ended. Makes no call unless only the server has said that it has.
     ///
     /// # Errors
     /// [`MessengerError::Revoked`] or [`MessengerError::AccountDeleted`] if it has, and

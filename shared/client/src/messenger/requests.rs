@@ -115,19 +115,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(())
     }
 
-    /// Takes a person as a contact before anything was written. Reads their chain if it is not known.
+    /// Looks whether somebody is there to write to, for a conversation that begins. Reads their chain if it is
+    /// not known or no longer fresh. Nothing is accepted by it: a stranger stays one until something is written
+    /// to them, for which [`Messenger::check_addressee`] is asked.
     ///
     /// # Errors
-    /// [`MessengerError::NoSuchPerson`] or [`MessengerError::Distrust`], and that of the call if the chain is
-    /// not known: then nothing was stored.
-    pub async fn add_contact(&self, person: &Person) -> Result<(), MessengerError> {
-        match self.trusted(person).await {
-            Err(error) if error.retry_after_s().is_none() => return Err(error),
-            // What is pinned is good without an answer.
-            Err(error) if !self.store.read(|tx| tx.is_pinned(&person.actor()))? => return Err(error),
-            _ => {}
-        }
-        self.accept_contact(person)
+    /// [`MessengerError::NoSuchPerson`] or [`MessengerError::Distrust`], and that of the call.
+    pub async fn look_for(&self, person: &Person) -> Result<(), MessengerError> {
+        self.trusted(person).await.map(drop)
     }
 
     /// Declines what a stranger wrote: deletes it, on the other devices of this user too, as soon as they are
@@ -196,7 +191,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// True if the chain of somebody is pinned who is a stranger.
-    pub(super) fn knows_as_stranger(&self, actor: &str) -> Result<bool, DeviceStoreError> {
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn knows_as_stranger(&self, actor: &str) -> Result<bool, DeviceStoreError> {
         self.store.read(|tx| Ok(tx.is_pinned(actor)? && self.is_stranger(tx, actor)?))
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::context::{Context, HttpMessenger};
 use crate::failure::{CommandFailure, Exit};
+use crate::listener;
 use crate::partial_handle::{PartialHandle, is_this_machine};
 use crate::people::{self, is_called, named};
 use crate::show;
@@ -35,6 +36,9 @@ Examples:
   eko unblock spam.example";
 
 const MORE_OF_BLOCKED: &str = "\
+Your server is asked for its list, too. If that lacks a block of this device, the mailbox is read: another \
+device of yours may have ended it.
+
 Examples:
   eko blocked
   eko blocked --json";
@@ -76,9 +80,21 @@ impl UnblockArgs {
 
 impl BlockedArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
-        let (_, client) = context.client()?;
-        for block in client.blocks().await? {
-            context.out.result(&text(&client, &block), &object(&block))?;
+        let (account, client) = context.client()?;
+        let mut blocks = client.blocks().await?;
+        if blocks.all.iter().any(|block| block.is_at_server == Some(false)) {
+            // Another device may have ended it, which the mailbox says.
+            listener::look(context, &account, &client).await?;
+            blocks = client.blocks().await?;
+        }
+        for block in &blocks.all {
+            context.out.result(&text(&client, block), &object(block))?;
+        }
+        // The command itself fails with the end of the device.
+        if let Some(problem) = blocks.problem.filter(|problem| !problem.is_end()) {
+            let unread = "your server's list was not read, so this is what this device has: ";
+            let failure = CommandFailure::from(problem).led_by(unread);
+            context.out.failure(&context.explained(failure));
         }
         Ok(())
     }
@@ -227,7 +243,8 @@ fn is_known(client: &HttpMessenger, person: &Person) -> Result<bool, CommandFail
 /// Finds whom to block no longer. Nobody but the own server is asked.
 async fn blocked_party(client: &HttpMessenger, whom: &str) -> Result<BlockedParty, CommandFailure> {
     let typed = typed_party(whom)?;
-    let blocked: Vec<BlockedParty> = client.blocks().await?.into_iter().map(|block| block.party).collect();
+    let blocked: Vec<BlockedParty> =
+        client.blocks().await?.all.into_iter().map(|block| block.party).collect();
     if let Some(end) = client.device_end()? {
         return Err(MessengerError::from(end).into());
     }
@@ -279,10 +296,10 @@ fn text(client: &HttpMessenger, block: &UserBlock) -> String {
     match block.is_at_server {
         Some(true) => format!("{since}  {who}"),
         Some(false) => format!(
-            "{since}  {who}, on this device only: your server's list lacks it. eko block {typed}, or eko unblock \
-             {typed}"
+            "{since}  {who}, on this device only: your server's list lacks it. eko unblock {typed} ends it, and eko \
+             block {typed} tells your server again"
         ),
-        None => format!("{since}  {who}, on this device; your server does not answer"),
+        None => format!("{since}  {who}, on this device"),
     }
 }
 

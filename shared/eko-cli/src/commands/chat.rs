@@ -23,10 +23,14 @@ const FORMER_MESSAGES: u32 = 500;
 
 const MORE: &str = "\
 Each line that you type is one message, and what you paste is one message too. Messages of this \
-conversation are shown as they come. If something comes in another one, you are told so, and `eko listen` shows it. At a terminal your contact is told that you are writing, and you see when \
-they are; eko privacy switches that off. If their devices are not to be trusted now, you are told so, and what you \
-type is held back until you have decided with eko verify. Up and Down bring back what you have written, and Tab completes the \
-name of somebody whom you know. Ctrl-D or Ctrl-C ends the chat.
+conversation are shown as they come. If something comes in another one, you are told so, and `eko listen` \
+shows it. What somebody wrote to whom you have never written is shown as a request: your first line accepts \
+it, and until then they learn neither that it has come nor that you are writing.
+
+At a terminal your contact is told that you are writing, and you see when they are; eko privacy switches \
+that off. If their devices are not to be trusted now, you are told so, and what you type is held back until \
+you have decided with eko verify. Up and Down bring back what you have written, and Tab completes the name of \
+somebody whom you know. Ctrl-D or Ctrl-C ends the chat.
 
 Examples:
   eko chat @bob
@@ -51,10 +55,12 @@ impl ChatArgs {
         let whom = Correspondent::find_addressee(&client, &self.with, self.group).await;
         let whom = whom.map_err(CommandFailure::not_kept)?;
         let mut alarm = None;
-        if let Correspondent::Person(person) = &whom {
-            // Whoever chats with somebody wants to see what they write. Without an answer of the server the
-            // first line that is sent makes them a contact.
-            match client.add_contact(person).await {
+        if let Correspondent::Person(person) = &whom
+            // Nobody is asked about whom a request is kept of: their server would learn of it.
+            && !client.requests()?.iter().any(|request| request.person == *person)
+        {
+            // A server that gives no answer now is asked again for the first line, which makes them a contact.
+            match client.look_for(person).await {
                 // What is typed to somebody who is known is held back until that is settled.
                 Err(MessengerError::Distrust { actor, why })
                     if client.people()?.contains(&actor) && actor == person.actor() =>
@@ -64,7 +70,7 @@ impl ChatArgs {
                 Err(error) if error.retry_after_s().is_none() => {
                     return Err(CommandFailure::from(error).not_kept());
                 }
-                _ => {}
+                Ok(()) | Err(_) => {}
             }
         }
         let listening =

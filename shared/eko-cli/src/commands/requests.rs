@@ -2,8 +2,7 @@
 
 use clap::{Args, Subcommand};
 use eko_client::messenger::MessageRequest;
-use eko_client::store::{MOST_AWAITED, MOST_OF_STRANGER};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::context::{Context, HttpMessenger};
 use crate::failure::{CommandFailure, Exit};
@@ -16,9 +15,10 @@ use crate::show;
 const MORE: &str = "\
 What somebody writes to whom you have never written is a request. It is in no conversation, its author \
 does not learn that it arrived, and nothing is fetched from the author's server. Writing to somebody \
-accepts their request, too, and so does `eko verify` with --accept or --confirm. What you accept or \
-decline on one device is accepted or declined on all your devices, as soon as they listen. If you do both \
-at the same time on two of them, it is accepted.
+accepts their request, too, and so does `eko verify` with --accept or --confirm; `eko chat` shows it, and \
+accepts it with the first line that you send. What you accept or decline on one device is accepted or \
+declined on all your devices, as soon as they listen. If you do both at the same time on two of them, it is \
+accepted.
 
 No more than 20 messages of one stranger are kept. Once you have accepted them, `eko listen` asks the \
 stranger's program to send what was not kept again, 20 messages an hour.
@@ -64,7 +64,7 @@ impl RequestsArgs {
             None | Some(RequestsCommand::List) => {
                 listener::look(context, &account, &client).await?;
                 for request in client.requests()? {
-                    context.out.result(&text(&client, &request), &object(&request))?;
+                    context.out.result(&show::request(&client, &request), &show::request_object(&request))?;
                 }
                 Ok(())
             }
@@ -79,7 +79,7 @@ impl RequestsArgs {
                     _ => format!(
                         "\n{} that {who} wrote after these {} not kept. eko listen asks their program to send {} again; if \
                          it does not, ask {who}",
-                        messages(not_kept),
+                        show::messages_not_kept(not_kept),
                         if not_kept == 1 { "was" } else { "were" },
                         if not_kept == 1 { "it" } else { "them" },
                     ),
@@ -133,44 +133,5 @@ async fn request(
     }
     found.ok_or_else(|| {
         CommandFailure::new(format!("there is no request of {who}")).next("eko requests").exit(Exit::Usage)
-    })
-}
-
-fn text(client: &HttpMessenger, request: &MessageRequest) -> String {
-    let who = named(client, &request.person.actor());
-    let said = request.messages.iter().map(|message| format!("\n{}", show::words(client, message)));
-    let more = match (is_full(request), request.not_kept) {
-        (false, _) => String::new(),
-        (true, 0) => format!("\n  No more than {MOST_OF_STRANGER} messages of a stranger are kept."),
-        (true, count) => format!(
-            "\n  No more than {MOST_OF_STRANGER} messages of a stranger are kept. {} came after these; once you have \
-             accepted, {who}'s program is asked to send what was not kept again: eko requests accept {who}",
-            messages(count)
-        ),
-    };
-    format!("{who} is no contact of yours and wrote:{}{more}", said.collect::<String>())
-}
-
-/// Returns a number of messages that were not kept in words. No more than a bound are counted.
-fn messages(count: u64) -> String {
-    match count {
-        1 => "1 message".to_owned(),
-        count if i64::try_from(count).is_ok_and(|count| count >= MOST_AWAITED) => {
-            format!("{count} messages or more")
-        }
-        count => format!("{count} messages"),
-    }
-}
-
-/// True if so much is kept of a stranger that nothing more is.
-fn is_full(request: &MessageRequest) -> bool {
-    i64::try_from(request.messages.len()).is_ok_and(|count| count >= MOST_OF_STRANGER)
-}
-
-fn object(request: &MessageRequest) -> Value {
-    let messages: Vec<Value> = request.messages.iter().map(show::content_object).collect();
-    json!({
-        "type": "request", "from": request.person.actor(), "messages": messages, "full": is_full(request),
-        "notKept": request.not_kept,
     })
 }

@@ -1,5 +1,6 @@
 //! `eko whoami`: shows the account and the device on this machine, and the joining code while the device
-//! waits for approval. It asks the server whether the device was revoked, and does without an answer.
+//! waits for approval. It asks the server whether the device was revoked, or approved, and does without an
+//! answer.
 
 use std::time::Duration;
 

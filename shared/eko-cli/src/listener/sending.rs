@@ -49,8 +49,10 @@ pub(super) struct LineSender<'l, 'a> {
     kept: RefCell<Vec<String>>,
     /// The ids of the messages that are held back from somebody.
     held_back: RefCell<Vec<String>>,
-    /// The kind of the last failure of a line that is not sent later.
+    /// The kind of the last failure of a line that is kept, and not sent later.
     failed: Cell<Option<Exit>>,
+    /// The last failure of a line that is not kept.
+    not_kept: RefCell<Option<CommandFailure>>,
     /// The beginnings of the lines that are lost, since they could not even be kept.
     lost: RefCell<Vec<String>>,
 }
@@ -83,6 +85,7 @@ impl<'l, 'a> LineSender<'l, 'a> {
             kept: RefCell::default(),
             held_back: RefCell::default(),
             failed: Cell::new(None),
+            not_kept: RefCell::default(),
             lost: RefCell::default(),
         }
     }
@@ -133,7 +136,11 @@ impl<'l, 'a> LineSender<'l, 'a> {
                             let _ = put.send(line);
                         }
                         Ok(None) => {}
-                        Err(error) => self.fail(&CommandFailure::from(error).not_kept()),
+                        Err(error) => {
+                            let failure = CommandFailure::from(error).not_kept();
+                            self.tell(&failure);
+                            *self.not_kept.borrow_mut() = Some(failure);
+                        }
                     }
                 }
             }
@@ -148,7 +155,17 @@ impl<'l, 'a> LineSender<'l, 'a> {
         }
         let (client, draft) = (self.listener.client, MessageDraft { text, attachments: Vec::new() });
         match &self.to {
-            Correspondent::Person(person) => client.put_message(person, draft).await.map(Some),
+            Correspondent::Person(person) => {
+                // The first line accepts a stranger, whose devices are looked at as `eko send` does.
+                if client.knows_as_stranger(&person.actor())? {
+                    match client.check_addressee(person).await {
+                        // A line to somebody who is known is held back until that is settled.
+                        Err(MessengerError::Distrust { .. }) => {}
+                        checked => checked?,
+                    }
+                }
+                client.put_message(person, draft).await.map(Some)
+            }
             Correspondent::Group(group) => client.put_group_message(group.state.id(), draft).await.map(Some),
         }
     }
@@ -357,9 +374,14 @@ impl<'l, 'a> LineSender<'l, 'a> {
             let what = format!("not sent and not kept: {}", lost.join(", "));
             return Err(CommandFailure::new(what).next("eko chat again, and type it once more"));
         }
+        let unsent = "not everything that you wrote was sent";
         if let Some(exit) = self.failed.get() {
-            let failure = CommandFailure::new("not everything that you wrote was sent");
+            let failure = CommandFailure::new(unsent);
             return Err(failure.next("eko history, which says what can be done").exit(exit));
+        }
+        // The history has nothing of it, so it says nothing of what can be done.
+        if let Some(failure) = self.not_kept.take() {
+            return Err(failure.worded(unsent));
         }
         let client = self.listener.client;
         if let Some(failure) = self.still_held_back()? {

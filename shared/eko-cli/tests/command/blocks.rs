@@ -3,6 +3,7 @@
 use eko_local::server::{BoundServer, ServerOptions};
 use serde_json::json;
 
+use super::devices::further;
 use super::people::{signed_in, text};
 use super::talking::two_on;
 use super::test_home::server;
@@ -90,6 +91,56 @@ async fn a_name_that_is_nobodys_is_neither_blocked_nor_unblocked() {
     let blocked = alice.eko(&["block", "@carol"]).await;
     assert!(blocked.err.contains("Your server does not say whether there is @carol"), "{blocked:?}");
     assert!(blocked.done().contains("@carol is blocked"));
+}
+
+/// Another device has ended the block, and this one has not listened since.
+#[tokio::test]
+async fn what_another_device_has_unblocked_is_not_listed() {
+    let server = server().await;
+    let alice = signed_in(&server, "alice").await;
+    let second = further(&alice, &server).await;
+    alice.eko(&["block", "spam.example"]).await.done();
+    assert_eq!(second.objects(&["blocked"]).await.len(), 1);
+    second.eko(&["listen", "--once"]).await.done();
+    alice.eko(&["unblock", "spam.example"]).await.done();
+    let listed = second.eko(&["blocked"]).await;
+    assert_eq!((&*listed.out, &*listed.err, listed.code), ("", "", 0));
+}
+
+/// The reason for which a list may be out of date is said once, and is the right one.
+#[tokio::test]
+async fn a_list_of_blocks_says_why_the_server_was_not_asked() {
+    let server = server().await;
+    let alice = signed_in(&server, "alice").await;
+    let second = further(&alice, &server).await;
+    alice.eko(&["block", "spam.example"]).await.done();
+    second.eko(&["listen", "--once"]).await.done();
+    alice.eko(&["logout"]).await.done();
+    let shown = alice.eko(&["blocked"]).await;
+    assert!(shown.out.ends_with("  everybody at spam.example, on this device\n"), "{shown:?}");
+    let due =
+        "eko: your server's list was not read, so this is what this device has: this device is signed out\n";
+    assert!(shown.err.starts_with(due) && shown.code == 0, "{shown:?}");
+    alice.eko(&["login", "alice"]).await.done();
+    let id = second.object(&["whoami"]).await;
+    alice.eko(&["devices", "revoke", text(&id, "device"), "--yes"]).await.done();
+    let shown = second.eko(&["blocked"]).await;
+    assert!(shown.out.ends_with("  everybody at spam.example, on this device\n"), "{shown:?}");
+    assert_eq!((shown.code, shown.err.matches("eko: ").count()), (1, 1), "{shown:?}");
+    assert!(shown.err.starts_with("eko: this device was turned away or revoked"), "{shown:?}");
+}
+
+/// Nothing is kept of what is typed to somebody who is blocked, so the way out is not in the history.
+#[tokio::test]
+async fn a_chat_with_somebody_who_is_blocked_names_the_way_out() {
+    let server = server().await;
+    let [alice, _bob] = two_on(&server).await;
+    alice.eko(&["block", "@bob"]).await.done();
+    let failed = alice.eko_reading(&["chat", "@bob"], "one\ntwo\n").await;
+    assert_eq!((failed.code, failed.err.matches("nothing is kept").count()), (1, 2), "{failed:?}");
+    let end = failed.err.rsplit_once("eko: not everything that you wrote was sent\n").unwrap().1;
+    assert!(end.starts_with("Next: eko unblock @bob@"), "{end}");
+    assert_eq!(alice.objects(&["history"]).await.len(), 0);
 }
 
 /// Somebody who has deleted their account is blocked in one line, whether they were known or not, here and on

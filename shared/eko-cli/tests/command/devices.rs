@@ -290,7 +290,7 @@ async fn one_device_too_many_says_how_room_is_made() {
     assert!(next.starts_with("eko devices turn-away ID, on another device"), "{next}");
 }
 
-/// The device was revoked while nobody used it. Without a server, what was known last is shown.
+/// The device was approved, and later revoked, while nobody used it. Without a server, what was known last is shown.
 #[tokio::test]
 async fn whoami_asks_the_server_and_does_without_an_answer() {
     let server = BoundServer::bind(&ServerOptions::default()).await.unwrap();
@@ -298,7 +298,10 @@ async fn whoami_asks_the_server_and_does_without_an_answer() {
     let running = tokio::spawn(server.run(std::future::pending()));
     let first = signed_in(&origin, "alice").await;
     let WaitingDevice { home: second, id, code } = waiting(&origin).await;
+    assert_eq!(text(&second.object(&["whoami"]).await, "joiningCode"), code);
     first.eko_reading(&["devices", "approve"], &code).await.done();
+    let shown = second.eko(&["whoami"]).await.done();
+    assert!(!shown.contains("waits") && !shown.contains(&code), "{shown}");
     assert_eq!(second.objects(&["devices"]).await.len(), 2);
     let known = second.object(&["whoami"]).await;
     assert_eq!((&known["revoked"], &known["problem"]), (&false.into(), &Value::Null));

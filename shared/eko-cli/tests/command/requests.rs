@@ -3,7 +3,7 @@
 use super::devices::further;
 use super::people::{ReportedFailure, signed_in, text};
 use super::terminal::TestTerminal;
-use super::test_home::server;
+use super::test_home::{TestHome, server};
 
 #[tokio::test]
 async fn what_strangers_write_is_shown_apart_and_accepted_or_declined() {
@@ -176,6 +176,53 @@ async fn a_question_stands_before_its_answer_on_another_device() {
         let history = home.objects(&["history"]).await;
         assert_eq!(history.iter().map(|it| text(it, "text")).collect::<Vec<_>>(), due);
     }
+}
+
+/// Returns the state of the first message of somebody, and whether it was read, as its author knows them.
+async fn fate(author: &TestHome) -> (String, bool) {
+    author.eko(&["listen", "--once"]).await.done();
+    let history = author.objects(&["history"]).await;
+    let envelope = &history[0]["envelopes"][0];
+    (text(envelope, "state").to_owned(), envelope["read"].as_bool().unwrap())
+}
+
+/// Whoever only looks accepts nothing, and the stranger does not learn that it arrived.
+#[tokio::test]
+async fn a_chat_accepts_nothing_before_a_line_is_sent() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    bob.eko(&["send", "@alice", "do you know me?"]).await.done();
+    alice.objects(&["requests"]).await;
+    let shown = alice.eko(&["chat", "@bob"]).await;
+    assert!(shown.out.starts_with("@bob is no contact of yours and wrote:\n"), "{shown:?}");
+    assert!(shown.out.contains("@bob: do you know me?\n"), "{shown:?}");
+    assert!(shown.out.contains("The first line that you send accepts it."), "{shown:?}");
+    assert!(!shown.err.contains("eko requests") && shown.code == 0, "{shown:?}");
+    let objects = alice.objects(&["chat", "@bob"]).await;
+    assert_eq!(objects.iter().map(|object| text(object, "type")).collect::<Vec<_>>(), ["request"]);
+    alice.eko(&["listen", "--once"]).await.done();
+    assert_eq!((alice.objects(&["requests"]).await.len(), alice.objects(&["history"]).await.len()), (1, 0));
+    assert_eq!(fate(&bob).await, ("accepted".to_owned(), false));
+
+    // Nor does what is typed and not sent.
+    let mut chat = TestTerminal::start(&alice, &["chat", "@bob"]);
+    chat.shows(|rows| rows.iter().any(|row| row.contains("@bob: do you know me?"))).await;
+    chat.press("of course");
+    chat.shows_last("> of course").await;
+    assert_eq!(fate(&bob).await, ("accepted".to_owned(), false));
+    chat.press("\r");
+    let rows = chat
+        .shows(|rows| {
+            rows.iter().any(|row| row.ends_with("> of course")) && rows.last().is_some_and(|row| row == "> ")
+        })
+        .await;
+    assert_eq!(rows.iter().filter(|row| row.contains("do you know me?")).count(), 1, "{rows:#?}");
+    while fate(&bob).await != ("delivered".to_owned(), true) {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    chat.press("\x04");
+    assert_eq!(chat.end().await, (Some(0), true));
+    assert_eq!(alice.objects(&["requests"]).await.len(), 0);
 }
 
 /// A chat begins with what its other side has asked.

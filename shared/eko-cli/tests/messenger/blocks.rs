@@ -19,7 +19,7 @@ async fn block(client: &TestMessenger, whom: &str) {
 
 /// Returns whom a device blocks, with whether the server's list has it.
 async fn blocked(client: &TestMessenger) -> Vec<(String, Option<bool>)> {
-    let blocks = client.blocks().await.unwrap().into_iter();
+    let blocks = client.blocks().await.unwrap().all.into_iter();
     blocks.map(|block| (block.party.as_str().to_owned(), block.is_at_server)).collect()
 }
 

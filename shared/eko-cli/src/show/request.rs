@@ -1,0 +1,49 @@
+//! What a stranger wrote, as text for a person and as a JSON object.
+
+use eko_client::messenger::MessageRequest;
+use eko_client::store::{MOST_AWAITED, MOST_OF_STRANGER};
+use serde_json::{Value, json};
+
+use crate::context::HttpMessenger;
+use crate::people::named;
+
+/// Returns what a stranger wrote as text.
+pub(crate) fn request(client: &HttpMessenger, request: &MessageRequest) -> String {
+    let who = named(client, &request.person.actor());
+    let said = request.messages.iter().map(|message| format!("\n{}", super::words(client, message)));
+    let more = match (is_full(request), request.not_kept) {
+        (false, _) => String::new(),
+        (true, 0) => format!("\n  No more than {MOST_OF_STRANGER} messages of a stranger are kept."),
+        (true, count) => format!(
+            "\n  No more than {MOST_OF_STRANGER} messages of a stranger are kept. {} came after these; once you have \
+             accepted, {who}'s program is asked to send what was not kept again: eko requests accept {who}",
+            messages_not_kept(count)
+        ),
+    };
+    format!("{who} is no contact of yours and wrote:{}{more}", said.collect::<String>())
+}
+
+/// Returns a number of messages that were not kept in words. No more than a bound are counted.
+pub(crate) fn messages_not_kept(count: u64) -> String {
+    match count {
+        1 => "1 message".to_owned(),
+        count if i64::try_from(count).is_ok_and(|count| count >= MOST_AWAITED) => {
+            format!("{count} messages or more")
+        }
+        count => format!("{count} messages"),
+    }
+}
+
+/// True if so much is kept of a stranger that nothing more is.
+fn is_full(request: &MessageRequest) -> bool {
+    i64::try_from(request.messages.len()).is_ok_and(|count| count >= MOST_OF_STRANGER)
+}
+
+/// Returns what a stranger wrote as a JSON object.
+pub(crate) fn request_object(request: &MessageRequest) -> Value {
+    let messages: Vec<Value> = request.messages.iter().map(super::content_object).collect();
+    json!({
+        "type": "request", "from": request.person.actor(), "messages": messages, "full": is_full(request),
+        "notKept": request.not_kept,
+    })
+}

@@ -113,7 +113,7 @@ async fn a_server_that_is_gone_for_a_while_has_deleted_nobody() {
 }
 
 /// A server of other software whose own actor can be told.
-async fn server(pair: &ServerPair, host: &str) -> Stranger {
+pub(crate) async fn server(pair: &ServerPair, host: &str) -> Stranger {
     let stranger = Stranger::new(&pair.internet, host).await;
     let actor = json!({
         "id": format!("{}/actor", stranger.origin),

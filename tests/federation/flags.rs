@@ -8,6 +8,7 @@ use eko_protocol::key::FrankingMac;
 use eko_testkit::{CallFault, FrankedContent, Stranger, World, sign, signing_key};
 use serde_json::{Value, json};
 
+use crate::deletion::server;
 use crate::{HOUR_MS, ServerPair};
 
 /// The number of times that the SDK tries a call.
@@ -165,7 +166,7 @@ async fn from_eve(b: &World, eve: &Stranger, bob: &Value, franked: &FrankedConte
 #[tokio::test]
 async fn a_malicious_server_of_the_author_accuses_nobody_else() {
     let pair = ServerPair::new().await;
-    let eve = Stranger::new(&pair.internet, "evil.example").await;
+    let eve = server(&pair, "evil.example").await;
     let bob = json!({ "actor": pair.bob.actor(), "device": pair.bob.address() });
     let franked = FrankedContent::new(&eve.actor, &pair.bob.actor(), "a threat");
     assert_eq!(from_eve(&pair.b, &eve, &bob, &franked, [9; 32]).await, 202);

@@ -4,6 +4,7 @@
 use eko_client::content::{self, HeadStatement, SignedHead};
 use eko_client::messenger::Notice;
 use eko_client::store::EnvelopeState;
+use eko_protocol::key::FrankingKey;
 use eko_protocol::vocabulary::content_context;
 use eko_protocol::{multibase, timestamp};
 use serde_json::{Value, json};
@@ -43,12 +44,15 @@ async fn ours_says_number_and_signed_head() {
         let statement = HeadStatement { actor: &actor, device: &device, published_ms };
         assert!(statement.is_signed(&head, &alice.client.device().keys().identity().public()));
         let hash = content::device_sets_hash(&serde_json::from_value(sets.clone()).unwrap()).unwrap();
+        let key = activity["eko:frankingKey"].as_str().unwrap();
+        assert!(FrankingKey::from_base64(key).is_ok(), "{key}");
         assert_eq!(
             activity,
             json!({
                 "@context": content_context(), "type": "Create", "id": activity["id"],
                 "actor": alice.actor(), "to": [bob.actor], "published": published, "eko:sequence": number, "eko:deviceSet": hers,
                 "eko:signature": activity["eko:signature"], "eko:deviceSetsHash": hash,
+                "eko:frankingKey": key,
                 "object": { "type": "Note", "id": activity["object"]["id"], "content": words, "mediaType": "text/plain" },
             })
         );

@@ -14,15 +14,15 @@ use crate::secrets::{self, write_private};
 
 /// The file that has the origin.
 const ORIGIN: &str = "origin";
-/// What can be done without it.
+/// The ways out without it.
 const REMEDY: &str =
     "put it back from a copy, or write the origin into it with which this server was started before";
 
 /// Notes that the locked folder `dir` belongs to the server at `origin`.
 ///
 /// # Errors
-/// It belongs to another one, the note cannot be read or written, or it is gone from a folder in which a server
-/// has run: its keys and its table are those of that origin.
+/// The folder belongs to another origin, the note cannot be read or written, or it is gone from a folder in
+/// which a server has run: keys and table are those of that origin.
 pub(crate) fn claim(dir: Option<&Path>, origin: &Origin) -> anyhow::Result<()> {
     let Some(dir) = dir else { return Ok(()) };
     let path = dir.join(ORIGIN);

@@ -73,10 +73,10 @@ pub enum TransportError {
 /// The relation of a certificate to a clock by which it is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateFault {
-    /// Its time has not begun.
+    /// The certificate's time has not begun.
     #[error("is not valid yet")]
     Early,
-    /// Its time is over.
+    /// The certificate's time is over.
     #[error("has expired")]
     Expired,
 }

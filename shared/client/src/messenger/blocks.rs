@@ -30,7 +30,7 @@ pub struct UserBlock {
     pub is_at_server: Option<bool>,
 }
 
-/// What a user blocks, as far as a device knows.
+/// The blocks of a user, as far as a device knows.
 #[derive(Debug)]
 pub struct UserBlocks {
     /// The blocks, the latest first.

@@ -63,13 +63,13 @@ impl Drop for EnvelopeClaim<'_> {
 
 /// The outcome of an attempt at one envelope.
 enum Attempt {
-    /// It was tried, or waits behind an older one that could not be sent. In its state afterwards.
+    /// The envelope, in its state afterwards, was tried, or waits behind an older one that could not be sent.
     Tried(OutboxEnvelope),
     /// Another process sends it, or an older one to the same recipient.
     WithAnotherProcess,
     /// Nothing is to be done with it: it has an outcome, or is not due.
     NotDue,
-    /// It was left alone: something older was held back from its recipient, and is to be sent from now on.
+    /// Something older was held back from the recipient, and is to be sent from now on. Nothing was tried.
     HeldBackFirst,
 }
 

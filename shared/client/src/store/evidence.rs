@@ -1,4 +1,4 @@
-//! What is kept of received notes so that the user can report them. It goes with its message, and before
+//! The evidence of received notes, by which the user can report them. It goes with its message, and before
 //! that with what is held.
 
 use eko_protocol::flag::Flag;

@@ -1,4 +1,4 @@
-//! What a stranger wrote, as text for a person and as a JSON object.
+//! The messages of a stranger, as text for a person and as a JSON object.
 
 use eko_client::messenger::MessageRequest;
 use eko_client::store::{MOST_AWAITED, MOST_OF_STRANGER};

@@ -189,7 +189,7 @@ fn what_does_not_fit_between_its_neighbours_is_shown_at_the_end() {
     }
 }
 
-/// It comes in an envelope of its own. In time it has the place in which it was missing.
+/// A message that is sent again comes in an envelope of its own. In time it has the place in which it was missing.
 #[test]
 fn what_was_missing_and_comes_months_later_is_shown_at_the_end() {
     for (received_ms, shown) in [(1 + LATE_MS, ["a1", "a2", "a3"]), (2 + LATE_MS, ["a1", "a3", "a2"])] {

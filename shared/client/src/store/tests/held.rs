@@ -213,7 +213,7 @@ fn a_conflict_with_one_actor_does_not_hide_another() {
         .unwrap();
 }
 
-/// What cannot be opened is sealed anew, and what the server has lost is stored anew.
+/// A record that cannot be opened is sealed anew, and one that the server has lost is stored anew.
 #[test]
 fn whoever_is_untold_stays_so_whatever_becomes_of_the_record() {
     use crate::store::SavedRecord;

@@ -110,7 +110,7 @@ async fn with_a_token_from_elsewhere() {
     assert!(home.eko(&login).await.done().starts_with("You are @bob@"));
     let CommandOutput { code, err, .. } =
         home.eko(&["login", "eve", "--server", &server, "--id-token", "/nowhere"]).await;
-    assert_eq!(code, 1);
+    assert_eq!(code, 2);
     assert!(err.starts_with("eko: cannot read the ID token from /nowhere: "), "{err}");
 }
 

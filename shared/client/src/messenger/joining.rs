@@ -20,16 +20,13 @@ pub enum JoinState {
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Returns the code that the user enters on an active device, or `None` if this device does not
     /// wait for approval. The code is the same until the device has joined. It is shown only after
-    /// the server has confirmed the registration, so that nobody can register it first, and not while the
-    /// server says that the device was turned away.
+    /// the server has confirmed the registration, so that nobody can register it first. A server that
+    /// calls the device revoked changes nothing about it: see [`Self::device_end`].
     ///
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be read.
     pub fn joining_code(&self) -> Result<Option<JoiningCode>, DeviceStoreError> {
-        self.store.read(|tx| match tx.is_registered()? && tx.device_end()?.is_none() {
-            true => tx.joining_code(),
-            false => Ok(None),
-        })
+        self.store.read(|tx| if tx.is_registered()? { tx.joining_code() } else { Ok(None) })
     }
 
     /// Returns the code of this device if it waits, whatever its server says of it.

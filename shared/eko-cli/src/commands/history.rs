@@ -72,7 +72,7 @@ impl HistoryArgs {
         };
         let (own, taken_over) = (client.device().address(), client.taken_over()?);
         let former = client.former_devices()?;
-        let waits = client.joining_code()?.is_some();
+        let waits = client.joining_code()?.is_some() && client.device_end()?.is_none();
         let messages = client.history(conversation.as_deref(), self.last)?;
         let mut awaited = client.awaited(conversation.as_deref())?;
         let is_cut = u32::try_from(messages.len()).is_ok_and(|count| count >= self.last);

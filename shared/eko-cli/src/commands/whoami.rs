@@ -23,11 +23,12 @@ pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
     let (handle, signed_in) = (account.handle.to_string(), device.tokens().is_some());
     let folder = account.path().display().to_string();
     let mut text = format!("{handle}\n  device       {}\n  kept in      {folder}", device.id());
-    let code = client.joining_code()?.map(|code| code.digits());
+    let end = client.device_end()?;
+    // Nobody is asked for an approval of a device that its server calls ended.
+    let code = client.joining_code()?.filter(|_| end.is_none()).map(|code| code.digits());
     if let Some(code) = &code {
         text.push_str(&format!("\n  waits, with the joining code\n    {code}"));
     }
-    let end = client.device_end()?;
     let is_deleted = end == Some(DeviceEnd::Deleted);
     let revoked = end.is_some() && !is_deleted;
     if is_deleted {

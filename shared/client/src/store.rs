@@ -44,7 +44,7 @@ use upgrade::OLDEST;
 pub use awaited::{AWAITED_DAYS, AwaitedMessage, AwaitedReason, MOST_AWAITED};
 pub(crate) use blocks::{KeptBlock, KeptBlocks};
 pub(crate) use carrying::UnsentMessage;
-pub use carrying::{CarriedOver, FormerDevice};
+pub use carrying::{CarriedOver, EndedGroup, FormerDevice};
 pub use chains::ChainAlarm;
 pub(crate) use chains::PinnedChain;
 pub use ending::DeviceEnd;

@@ -121,11 +121,8 @@ impl Context {
         match client.filter(|_| is_ready) {
             Some(client) => Ok((account, client.with_local_servers(self.local_servers.clone()))),
             None if has_lost_keys => {
-                let what = format!(
-                    "the keys of the device of {} were lost with its store, so this is a new one, which has not signed in",
-                    account.handle
-                );
-                Err(CommandFailure::new(what).next(format!("eko login {}", account.handle)))
+                Err(CommandFailure::new(keys_lost(&account.handle))
+                    .next(format!("eko login {}", account.handle)))
             }
             None => {
                 let what = format!("the sign-in of {} was never finished", account.handle);
@@ -133,4 +130,11 @@ impl Context {
             }
         }
     }
+}
+
+/// Says that the keys of an account's device were lost.
+pub(crate) fn keys_lost(handle: &Handle) -> String {
+    format!(
+        "the keys of the device of {handle} were lost with its store, so this is a new one, which has not signed in"
+    )
 }

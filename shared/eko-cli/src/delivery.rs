@@ -320,6 +320,21 @@ impl DeliverySummary {
         }
     }
 
+    /// Does as [`Self::failure`] for a command that ends now, and says until when it waits, if that is known.
+    pub(crate) fn last_failure(&self, client: &HttpMessenger, lead: &str) -> Option<CommandFailure> {
+        let failure = self.failure(lead)?;
+        let is_due_later = self.due_ms > client.device().environment().now_ms();
+        // Nothing but a sign-in or another device helps where that is the next step.
+        let goes_on = [KEPT, clock::KEPT].contains(&self.kept);
+        Some(match self.state == EnvelopeState::ToSend && is_due_later && goes_on {
+            true => failure.followed_by(&format!(
+                "; it is kept, and waits until {}",
+                show::clock_with_seconds(self.due_ms)
+            )),
+            false => failure,
+        })
+    }
+
     /// True if a recipient has it, or will get it without this device.
     pub(crate) fn reaches_anybody(&self) -> bool {
         !self.reached.is_empty() || !self.queued.is_empty()

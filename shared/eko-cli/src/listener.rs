@@ -25,7 +25,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::clock;
 use crate::context::{Context, HttpMessenger};
-use crate::failure::CommandFailure;
+use crate::failure::{CommandFailure, Exit};
 use crate::home::AccountFolder;
 use crate::interruption::{END_TIME, Interruption};
 use crate::people::Correspondent;
@@ -36,8 +36,11 @@ use mailbox_lock::MailboxLock;
 use reading::MailboxReader;
 use sending::LineSender;
 
-/// The time that a look has where the input of a chat ends before anything was typed.
+/// The time in which the mailbox must have been read where the input of a chat ends before anything was typed.
 const LOOK_TIME: Duration = Duration::from_secs(10);
+
+/// The beginning of a failure to read the mailbox, where the rest was done.
+const UNREAD: &str = "the mailbox was not read, so something may be missing: ";
 
 /// A process that shows what comes for an account, and reads the mailbox unless another one does.
 pub(crate) struct MailboxListener<'a> {
@@ -57,8 +60,10 @@ pub(crate) struct MailboxListener<'a> {
     is_clock_told: Cell<bool>,
     /// Wakes the reading when something was sent.
     sent: Notify,
-    /// Told after each look into the mailbox, or into the store.
+    /// Told once the mailbox was read, or the store in which another process puts what it reads.
     looked: Notify,
+    /// The reason for which the last look into the mailbox has failed, if it has.
+    unread: RefCell<Option<CommandFailure>>,
 }
 
 /// The lines that a person types, and their recipient.
@@ -92,6 +97,7 @@ impl<'a> MailboxListener<'a> {
             is_clock_told: Cell::default(),
             sent: Notify::new(),
             looked: Notify::new(),
+            unread: RefCell::default(),
         }
     }
 
@@ -140,9 +146,10 @@ impl<'a> MailboxListener<'a> {
             match (&sender, &mut typed) {
                 (Some(sender), Some(typed)) => {
                     sender.send_all(&mut typed.acts).await;
-                    if sender.has_sent_nothing() {
-                        // Nothing else says whether this device may take part.
-                        let _ = timeout(LOOK_TIME, self.looked.notified()).await;
+                    match sender.has_sent_nothing() {
+                        // Whoever types nothing wants to see what there is.
+                        true => self.looked_in_time().await,
+                        false => Ok(()),
                     }
                 }
                 _ => std::future::pending().await,
@@ -150,7 +157,7 @@ impl<'a> MailboxListener<'a> {
         };
         let ended = tokio::select! {
             ended = self.read(&mut reader, is_typed, screen.as_ref()) => ended,
-            () = sending => Ok(()),
+            ended = sending => ended,
             // Whatever is under way goes on with the next command, as after a crash.
             () = interruption.happened() => Ok(()),
         };
@@ -164,6 +171,21 @@ impl<'a> MailboxListener<'a> {
         drop(screen);
         let kept = sender.as_ref().map_or(Ok(()), LineSender::outcome);
         ended.and(kept)
+    }
+
+    /// Waits until the mailbox was read once.
+    ///
+    /// # Errors
+    /// No attempt has succeeded in time.
+    async fn looked_in_time(&self) -> Result<(), CommandFailure> {
+        if timeout(LOOK_TIME, self.looked.notified()).await.is_ok() {
+            return Ok(());
+        }
+        let unread = self.unread.take().unwrap_or_else(|| {
+            let what = format!("{} does not answer", self.client.device().origin());
+            CommandFailure::new(what).next("try again later").exit(Exit::TryLater)
+        });
+        Err(unread.led_by(UNREAD))
     }
 
     fn take_lock(&self) -> Result<Option<MailboxLock>, CommandFailure> {
@@ -215,7 +237,7 @@ impl<'a> MailboxListener<'a> {
     }
 
     fn say_unread(&self, failure: CommandFailure) {
-        let unread = failure.led_by("the mailbox was not read, so something may be missing: ");
+        let unread = failure.led_by(UNREAD);
         self.context.out.failure(&self.context.explained(unread));
     }
 

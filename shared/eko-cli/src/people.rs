@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use eko_client::group::{GroupId, GroupState};
 use eko_client::messenger::{Group, MessengerError, Person};
+use eko_client::store::EndedGroup;
 use eko_protocol::address::Handle;
 
 use crate::context::HttpMessenger;
@@ -142,8 +143,8 @@ pub(crate) fn group(client: &HttpMessenger, name: &str) -> Result<Group, Command
     }
     match &found[..] {
         [group] => Ok((*group).clone()),
-        [] => Err(match invited_group(client, name) {
-            Ok(id) => {
+        [] => Err(match (invited_group(client, name), ended_group(client, name)) {
+            (Ok(id), _) => {
                 let (called, typed) =
                     (conversation(client, id.as_str()), group_argument(client, id.as_str()));
                 if groups.iter().any(|group| group.member && *group.state.id() == id) {
@@ -153,7 +154,8 @@ pub(crate) fn group(client: &HttpMessenger, name: &str) -> Result<Group, Command
                 CommandFailure::new(format!("you are invited to the group {called}, and have not joined it"))
                     .next(format!("eko groups join {typed}, or eko groups decline {typed}"))
             }
-            Err(_) => {
+            (Err(_), Some((id, ended))) => has_ended(&conversation(client, &id), &ended),
+            (Err(_), None) => {
                 let invitations = client.invitations()?;
                 let known = groups.iter().map(|group| &group.state);
                 let near = near_name(known.chain(invitations.iter().map(|it| &it.state)), name);
@@ -174,6 +176,31 @@ pub(crate) fn group(client: &HttpMessenger, name: &str) -> Result<Group, Command
 pub(crate) fn joined_group(client: &HttpMessenger, name: &str) -> Result<Group, CommandFailure> {
     let found = group(client, name)?;
     if found.member { Ok(found) } else { Err(not_in(client, &found)) }
+}
+
+/// Returns the group that a person means and its id, if a reset of the account has ended it for the user.
+pub(crate) fn ended_group(client: &HttpMessenger, name: &str) -> Option<(String, EndedGroup)> {
+    let is_meant = |(id, ended): &(String, EndedGroup)| {
+        ended.name == name
+            || bare_id(id) == bare_id(name)
+            || (name.len() >= MIN_ID_LETTERS && bare_id(id).starts_with(name))
+    };
+    client.ended_groups().unwrap_or_default().into_iter().find(is_meant)
+}
+
+fn has_ended(called: &str, ended: &EndedGroup) -> CommandFailure {
+    let (what, next) = match ended.member {
+        true => (
+            format!("a reset of your account has ended your membership of the group {called}"),
+            "ask an admin of it to remove you and to add you again; if you were the only admin, begin a new group: \
+             eko groups create",
+        ),
+        false => (
+            format!("you were not in the group {called} any more when your account was reset"),
+            "ask an admin of it to add you again",
+        ),
+    };
+    CommandFailure::new(what).next(next)
 }
 
 fn not_in(client: &HttpMessenger, group: &Group) -> CommandFailure {
@@ -207,15 +234,15 @@ pub(crate) fn is_group(conversation: &str) -> bool {
     GroupId::parse(conversation).is_ok()
 }
 
-/// Returns the name of a conversation: the name of a group, or its first letters if this device does not have it;
-/// or the name of a person as [`named`] has it.
+/// Returns the name of a conversation: the name of a group, which a reset may have ended, or its first letters if this
+/// device does not have it; or the name of a person as [`named`] has it.
 pub(crate) fn conversation(client: &HttpMessenger, id: &str) -> String {
     if !is_group(id) {
         return named(client, id);
     }
     match named_group(client, id) {
-        Some(NamedGroup { state, is_shared: false }) => state.name().to_owned(),
-        Some(NamedGroup { state, is_shared: true }) => format!("{} ({})", state.name(), short(state.id())),
+        Some(NamedGroup { name, is_shared: false }) => name,
+        Some(NamedGroup { name, is_shared: true }) => format!("{name} ({})", beginning(id)),
         None => beginning(id).to_owned(),
     }
 }
@@ -224,16 +251,15 @@ pub(crate) fn conversation(client: &HttpMessenger, id: &str) -> String {
 /// of its id if another group has the same name.
 pub(crate) fn group_argument(client: &HttpMessenger, id: &str) -> String {
     match named_group(client, id) {
-        Some(NamedGroup { state, is_shared: false }) => format!("{:?}", state.name()),
-        Some(NamedGroup { state, is_shared: true }) => short(state.id()).to_owned(),
-        None => beginning(id).to_owned(),
+        Some(NamedGroup { name, is_shared: false }) => format!("{name:?}"),
+        Some(NamedGroup { is_shared: true, .. }) | None => beginning(id).to_owned(),
     }
 }
 
-/// A group, or a group that the user is invited to.
+/// The name of a group that the user is in, is invited to, or was in.
 struct NamedGroup {
-    state: GroupState,
-    /// True if another one, which the user is in or invited to, has the same name.
+    name: String,
+    /// True if another one, which the user is in or invited to, or was in before a reset, has the same name.
     is_shared: bool,
 }
 
@@ -242,14 +268,19 @@ fn named_group(client: &HttpMessenger, id: &str) -> Option<NamedGroup> {
     let groups = client.groups().unwrap_or_default().into_iter().map(|group| (group.member, group.state));
     let invitations = client.invitations().unwrap_or_default();
     for (is_open, state) in groups.chain(invitations.into_iter().map(|it| (true, it.state))) {
+        let name = state.name().to_owned();
         if state.id().as_str() != id {
-            others.extend(is_open.then(|| state.name().to_owned()));
+            others.extend(is_open.then_some(name));
         } else if found.as_ref().is_none_or(|(was_open, _)| is_open && !was_open) {
             // What the user was in may have another name by now.
-            found = Some((is_open, state));
+            found = Some((is_open, name));
         }
     }
-    found.map(|(_, state)| NamedGroup { is_shared: others.iter().any(|name| name == state.name()), state })
+    let mut ended = client.ended_groups().unwrap_or_default();
+    let earlier = ended.remove(id).map(|ended| ended.name);
+    others.extend(ended.into_values().filter(|ended| ended.member).map(|ended| ended.name));
+    let name = found.map(|(_, name)| name).or(earlier)?;
+    Some(NamedGroup { is_shared: others.contains(&name), name })
 }
 
 /// The other side of a conversation.

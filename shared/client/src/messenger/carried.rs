@@ -7,7 +7,7 @@ use super::send::OutgoingActivity;
 use super::{MessageDraft, Messenger, MessengerError, Person};
 use crate::content::{ActivityContent, ActivityId};
 use crate::group::GroupId;
-use crate::store::{DeviceStoreError, EnvelopeState, NewEnvelope, Transaction, UnsentMessage};
+use crate::store::{DeviceStoreError, EndedGroup, EnvelopeState, NewEnvelope, Transaction, UnsentMessage};
 use crate::{SignalSessions, Transport};
 
 /// The reason for which a message to a group is not sent any more.
@@ -41,6 +41,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             former.remove(&self.device.address());
             Ok(former)
         })
+    }
+
+    /// Returns the groups that a reset of the account has ended for this user, by their ids. An admin may have
+    /// added the user again since.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn ended_groups(&self) -> Result<BTreeMap<String, EndedGroup>, DeviceStoreError> {
+        self.store.read(|tx| tx.ended_groups())
     }
 
     /// Puts to be sent what a former device has not sent. [`Messenger::receive`] and everything that is sent

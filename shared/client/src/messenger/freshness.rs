@@ -5,7 +5,7 @@ use http::Method;
 
 use super::contact::Contact;
 use super::{Distrust, Messenger, MessengerError, Person, Trust};
-use crate::store::DeviceStoreError;
+use crate::store::{DeviceStoreError, EnvelopeState};
 use crate::{Auth, Body, ClockDifference, SignalSessions, Transport, stored_time};
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -55,6 +55,22 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let age_ms = self.unconfirmed_ms(contact);
         (age_ms >= REFUSED_AFTER_DAYS * DAY_MS).then(|| Distrust::Stale { days: days(age_ms) })
+    }
+
+    /// True if what is written to a person now is held back, as far as this device knows without a request:
+    /// something speaks against their devices, or something earlier is held back from them.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn holds_back_from(&self, person: &Person) -> Result<bool, DeviceStoreError> {
+        let actor = person.actor();
+        self.store.read(|tx| {
+            if tx.unsent_to(&actor)?.iter().any(|unsent| unsent.state == EnvelopeState::Refused) {
+                return Ok(true);
+            }
+            let Some(contact) = self.kept_contact(tx, &actor)? else { return Ok(false) };
+            Ok(contact.is_in_doubt() || self.objection(&contact).is_some())
+        })
     }
 
     /// Succeeds if a message to a person may be stored: nothing speaks against them, as far as this

@@ -64,6 +64,7 @@ pub struct LiveFeed<'m, T: SocketTransport, S> {
     /// The time of the last look.
     looked_ms: i64,
     is_in_touch: bool,
+    has_read: bool,
     /// The time at which receipts are sent, once the feed has begun. Those of what comes before are
     /// gathered.
     receipts_ms: Option<i64>,
@@ -97,6 +98,7 @@ impl<T: Transport + SocketTransport, S: SignalSessions> Messenger<T, S> {
             unacknowledged: Vec::new(),
             looked_ms: i64::MIN,
             is_in_touch: true,
+            has_read: false,
             receipts_ms: None,
         }
     }
@@ -111,6 +113,12 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
     /// True if the server has answered the last fetch, or a socket is open.
     pub fn is_in_touch(&self) -> bool {
         self.open.is_some() || self.is_in_touch
+    }
+
+    /// True once the mailbox was read as it was at some time since the feed began: it was fetched, or a socket has
+    /// brought what had come before it.
+    pub fn has_read(&self) -> bool {
+        self.has_read
     }
 
     /// Fetches again soon if there is no socket, because the user has sent something.
@@ -326,10 +334,14 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
     }
 
     async fn look(&mut self) -> Result<ReceivedBatch, MessengerError> {
-        let looked = match self.next_look() {
-            FeedLook::Mailbox => self.look_into_mailbox().await,
-            FeedLook::Entries(group) => self.take_group(group).await,
+        let (looked, is_all) = match self.next_look() {
+            FeedLook::Mailbox => (self.look_into_mailbox().await, true),
+            FeedLook::Entries(group) => {
+                let is_all = self.open.as_ref().is_some_and(|open| open.state.has_backlog());
+                (self.take_group(group).await, is_all)
+            }
         };
+        self.has_read |= is_all && looked.is_ok();
         self.looked_ms = self.messenger.now_ms();
         looked
     }

@@ -1,19 +1,23 @@
 //! The takeover of a former device's store by a new device of the same user: messages, people, groups,
 //! and messages that were not sent. Keys, sessions and tokens belong to a device, and stay behind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
+use super::groups::read_known;
 use super::messages::{COLUMNS, read};
 use super::{DeviceStore, DeviceStoreError, StoredMessage, Transaction, VERSION};
+use crate::group::KnownGroup;
 
 /// The name under which the store keeps the messages that a former device has not sent.
 const UNSENT: &str = "carried_unsent";
 /// The name under which the store keeps the addresses of the devices whose stores were taken over.
 const FORMER_DEVICES: &str = "former_devices";
+/// The name under which the store keeps the groups that a reset has ended for this user.
+const ENDED_GROUPS: &str = "ended_groups";
 /// The tables that are copied as they are.
 const WHOLE_TABLES: [&str; 7] =
     ["departures", "messages", "evidence", "held", "held_evidence", "awaited", "followed"];
@@ -69,6 +73,15 @@ pub struct CarriedOver {
     pub unsent: u64,
 }
 
+/// The memory of a group whose record a reset of the account has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedGroup {
+    /// The group's name at that time.
+    pub name: String,
+    /// True if the user was a member at that time.
+    pub member: bool,
+}
+
 /// A message that a former device has not sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UnsentMessage {
@@ -104,6 +117,14 @@ impl DeviceStore {
         let carried = self.write(|tx| tx.carry_over(former));
         self.lock().execute("DETACH former", [])?;
         carried
+    }
+
+    /// Returns the numbers of what a device that has not signed in has taken over.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn taken_over(&self) -> Result<CarriedOver, DeviceStoreError> {
+        self.read(|tx| tx.carried())
     }
 }
 
@@ -142,8 +163,21 @@ impl Transaction<'_> {
         let mut devices: BTreeSet<String> = earlier.unwrap_or_default();
         devices.extend(value("device")?.map(|id| format!("{me}/device/{id}")));
         self.put_json(FORMER_DEVICES, &devices)?;
+        let earlier = value(ENDED_GROUPS)?.and_then(|json| serde_json::from_str(&json).ok());
+        self.add_ended(earlier.unwrap_or_default())?;
+        if former.is_reset {
+            let mut statement = self.inner.prepare("SELECT known FROM former.groups")?;
+            let rows = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<Vec<u8>>, _>>()?;
+            // Nothing but a name is lost with one that cannot be read.
+            self.add_ended(ended(rows.iter().filter_map(|known| read_known(known).ok()), &me))?;
+        }
         let unsent = self.unsent_of_former(&me)?;
         self.put_json(UNSENT, &unsent)?;
+        self.carried()
+    }
+
+    /// Returns the numbers of what this store has, and of what a former device has not sent.
+    fn carried(&self) -> Result<CarriedOver, DeviceStoreError> {
         let count = |table: &str| -> Result<u64, DeviceStoreError> {
             Ok(self.inner.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?)
         };
@@ -151,7 +185,7 @@ impl Transaction<'_> {
             messages: count("messages")?,
             people: count("chains")?,
             groups: count("groups")?,
-            unsent: u64::try_from(unsent.len()).unwrap_or(u64::MAX),
+            unsent: u64::try_from(self.unsent()?.len()).unwrap_or(u64::MAX),
         })
     }
 
@@ -160,8 +194,22 @@ impl Transaction<'_> {
         Ok(self.json(FORMER_DEVICES)?.unwrap_or_default())
     }
 
-    /// Forgets all groups. After a reset their members do not know this device.
+    /// Returns the groups that a reset has ended for this user, by their ids.
+    pub(crate) fn ended_groups(&self) -> Result<BTreeMap<String, EndedGroup>, DeviceStoreError> {
+        Ok(self.json(ENDED_GROUPS)?.unwrap_or_default())
+    }
+
+    /// Adds groups to those that a reset has ended for this user.
+    fn add_ended(&self, groups: BTreeMap<String, EndedGroup>) -> Result<(), DeviceStoreError> {
+        let mut all = self.ended_groups()?;
+        all.extend(groups);
+        self.put_json(ENDED_GROUPS, &all)
+    }
+
+    /// Forgets all groups but for their names. After a reset their members do not know this device.
     pub(crate) fn forget_groups(&self) -> Result<(), DeviceStoreError> {
+        let me = self.own_actor()?.unwrap_or_default();
+        self.add_ended(ended(self.groups()?.into_iter(), &me))?;
         Ok(self.inner.execute_batch("DELETE FROM groups; DELETE FROM conflicts; DELETE FROM invitations")?)
     }
 
@@ -211,4 +259,13 @@ impl Transaction<'_> {
         self.inner.execute("DELETE FROM messages WHERE actor = ?1 AND id = ?2", params![actor, id])?;
         Ok(message)
     }
+}
+
+/// Returns the memory of groups of which `me` is or was a member, by their ids.
+fn ended(groups: impl Iterator<Item = KnownGroup>, me: &str) -> BTreeMap<String, EndedGroup> {
+    let ended = |known: KnownGroup| {
+        let member = known.current.members().contains(me);
+        (known.current.id().to_string(), EndedGroup { name: known.current.name().to_owned(), member })
+    };
+    groups.map(ended).collect()
 }

@@ -30,7 +30,9 @@ it, and until then they learn neither that it has come nor that you are writing.
 At a terminal your contact is told that you are writing, and you see when they are; eko privacy switches \
 that off. If their devices are not to be trusted now, you are told so, and what you type is held back until \
 you have decided with eko verify. Up and Down bring back what you have written, and Tab completes the name of \
-somebody whom you know. Ctrl-D or Ctrl-C ends the chat.
+somebody whom you know. Ctrl-D or Ctrl-C ends the chat, and you are told of lines that wait, are held back, or \
+are not kept. If there is no input at all, as from /dev/null, the mailbox is read once, and what is there is \
+shown.
 
 Examples:
   eko chat @bob

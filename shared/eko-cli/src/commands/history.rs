@@ -7,14 +7,15 @@ use serde_json::json;
 use crate::context::Context;
 use crate::delivery;
 use crate::failure::{CommandFailure, Exit};
-use crate::people::{Correspondent, bare_id};
+use crate::people::{Correspondent, bare_id, ended_group};
 use crate::show;
 
 const MORE: &str = "\
 Under each message that this device has sent stands what became of it: it is sent when their server has it, and delivered when one of \
 their devices has said so. It is read when their program says so, as `eko` does unless eko privacy forbids it. Messages that were sent and never came are named where they are missing. A message that could not be decrypted has a line in its place until its sender's program has sent it again, and so have those of a stranger that were not kept.
 
-`eko listen` reads the mailbox. This command shows what is on this device.
+`eko listen` reads the mailbox. This command shows what is on this device. What was said in a group that a \
+reset of your account has ended stays, under the group's name.
 
 With --json each message that you have sent has `envelopes`, one for each recipient, with its `state`: to-send \
 (it waits on this device), queued (it waits at your server), accepted (sent), delivered, failed, or refused (held back, since \
@@ -59,7 +60,12 @@ impl HistoryArgs {
         let (_, client) = context.reading_client()?;
         let conversation = match &self.with {
             Some(with) => {
-                let id = Correspondent::find(&client, with, self.group).await?.conversation();
+                let id = match Correspondent::find(&client, with, self.group).await {
+                    Ok(found) => found.conversation(),
+                    // What was said in a group is kept though a reset has ended it.
+                    Err(failure) if self.group => ended_group(&client, with).ok_or(failure)?.0,
+                    Err(failure) => return Err(failure),
+                };
                 // Nobody is asked whether there is such a person.
                 if !self.group && client.history(Some(&id), 1)?.is_empty() && !client.people()?.contains(&id)
                 {

@@ -12,7 +12,7 @@ use crate::screen::Screen;
 const MORE: &str = "\
 Messages are written to standard output. Everything else goes to standard error: which of your \
 messages have arrived, devices that ask to be yours, and signs of an attack. Messages that could not \
-be sent before are tried again. Ctrl-C ends the command; nothing is lost.
+be sent before are tried again. A server that gives no answer is tried again, and the notice says when. Ctrl-C ends the command; nothing is lost.
 
 Messages come at once while the server keeps a connection open. Without one, eko looks into the mailbox \
 from time to time. --verbose says which of the two it is, and why.

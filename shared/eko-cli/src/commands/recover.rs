@@ -2,12 +2,12 @@
 
 use clap::Args;
 use eko_client::messenger::{PreparedSignIn, SignInRequest};
-use eko_client::store::{FormerDevice, RecoveredStore};
+use eko_client::store::{CarriedOver, FormerDevice, RecoveredStore};
 use eko_client::{DeviceStore, KeyCounts};
 use serde_json::json;
 
 use super::login::DEVICE_NAME;
-use crate::context::Context;
+use crate::context::{Context, keys_lost};
 use crate::counted::counted_all;
 use crate::failure::{CommandFailure, Exit};
 use crate::home::AccountFolder;
@@ -20,7 +20,7 @@ sessions are lost are sent again by their authors' programs. This command looks 
 so it reads a file that was cut, and one whose indexes are damaged.
 
 If the keys are lost, the device is a new one. eko history and eko export show what was recovered, and \
-eko login signs the new device in. It sends what was not sent.
+eko login signs the new device in. It sends what was not sent. Run again before that, this command says so.
 
 Examples:
   eko recover
@@ -38,17 +38,9 @@ impl RecoverArgs {
             let what = format!("another eko on this machine reads the mailbox of {}", account.handle);
             return Err(CommandFailure::new(what).next("end that one first").exit(Exit::TryLater));
         };
-        match DeviceStore::open(&account.database()).and_then(|store| store.is_sound()) {
-            Ok(true) => {
-                let text = format!(
-                    "There is nothing to recover: the store of {} is sound, and nothing was changed.",
-                    account.handle
-                );
-                return context
-                    .out
-                    .result(&text, &json!({ "type": "sound", "handle": account.handle.to_string() }));
-            }
-            Ok(false) => {}
+        match DeviceStore::open(&account.database()).and_then(|store| Ok((store.is_sound()?, store))) {
+            Ok((true, store)) => return tell_sound(context, &account, &store),
+            Ok((false, _)) => {}
             Err(error) if recovery::is_damaged(&error) => {}
             Err(error) => return Err(error.into()),
         }
@@ -90,6 +82,26 @@ impl RecoverArgs {
         });
         context.out.result(&text, &object)
     }
+}
+
+/// Tells that a store has no fault, and if an earlier recovery has found no keys, what it has kept.
+fn tell_sound(context: &Context, account: &AccountFolder, store: &DeviceStore) -> Result<(), CommandFailure> {
+    let handle = &account.handle;
+    let mut object = json!({ "type": "sound", "handle": handle.to_string(), "device": true });
+    if store.is_registered()? || !store.has_lost_keys()? {
+        let text =
+            format!("There is nothing to recover: the store of {handle} is sound, and nothing was changed.");
+        return context.out.result(&text, &object);
+    }
+    let CarriedOver { messages, people, groups, .. } = store.taken_over()?;
+    let text = format!(
+        "There is nothing more to recover: {}. Recovered before: {}. Next: eko login {handle}",
+        keys_lost(handle),
+        counted_all(messages, people, groups)
+    );
+    object["device"] = false.into();
+    object["recovered"] = json!({ "messages": messages, "people": people, "groups": groups });
+    context.out.result(&text, &object)
 }
 
 /// Recovers the store of an account into a folder that takes its place. If the keys cannot be read, the

@@ -61,7 +61,7 @@ impl ResendArgs {
         if context.out.json || delivery.is_complete() {
             context.out.result(&format!("{excerpt}: {states}"), &object)?;
         }
-        match delivery.failure("") {
+        match delivery.last_failure(&client, "") {
             None => Ok(()),
             // The history would only name this command again.
             Some(failure)

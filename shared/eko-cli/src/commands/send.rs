@@ -30,7 +30,9 @@ Examples:
   eko send --group Friday 'When shall we three meet again?'
 
 A file of up to 48 KiB is sent within the message. A larger file is encrypted by `eko attachments \
-seal`. You upload the result wherever you like, and send its description with --attached.";
+seal`. You upload the result wherever you like, and send its description with --attached.
+
+If it cannot be sent within --wait, it is kept, and the failure says until when it waits.";
 
 /// The options of `eko send`.
 #[derive(Debug, Args)]
@@ -200,5 +202,5 @@ fn tell(
         let object = json!({ "id": sent.id, "state": word(delivery.state), "envelopes": envelopes });
         context.out.result(&text, &object)?;
     }
-    delivery.failure("").map_or(Ok(()), Err)
+    delivery.last_failure(client, "").map_or(Ok(()), Err)
 }

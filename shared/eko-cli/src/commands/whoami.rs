@@ -30,14 +30,9 @@ pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
         text.push_str(&format!("\n  waits, with the joining code\n    {code}"));
     }
     let is_deleted = end == Some(DeviceEnd::Deleted);
-    let revoked = end.is_some() && !is_deleted;
-    if is_deleted {
-        text.push_str("\n  ended        your account was deleted; eko history shows what is kept here");
-    } else if revoked {
-        text.push_str(
-            "\n  ended        it was revoked or turned away, or your account was reset: eko login ",
-        );
-        text.push_str(&format!("{handle} --anew"));
+    if let Some(end) = end {
+        // What to do next follows on standard error, as it does with every command.
+        text.push_str(&format!("\n  ended        {}", CommandFailure::from(MessengerError::from(end))));
     } else if !signed_in {
         text.push_str(&format!("\n  signed out   eko login {handle}"));
     }
@@ -53,7 +48,7 @@ pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
         "actor": device.actor(),
         "device": device.id().to_string(),
         "joiningCode": code,
-        "revoked": revoked,
+        "revoked": end.is_some() && !is_deleted,
         "deleted": is_deleted,
         "signedIn": signed_in,
         "folder": folder,

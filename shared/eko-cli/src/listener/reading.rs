@@ -16,6 +16,7 @@ use crate::context::HttpFeed;
 use crate::failure::CommandFailure;
 use crate::joining;
 use crate::screen::Screen;
+use crate::show;
 use crate::writers::CurrentWriters;
 
 /// The pause between two looks into the store while another process reads the mailbox.
@@ -90,7 +91,6 @@ impl<'a> MailboxListener<'a> {
         loop {
             let (mut again, mut batch) = (None, ReceivedBatch::default());
             let (looked, mut shown) = self.show_during(feed.advance(), is_read).await?;
-            self.looked.notify_one();
             self.tell_clock();
             if mode.as_ref() != Some(feed.mode()) {
                 self.context.out.detail(&feed.mode().to_string());
@@ -99,6 +99,7 @@ impl<'a> MailboxListener<'a> {
             shown.extend(self.show_and_read(is_read)?);
             match looked {
                 Ok(received) => {
+                    self.unread.take();
                     if std::mem::take(&mut waits) {
                         let approved = "This device is approved, and receives what is sent from now on.";
                         self.context.out.remark(approved);
@@ -110,16 +111,20 @@ impl<'a> MailboxListener<'a> {
                     }
                     again = received.look_again_ms;
                     self.show_notices(&received.notices)?;
+                    if feed.has_read() && again.is_none() {
+                        self.looked.notify_one();
+                    }
                     batch = received;
                 }
                 Err(MessengerError::Pending) => {
+                    self.looked.notify_one();
                     if !std::mem::replace(&mut waits, true)
                         && let Some(code) = self.client.joining_code()?
                     {
                         self.context.out.remark(&joining::text(self.client, &code));
                     }
                 }
-                Err(error) => self.report(error, &mut told)?,
+                Err(error) => self.report(error, feed.due_ms(), &mut told)?,
             }
             self.hint_elsewhere()?;
             writers.note(self.client, &batch, &shown, self.context.environment.now_ms());
@@ -175,12 +180,17 @@ impl<'a> MailboxListener<'a> {
         }
     }
 
-    /// Reports an error after which the loop tries again, because another attempt may succeed. Writes
+    /// Reports an error after which the loop tries again at `due_ms`, because another attempt may succeed. Writes
     /// the error unless its text is in `told`, and adds the text.
     ///
     /// # Errors
     /// Any other error, as a failure of the command.
-    fn report(&self, error: MessengerError, told: &mut BTreeSet<String>) -> Result<(), CommandFailure> {
+    fn report(
+        &self,
+        error: MessengerError,
+        due_ms: i64,
+        told: &mut BTreeSet<String>,
+    ) -> Result<(), CommandFailure> {
         let is_passing = error.retry_after_s().is_some();
         let server = self.client.device().origin();
         let known = match &error {
@@ -193,12 +203,17 @@ impl<'a> MailboxListener<'a> {
         if !is_passing {
             return Err(failure);
         }
+        *self.unread.borrow_mut() = Some(failure.clone());
         let why = match known {
             "" => format!("{server}: {failure}"),
             known => format!("{server} {known}"),
         };
         if told.insert(why.clone()) {
-            self.context.out.remark(&format!("{why}; trying again"));
+            let when = match due_ms > self.context.environment.now_ms() {
+                true => format!(" at {}", show::clock_with_seconds(due_ms)),
+                false => String::new(),
+            };
+            self.context.out.remark(&format!("{why}; trying again{when}"));
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! The sending of typed lines. Each is kept as soon as it is ended, and sent after those before it, while
 //! the person goes on typing and messages come.
 
+mod ending;
+
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use eko_client::messenger::{MessageDraft, MessengerError, SentActivity};
@@ -13,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{sleep, timeout};
 
 use super::MailboxListener;
-use crate::delivery::{DeliverySummary, kept, verify_each};
+use crate::delivery::DeliverySummary;
 use crate::failure::{CommandFailure, Exit};
 use crate::people::Correspondent;
 use crate::screen::TypedInput;
@@ -53,8 +55,8 @@ pub(super) struct LineSender<'l, 'a> {
     failed: Cell<Option<Exit>>,
     /// The last failure of a line that is not kept.
     not_kept: RefCell<Option<CommandFailure>>,
-    /// The beginnings of the lines that are lost, since they could not even be kept.
-    lost: RefCell<Vec<String>>,
+    /// The beginnings of the lines that are lost, since there was no time to keep them.
+    lost: RefCell<VecDeque<String>>,
 }
 
 /// A line that is kept as a message.
@@ -168,19 +170,6 @@ impl<'l, 'a> LineSender<'l, 'a> {
             }
             Correspondent::Group(group) => client.put_group_message(group.state.id(), draft).await.map(Some),
         }
-    }
-
-    /// Keeps the lines that were ended and not kept when the chat ends. They are sent later.
-    pub(super) async fn keep_the_rest(&self, acts: &mut UnboundedReceiver<TypedInput>) {
-        let mut rest: VecDeque<String> = self.putting.take().into_iter().collect();
-        while let Ok(act) = acts.try_recv() {
-            if let TypedInput::Line(text) = act {
-                rest.push_back(text);
-            }
-        }
-        keep_each(rest, async |text| self.put(text).await, &self.kept, &self.lost).await;
-        let untried = std::mem::take(&mut *self.untried.borrow_mut());
-        self.kept.borrow_mut().extend(untried.into_iter().map(|line| line.id));
     }
 
     /// Sends the lines that are kept, one after the other.
@@ -340,105 +329,5 @@ impl<'l, 'a> LineSender<'l, 'a> {
                 false => client.end_typing(&conversation).await,
             };
         }
-    }
-
-    /// Returns the failure that lines are held back from somebody, if some still are.
-    fn still_held_back(&self) -> Result<Option<CommandFailure>, CommandFailure> {
-        let (client, mut count, mut from) = (self.listener.client, 0, BTreeSet::new());
-        let mut exit = Exit::NotTrusted;
-        for id in self.held_back.borrow().iter() {
-            let delivery = DeliverySummary::of(client, &client.sent(id)?);
-            if delivery.held_back_from().next().is_none() {
-                continue;
-            }
-            count += 1;
-            from.extend(delivery.held_back_from().map(str::to_owned));
-            exit = if delivery.reaches_anybody() { Exit::Partly } else { exit };
-        }
-        if from.is_empty() {
-            return Ok(None);
-        }
-        let (what, them) = match count {
-            1 => ("a message is".to_owned(), "it"),
-            count => (format!("{count} messages are"), "them"),
-        };
-        let names = from.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-        let what = format!("{what} held back from {names}; eko sends {them} by itself once that is settled");
-        Ok(Some(CommandFailure::new(what).next(verify_each(from.iter().map(String::as_str))).exit(exit)))
-    }
-
-    /// Fails if something that was typed was not sent.
-    pub(super) fn outcome(&self) -> Result<(), CommandFailure> {
-        let lost = self.lost.borrow();
-        if !lost.is_empty() {
-            let what = format!("not sent and not kept: {}", lost.join(", "));
-            return Err(CommandFailure::new(what).next("eko chat again, and type it once more"));
-        }
-        let unsent = "not everything that you wrote was sent";
-        if let Some(exit) = self.failed.get() {
-            let failure = CommandFailure::new(unsent);
-            return Err(failure.next("eko history, which says what can be done").exit(exit));
-        }
-        // The history has nothing of it, so it says nothing of what can be done.
-        if let Some(failure) = self.not_kept.take() {
-            return Err(failure.worded(unsent));
-        }
-        let client = self.listener.client;
-        if let Some(failure) = self.still_held_back()? {
-            return Err(failure);
-        }
-        let mut waiting: usize = 0;
-        for id in self.kept.borrow().iter() {
-            let state = client.sent(id)?.state(&client.me());
-            waiting = waiting.saturating_add(usize::from(state == EnvelopeState::ToSend));
-        }
-        match waiting {
-            0 => Ok(()),
-            1 => Err(CommandFailure::new("a message waits to be sent")),
-            count => Err(CommandFailure::new(format!("{count} messages wait to be sent"))),
-        }
-        .map_err(|failure| failure.next(kept(client)).exit(Exit::TryLater))
-    }
-}
-
-/// Keeps lines as messages, one after the other. `kept` gets the ids. `lost` has the beginnings of those
-/// that could not be kept and of those that are not tried yet, at any time.
-async fn keep_each<E>(
-    lines: VecDeque<String>,
-    put: impl AsyncFn(String) -> Result<Option<String>, E>,
-    kept: &RefCell<Vec<String>>,
-    lost: &RefCell<Vec<String>>,
-) {
-    *lost.borrow_mut() = lines.iter().map(|text| show::excerpt_of(text)).collect();
-    let mut failures = 0;
-    for text in lines {
-        match put(text).await {
-            Ok(id) => {
-                lost.borrow_mut().remove(failures);
-                kept.borrow_mut().extend(id);
-            }
-            Err(_) => failures += 1,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures_util::FutureExt as _;
-
-    use super::*;
-
-    #[test]
-    fn the_lines_that_are_lost_are_those_that_were_not_kept() {
-        let (kept, lost) = (RefCell::default(), RefCell::default());
-        let put = async |text: String| match text.as_str() {
-            "refused" => Err(()),
-            "late" => std::future::pending().await,
-            _ => Ok(Some(format!("id of {text}"))),
-        };
-        let lines = ["one", "refused", "two", "late", "three"].map(str::to_owned).into();
-        let done = keep_each(lines, put, &kept, &lost).now_or_never();
-        assert_eq!((done, kept.into_inner()), (None, vec!["id of one".to_owned(), "id of two".to_owned()]));
-        assert_eq!(lost.into_inner(), ["refused", "late", "three"].map(show::excerpt_of));
     }
 }

@@ -96,6 +96,11 @@ async fn a_paste_that_is_too_much_for_a_minute_says_which_lines_wait_and_until_w
     );
     assert!(told.contains("; they are kept, and sent by themselves at "), "{err}");
     assert_eq!(alice.eko(&["history", "--json", "-q", "-n", "200"]).await.done().lines().count(), 130);
+    // A command that ends at once says until when its message waits.
+    let ReportedFailure { code, what, .. } = alice.fails(&["send", "@bob", "one more", "--wait", "0"]).await;
+    assert!(code == 4 && what.starts_with("not sent yet to @bob: so much was sent"), "{what}");
+    let (_, until) = what.split_once("; it is kept, and waits until ").unwrap_or_else(|| panic!("{what}"));
+    assert_eq!((until.len(), until.matches(':').count()), ("12:00:00".len(), 2), "{what}");
     drop(bob);
 }
 

@@ -71,6 +71,8 @@ async fn a_reset_replaces_a_device_that_is_active() {
     let server = server().await;
     let (first, second) = (signed_in(&server, "alice").await, TestHome::new());
     let bob = signed_in(&server, "bob").await;
+    first.eko(&["groups", "create", "Friday", "@bob"]).await.done();
+    first.eko(&["send", "--group", "Friday", "all"]).await.done();
     first.eko(&["send", "@bob", "one"]).await.done();
     let login = ["login", "alice", "--server", &server, "--no-wait"];
     assert_eq!(text(&second.object(&login).await, "status"), "pending");
@@ -84,6 +86,15 @@ async fn a_reset_replaces_a_device_that_is_active() {
     let shown = first.eko(&["history"]).await.done();
     let unknown = "one\n    sent by a former device of yours; what became of it is not known any more\n";
     assert!(shown.ends_with(unknown), "{shown}");
+    // A group is named as before, and a failure says what has ended it and what to do.
+    assert!(first.eko(&["history"]).await.done().contains("you in Friday: all\n"), "{shown}");
+    assert_eq!(first.objects(&["history", "--group", "Friday"]).await.len(), 1);
+    let ended = "a reset of your account has ended your membership of the group Friday";
+    for command in [&["send", "--group", "Friday", "still?"][..], &["groups", "leave", "Friday"]] {
+        let ReportedFailure { code, what, next } = first.fails(command).await;
+        assert!(code == 1 && what.starts_with(ended), "{command:?}: {what}");
+        assert!(next.starts_with("ask an admin of it to remove you and to add you again; "), "{next}");
+    }
     // Nor can Bob tell whether she wrote that before the reset: he has first seen her devices after it.
     bob.eko(&["requests", "accept", "@alice"]).await;
     bob.hears().await;
@@ -92,6 +103,10 @@ async fn a_reset_replaces_a_device_that_is_active() {
         shown.ends_with("one\n    BEWARE: it comes from a device that a reset of theirs has replaced\n"),
         "{shown}"
     );
+    // Another group of the name is told from it.
+    first.eko(&["groups", "create", "Friday", "@bob"]).await;
+    let shown = first.eko(&["history"]).await.done();
+    assert!(shown.contains("you in Friday (") && shown.contains("): all\n"), "{shown}");
 }
 
 /// A reset cannot be undone, and it ends devices that may be in use.

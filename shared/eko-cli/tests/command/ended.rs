@@ -196,12 +196,7 @@ async fn every_command_says(end: End) {
         device.check(&command, &device.copy().eko(&command).await, 0);
     }
     let me = device.home.eko(&["whoami"]).await;
-    let ended = match end {
-        End::Revoked | End::Reset => {
-            format!("reset: eko login @alice@{} --anew\n", &device.server["http://".len()..])
-        }
-        End::Deleted => "your account was deleted; eko history shows what is kept here\n".to_owned(),
-    };
+    let ended = format!("\n  ended        {}", end.sentence());
     assert!(me.code == 0 && me.out.contains(&ended) && !me.out.contains("http"), "{me:?}");
     let chat = TestTerminal::start(&device.home, &["chat", "@bob"]);
     let rows = chat.shows(|rows| rows.iter().any(|row| row.contains("Next: "))).await;

@@ -13,6 +13,7 @@ mod ended;
 mod export;
 mod following;
 mod groups;
+mod interrupted;
 mod kept;
 mod keys;
 mod people;

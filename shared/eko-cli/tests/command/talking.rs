@@ -1,14 +1,14 @@
 //! Tests of `send`, `listen`, `chat`, `history` and `attachments`, with two users on one machine.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStderr, ChildStdout, Command};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
 use eko_local::server::{BoundServer, ServerOptions};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::people::ReportedFailure;
-use super::test_home::{CommandOutput, TestHome, server};
+use super::test_home::{CommandOutput, TestHome, ended_of, server};
 
 /// Signs Alice and Bob in on one server, which then is part of their handles.
 pub(crate) async fn two() -> [TestHome; 2] {
@@ -191,6 +191,23 @@ async fn a_conversation_in_two_terminals() {
     alice.eko(&["send", "@bob", "from a third terminal"]).await.done();
     assert!(his.line().await.trim_end().ends_with("@alice: from a third terminal"));
     assert_eq!((hers.end().await, his.end().await), (0, 0));
+}
+
+/// The mailbox comes on a socket, some time after that was opened.
+#[tokio::test]
+async fn a_chat_whose_input_is_empty_shows_what_there_is() {
+    let [alice, bob] = two().await;
+    for text in ["one", "two"] {
+        alice.eko(&["send", "@bob", text]).await.done();
+    }
+    let texts: Vec<_> =
+        bob.objects(&["chat", "@alice"]).await.into_iter().map(|it| it["text"].clone()).collect();
+    assert_eq!(texts, ["one", "two"]);
+    assert_eq!(bob.eko(&["chat", "@alice"]).await.done(), "");
+    alice.eko(&["send", "@bob", "three"]).await.done();
+    let mut command = bob.command(&["chat", "@alice"]);
+    command.stdin(Stdio::null());
+    assert!(ended_of(command, String::new()).await.done().ends_with("@alice: three\n"));
 }
 
 #[tokio::test]

@@ -312,7 +312,7 @@ fn tell(context: &Context, client: &HttpMessenger, made: &MadeChange) -> Result<
     object["state"] = json!(word(delivery.state));
     object["envelopes"] = json!(envelopes);
     context.out.result(&text, &object)?;
-    let Some(failure) = delivery.failure("the change is made here, and ") else { return Ok(()) };
+    let Some(failure) = delivery.last_failure(client, "the change is made here, and ") else { return Ok(()) };
     match delivery.state {
         // Nobody else is to be told, and what the user has left the user cannot change.
         EnvelopeState::Failed if !group.member && delivery.is_to_deleted() => Ok(()),

@@ -49,7 +49,7 @@ pub use chains::ChainAlarm;
 pub(crate) use chains::PinnedChain;
 pub use ending::DeviceEnd;
 pub use envelopes::{EnvelopeState, MOST_RESENT, OutboxEnvelope, RESEND_TIME_MS};
-pub(crate) use envelopes::{NOT_READ, NewEnvelope};
+pub(crate) use envelopes::{NOT_READ, NewEnvelope, SendingAttempt};
 pub use error::{DeviceStoreError, StoreFault};
 pub(crate) use evidence::parse_evidence;
 pub(crate) use held::{AwaitedAuthor, HeldActivity};

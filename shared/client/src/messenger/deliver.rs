@@ -10,7 +10,7 @@ use super::contact::Contact;
 use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
 use crate::content::tag_of;
 use crate::device::{OutgoingEnvelope, SendOutcome};
-use crate::store::{DeviceStore, DeviceStoreError, EnvelopeState, OutboxEnvelope};
+use crate::store::{DeviceStore, DeviceStoreError, EnvelopeState, OutboxEnvelope, SendingAttempt};
 use crate::{ClientError, SignalSessions, Transport, TransportError};
 
 /// The number of times that a recipient's devices may change while one envelope is being sent.
@@ -167,10 +167,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let claimed_ms = self.store.write(|tx| {
             // The transaction may have waited for one of another process, which has claimed it.
             let now_ms = self.now_ms();
-            if tx.queue_up(id, now_ms)? || tx.wait_behind(id, sender, now_ms)? {
+            let attempt = SendingAttempt { id, sender, now_ms };
+            if tx.queue_up(id, now_ms)? || tx.wait_behind(attempt)? {
                 return Ok(None);
             }
-            let claimed = tx.claim_envelope(id, sender, now_ms, now_ms.saturating_add(CLAIM_MS))?;
+            let claimed = tx.claim_envelope(attempt, now_ms.saturating_add(CLAIM_MS))?;
             Ok::<_, DeviceStoreError>(claimed.then_some(now_ms))
         })?;
         let Some(now_ms) = claimed_ms else {
@@ -255,12 +256,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 asked.clone_from(&person.origin);
             }
             let contact = self.trusted(&person).await?;
-            if self.store.read(|tx| tx.is_behind_refused(&envelope.id))? && self.resume(&contact)? {
-                return Ok(RoundsOutcome::HeldBackFirst);
-            }
-            // Another process may have released it since this one was claimed.
-            let (sender, now_ms) = (self.store.sender()?, self.now_ms());
-            if self.store.read(|tx| tx.is_behind_unsent(&envelope.id, sender, now_ms))? {
+            let attempt =
+                SendingAttempt { id: &envelope.id, sender: self.store.sender()?, now_ms: self.now_ms() };
+            // Another process may release what is older, send it and have it held back again. Each transaction
+            // sees that in one of its states, so this is one. Once all that is older has an outcome, nothing
+            // but the user or a report of a server has it sent anew.
+            let is_behind = self.store.write(|tx| {
+                let is_behind_refused = tx.is_behind_refused(attempt.id)?;
+                let is_released = is_behind_refused && self.resume_in(tx, &envelope.recipient)?;
+                Ok::<_, MessengerError>(is_released || tx.is_behind_unsent(attempt)?)
+            })?;
+            if is_behind {
                 return Ok(RoundsOutcome::HeldBackFirst);
             }
             let mut wanted = contact.active();

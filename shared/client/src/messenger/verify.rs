@@ -278,20 +278,25 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Has what was held back from somebody sent, who may be sent to now. A copy for the own devices waits
     /// for the user's decision, and what is for somebody whom the user blocks for the end of the block.
     /// Returns false if nothing is sent.
-    pub(super) fn resume(&self, contact: &Contact) -> Result<bool, MessengerError> {
+    fn resume(&self, contact: &Contact) -> Result<bool, MessengerError> {
         let actor = contact.person.actor();
-        if contact.person == self.me()
-            || self.is_blocked(&actor)?
-            || self.store.read(|tx| tx.refused_to(&actor))?.is_empty()
-        {
+        if self.store.read(|tx| tx.refused_to(&actor))?.is_empty() {
             return Ok(false);
         }
-        self.store.write(|tx| self.send_what_was_refused(tx, &actor))
+        self.store.write(|tx| self.resume_in(tx, &actor))
+    }
+
+    /// Does what [`Messenger::resume`] does, in this transaction.
+    pub(super) fn resume_in(&self, tx: &Transaction<'_>, actor: &str) -> Result<bool, MessengerError> {
+        if actor == self.device.actor() || tx.blocks()?.cover(actor) {
+            return Ok(false);
+        }
+        self.send_what_was_refused(tx, actor)
     }
 
     /// Has those envelopes sent that were refused because of the devices of their recipient, about which
-    /// nothing is to be decided now. Whoever has left a group since gets none of its notes. Returns false if
-    /// nothing is sent.
+    /// nothing is to be decided now. Whoever has left a group since gets none of its notes. One that cannot be
+    /// sent fails alone. Returns false if nothing is sent.
     fn send_what_was_refused(&self, tx: &Transaction<'_>, actor: &str) -> Result<bool, MessengerError> {
         let mut is_released = false;
         for refused in tx.refused_to(actor)? {
@@ -316,9 +321,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 tx.settle(&refused.id, EnvelopeState::Failed, Some(NO_MEMBER))?;
                 continue;
             }
-            match kept.is_some() {
-                true => tx.send_refused(&refused.id, self.now_ms())?,
-                false => self.send_anew(tx, &refused.id, &activity.to_plaintext()?)?,
+            if kept.is_some() {
+                tx.send_refused(&refused.id, self.now_ms())?;
+            } else {
+                match activity.to_plaintext() {
+                    Ok(plaintext) => self.send_anew(tx, &refused.id, &plaintext)?,
+                    // As one that an earlier version of this library has let be longer. The others go.
+                    Err(invalid) => {
+                        tx.settle(&refused.id, EnvelopeState::Failed, Some(&invalid.in_words()))?;
+                        continue;
+                    }
+                }
             }
             is_released = true;
         }

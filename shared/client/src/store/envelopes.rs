@@ -60,6 +60,17 @@ pub(crate) struct NewEnvelope<'a> {
     pub(crate) expires_ms: Option<i64>,
 }
 
+/// An attempt of a process at an envelope.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SendingAttempt<'a> {
+    /// The envelope's id.
+    pub(crate) id: &'a EnvelopeId,
+    /// The number of the process.
+    pub(crate) sender: i64,
+    /// The time, in epoch milliseconds.
+    pub(crate) now_ms: i64,
+}
+
 /// The state of an envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnvelopeState {
@@ -336,14 +347,9 @@ impl Transaction<'_> {
     }
 
     /// Puts an envelope off for a moment, if another process sends an older one to the same recipient now.
-    /// `sender` is the number of this process. Returns false if none does. What wakes nobody is in nobody's
-    /// way.
-    pub(crate) fn wait_behind(
-        &self,
-        id: &EnvelopeId,
-        sender: i64,
-        now_ms: i64,
-    ) -> Result<bool, DeviceStoreError> {
+    /// Returns false if none does. What wakes nobody is in nobody's way.
+    pub(crate) fn wait_behind(&self, attempt: SendingAttempt<'_>) -> Result<bool, DeviceStoreError> {
+        let SendingAttempt { id, sender, now_ms } = attempt;
         let sql = format!(
             "UPDATE envelopes AS later SET due = ?1 + {BEHIND_MS}, put = ?1, reason = NULL WHERE id = ?2 AND silent = 0 \
              AND resent_to IS NULL AND {DUE} AND EXISTS (SELECT 1 FROM envelopes AS older WHERE older.state = 1 \
@@ -354,13 +360,9 @@ impl Transaction<'_> {
     }
 
     /// True if an older envelope to the same recipient is due, was put off after a failed attempt, or is sent
-    /// by another process than `sender` now. What wakes nobody is in nobody's way.
-    pub(crate) fn is_behind_unsent(
-        &self,
-        id: &EnvelopeId,
-        sender: i64,
-        now_ms: i64,
-    ) -> Result<bool, DeviceStoreError> {
+    /// by another process now. What wakes nobody is in nobody's way.
+    pub(crate) fn is_behind_unsent(&self, attempt: SendingAttempt<'_>) -> Result<bool, DeviceStoreError> {
+        let SendingAttempt { id, sender, now_ms } = attempt;
         let sql = format!(
             "SELECT 1 FROM envelopes AS later JOIN (SELECT recipient, made FROM envelopes WHERE silent = 0 \
              AND resent_to IS NULL AND (({DUE}) OR (state = 1 AND iif(claimed = 0, tries > 0, claimed <> ?3)))) AS older \
@@ -379,15 +381,14 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Claims an envelope until `until_ms` for the process with the number `sender`, so that no other one
-    /// sends it meanwhile. Returns false if it is claimed already or not to be sent.
+    /// Claims an envelope until `until_ms` for the process that tries it, so that no other one sends it
+    /// meanwhile. Returns false if it is claimed already or not to be sent.
     pub(crate) fn claim_envelope(
         &self,
-        id: &EnvelopeId,
-        sender: i64,
-        now_ms: i64,
+        attempt: SendingAttempt<'_>,
         until_ms: i64,
     ) -> Result<bool, DeviceStoreError> {
+        let SendingAttempt { id, sender, now_ms } = attempt;
         let sql = format!("UPDATE envelopes SET due = ?3, put = ?1, claimed = ?4 WHERE id = ?2 AND {DUE}");
         Ok(self.inner.prepare_cached(&sql)?.execute(params![now_ms, id.as_str(), until_ms, sender])? == 1)
     }

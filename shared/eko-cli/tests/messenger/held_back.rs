@@ -1,10 +1,13 @@
 //! Tests of what is held back because a server shows devices that are not to be trusted: it is sent by itself
 //! once that is over, and nothing that is written later overtakes it.
 
+use std::fmt::Debug;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use eko_cli::LibSignal;
+use eko_client::environment::Clock;
 use eko_client::group::GroupId;
 use eko_client::store::EnvelopeState;
 use eko_client::{Environment, Messenger};
@@ -255,23 +258,24 @@ impl TwoProcesses {
     }
 }
 
+/// Runs what a process does until it waits for an answer to a request of this path.
+async fn held_at(line: &TestNetwork, path: &'static str, mut doing: Pin<&mut impl Future<Output: Debug>>) {
+    tokio::select! {
+        biased;
+        waited = line.hold_together(move |held| held == path, 1) => assert_eq!(waited.len(), 1),
+        done = &mut doing => panic!("nothing was held: {done:?}"),
+    }
+}
+
 /// One process sends what was held back, while another one has begun to send what was written later.
 #[tokio::test]
 async fn a_note_of_another_process_does_not_overtake_it() {
     let TwoProcesses { world, user, one, other, line, bob, held, later } = TwoProcesses::begin().await;
     let mut sending = std::pin::pin!(other.send_message(&later));
-    tokio::select! {
-        biased;
-        waited = line.hold_together(|path| path == "/user/bob/devices", 1) => assert_eq!(waited.len(), 1),
-        _ = &mut sending => panic!("nothing was held"),
-    }
+    held_at(&line, "/user/bob/devices", sending.as_mut()).await;
     user.line.honest();
     let mut releasing = std::pin::pin!(one.flush());
-    tokio::select! {
-        biased;
-        waited = user.line.hold_together(|path| path == "/user/alice/outbox", 1) => assert_eq!(waited.len(), 1),
-        _ = &mut releasing => panic!("nothing was held"),
-    }
+    held_at(&user.line, "/user/alice/outbox", releasing.as_mut()).await;
     sending.await.unwrap();
     assert_eq!((sent(&line), state(&other, &later)), (0, EnvelopeState::ToSend));
     releasing.await.unwrap();
@@ -288,11 +292,7 @@ async fn a_note_of_another_process_does_not_overtake_it() {
 async fn a_note_of_another_process_does_not_overtake_it_while_it_waits() {
     let TwoProcesses { world, user, one, other, line, bob, held, later } = TwoProcesses::begin().await;
     let mut sending = std::pin::pin!(other.send_message(&later));
-    tokio::select! {
-        biased;
-        waited = line.hold_together(|path| path == "/user/bob/devices", 1) => assert_eq!(waited.len(), 1),
-        _ = &mut sending => panic!("nothing was held"),
-    }
+    held_at(&line, "/user/bob/devices", sending.as_mut()).await;
     user.line.honest();
     user.line.drop_requests(|request| {
         let is_outbox = request.uri().path() == "/user/alice/outbox";
@@ -311,6 +311,50 @@ async fn a_note_of_another_process_does_not_overtake_it_while_it_waits() {
     world.deliver().await;
 }
 
+/// Between any two looks at the clock of the process that sends what was written later, another one begins to
+/// send what was held back, or has it held back again.
+#[tokio::test]
+async fn a_note_does_not_overtake_what_another_process_releases_and_holds_back_at_any_moment() {
+    for is_released in [false, true] {
+        let TwoProcesses { world, user, line, bob, held, later, .. } = TwoProcesses::begin().await;
+        let (now, change) = (world.clock(), user.changes_at_once());
+        // A process with the number 99 sends it, or has met a refusal.
+        let turn = format!(
+            "UPDATE envelopes SET state = iif(state = 6, 1, 6), claimed = iif(state = 6, 99, 0), put = {now}, \
+             due = {now} + 120000 WHERE message = '{held}' AND recipient = '{bob}' AND (state = 6 OR claimed = 99)",
+            now = now(),
+            bob = bob.me().actor(),
+        );
+        let is_turning = Arc::new(AtomicBool::new(false));
+        let (turns, first) = (Arc::clone(&is_turning), turn.clone());
+        let clock: Clock = Arc::new(move || {
+            if turns.load(Ordering::Relaxed) {
+                // It is left as it is while the process of this clock writes.
+                change(&turn);
+            }
+            now()
+        });
+        let environment = Environment { clock, ..Environment::system() };
+        let other = Messenger::open(line.clone(), LibSignal, user.store(), environment).unwrap().unwrap();
+        let mut sending = std::pin::pin!(other.send_message(&later));
+        held_at(&line, "/user/bob/devices", sending.as_mut()).await;
+        if is_released {
+            user.change_store(&first);
+        }
+        is_turning.store(true, Ordering::Relaxed);
+        sending.await.unwrap();
+        is_turning.store(false, Ordering::Relaxed);
+        let is_sent = [&held, &later].map(|id| state(&other, id) == EnvelopeState::Accepted);
+        assert_ne!(is_sent, [false, true], "{is_released}");
+        world.advance(10_000);
+        other.flush().await.unwrap();
+        assert_eq!([&held, &later].map(|id| state(&other, id)), [EnvelopeState::Accepted; 2]);
+        world.deliver().await;
+        assert_eq!(hear(&world, &bob).await, ["one", "two"], "{is_released}");
+        world.deliver().await;
+    }
+}
+
 /// The store has what this version cannot read any more.
 #[tokio::test]
 async fn what_cannot_be_read_any_more_holds_nothing_back() {
@@ -318,6 +362,24 @@ async fn what_cannot_be_read_any_more_holds_nothing_back() {
     user.change_store("UPDATE envelopes SET plaintext = x'00' WHERE state = 6");
     other.send_message(&later).await.unwrap();
     assert_eq!([&held, &later].map(|id| state(&one, id)), [EnvelopeState::Failed, EnvelopeState::Accepted]);
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["two"]);
+    world.deliver().await;
+}
+
+/// An earlier version has kept the message alone, and has let it be longer.
+#[tokio::test]
+async fn what_cannot_be_encoded_any_more_fails_alone() {
+    let TwoProcesses { world, user, one, other, bob, held, later, .. } = TwoProcesses::begin().await;
+    user.change_store(&format!(
+        "UPDATE envelopes SET plaintext = NULL WHERE state = 6;
+         UPDATE messages SET text = printf('%.100000c', 'x') WHERE id = '{held}'"
+    ));
+    other.send_message(&later).await.unwrap();
+    assert_eq!([&held, &later].map(|id| state(&one, id)), [EnvelopeState::Failed, EnvelopeState::Accepted]);
+    let envelopes = one.sent(&held).unwrap().envelopes;
+    let reason = envelopes.iter().find_map(|envelope| envelope.reason.as_deref());
+    assert_eq!(reason, Some("has more than 94080 bytes with its padding"));
     world.deliver().await;
     assert_eq!(hear(&world, &bob).await, ["two"]);
     world.deliver().await;

@@ -1,5 +1,8 @@
 //! A user whose store is a file, so that the process can end and begin again.
 
+use std::sync::Mutex;
+use std::time::Duration;
+
 use eko_cli::LibSignal;
 use eko_client::environment::Clock;
 use eko_client::{DeviceStore, Environment, Messenger};
@@ -47,6 +50,17 @@ impl RestartingUser {
     pub(crate) fn change_store(&self, sql: &str) {
         let file = rusqlite::Connection::open(self.folder.path().join("eko.db")).unwrap();
         file.execute_batch(sql).unwrap();
+    }
+
+    /// Returns a function that changes the user's file, unless a process writes to it just then.
+    pub(crate) fn changes_at_once(&self) -> impl Fn(&str) + Send + Sync + use<> {
+        let file = rusqlite::Connection::open(self.folder.path().join("eko.db")).unwrap();
+        file.busy_timeout(Duration::ZERO).unwrap();
+        let file = Mutex::new(file);
+        move |sql| match file.lock().unwrap().execute_batch(sql) {
+            Err(error) => assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy)),
+            Ok(()) => {}
+        }
     }
 
     /// Returns the environment of a process. The random bytes are not seeded: otherwise each process

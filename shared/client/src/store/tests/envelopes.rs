@@ -78,14 +78,16 @@ fn what_a_clock_that_was_ahead_has_made_is_not_overtaken() {
     store.write(|tx| tx.send_refused(&first, 1)).unwrap();
     // The clock catches up.
     for now_ms in [1, 3_540_000, 3_540_001, 7_200_000] {
-        let is_behind = |id| store.read(|tx| tx.is_behind_unsent(id, 1, now_ms)).unwrap();
+        let is_behind =
+            |id| store.read(|tx| tx.is_behind_unsent(SendingAttempt { id, sender: 1, now_ms })).unwrap();
         assert_eq!([&first, &later].map(is_behind), [false, true], "{now_ms}");
         let unsent = store.read(|tx| tx.unsent_to(BOB)).unwrap();
         assert_eq!(unsent.iter().map(|sent| &sent.id).collect::<Vec<_>>(), [&first, &later]);
     }
     // What waits for its next attempt is not overtaken either.
     store.write(|tx| tx.postpone(&first, 1, 9_000, "away")).unwrap();
-    assert!(store.read(|tx| tx.is_behind_unsent(&later, 1, 2)).unwrap());
+    let attempt = SendingAttempt { id: &later, sender: 1, now_ms: 2 };
+    assert!(store.read(|tx| tx.is_behind_unsent(attempt)).unwrap());
 }
 
 #[test]

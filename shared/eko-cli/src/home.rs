@@ -3,6 +3,8 @@
 //! ```text
 //! HOME/accounts/NAME@HOST/eko.db        the device of an account, with its keys and messages
 //! HOME/accounts/.replaces-NAME@HOST/    what takes the place of an account as soon as that is set aside
+//! HOME/accounts/.new-ID/                an account that is being made, locked by its process; what a dead one
+//!                                       has left is removed by the next sign-in
 //! HOME/accounts/NAME@HOST/listening     the lock of the process that reads its mailbox, and its last sign of
 //!                                       life
 //! HOME/former/NAME@HOST-STAMP/          an account that was set aside by `eko login --anew` or
@@ -23,6 +25,7 @@ use eko_protocol::address::Handle;
 use etcetera::BaseStrategy;
 
 pub use account_folder::AccountFolder;
+pub(crate) use account_folder::StagedFolder;
 use named_issuers::NamedIssuers;
 pub(crate) use private::unique_file_in;
 
@@ -151,12 +154,13 @@ impl EkoHome {
     }
 
     /// Returns the account of a handle, and creates its folder if there is none. A folder is
-    /// created completely or not at all.
+    /// created completely or not at all. What processes have left that died while they made something is removed.
     ///
     /// # Errors
     /// The folder cannot be created; other users of this machine can read it.
     pub fn prepare(&self, handle: &Handle) -> Result<PreparedAccount, CommandFailure> {
         private::create(&self.accounts)?;
+        self.accounts.parent().into_iter().chain([&*self.accounts]).for_each(private::remove_unfinished);
         let account = self.folder(handle);
         self.end_replacement(&account)?;
         if account.path().is_dir() && !account.database().exists() {
@@ -253,7 +257,7 @@ impl EkoHome {
     ///
     /// # Errors
     /// The folder cannot be created.
-    pub fn stage(&self, account: &AccountFolder) -> Result<AccountFolder, CommandFailure> {
+    pub(crate) fn stage(&self, account: &AccountFolder) -> Result<StagedFolder, CommandFailure> {
         account.stage()
     }
 

@@ -1,5 +1,7 @@
 //! The folder of one account.
 
+use std::fs::File;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use eko_client::DeviceStore;
@@ -18,6 +20,22 @@ pub struct AccountFolder {
     /// The user's handle.
     pub handle: Handle,
     path: PathBuf,
+}
+
+/// A folder of an account that is being made, under another name. It is locked: no other process takes it for
+/// one that a dead process has left.
+#[derive(Debug)]
+pub(crate) struct StagedFolder {
+    folder: AccountFolder,
+    _lock: File,
+}
+
+impl Deref for StagedFolder {
+    type Target = AccountFolder;
+
+    fn deref(&self) -> &AccountFolder {
+        &self.folder
+    }
 }
 
 impl AccountFolder {
@@ -68,12 +86,12 @@ impl AccountFolder {
     }
 
     /// Creates a folder of this account with an empty store beside its own folder. No command sees it.
-    pub(super) fn stage(&self) -> Result<Self, CommandFailure> {
+    pub(super) fn stage(&self) -> Result<StagedFolder, CommandFailure> {
         let parent = self.path.parent().unwrap_or(Path::new("."));
-        let path = private::unique_in(parent).map_err(|error| self.cannot_create(&error))?;
-        let staged = Self { handle: self.handle.clone(), path };
-        staged.new_store(&staged.database())?;
-        Ok(staged)
+        let (path, lock) = private::unique_in(parent).map_err(|error| self.cannot_create(&error))?;
+        let folder = Self { handle: self.handle.clone(), path };
+        folder.new_store(&folder.database())?;
+        Ok(StagedFolder { folder, _lock: lock })
     }
 
     /// Creates an empty store. A file without bytes is none, so that one that is found was emptied.

@@ -1,6 +1,6 @@
 //! Folders and files that only their owner can read.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,8 @@ use crate::failure::{CommandFailure, FileUse};
 
 const FOLDER: u32 = 0o700;
 const FILE: u32 = 0o600;
+/// The beginning of the names of files and folders that are being made.
+const NEW: &str = ".new-";
 /// The permission bits of the group and of all others.
 const OTHERS: u32 = 0o077;
 
@@ -26,12 +28,44 @@ pub(super) fn create_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER).create(path)
 }
 
-/// Creates a folder in another one. Its name begins with a dot and is not used yet.
-pub(super) fn unique_in(parent: &Path) -> io::Result<PathBuf> {
-    let name = format!(".new-{}", uuid::Uuid::new_v4());
-    let path = parent.join(name);
-    DirBuilder::new().mode(FOLDER).create(&path)?;
-    Ok(path)
+/// Creates a folder in another one. Its name begins with a dot and is not used yet. It is this process's as
+/// long as the returned file is kept, which is its lock.
+pub(super) fn unique_in(parent: &Path) -> io::Result<(PathBuf, File)> {
+    loop {
+        let path = parent.join(format!("{NEW}{}", uuid::Uuid::new_v4()));
+        DirBuilder::new().mode(FOLDER).create(&path)?;
+        if let Some(lock) = kept_by(File::open(&path), &path)? {
+            return Ok((path, lock));
+        }
+    }
+}
+
+/// Locks what was just made, or returns `None` if another process has met it before that, and removes it.
+fn kept_by(opened: io::Result<File>, path: &Path) -> io::Result<Option<File>> {
+    let file = match opened {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        // On a disk without locks nothing is removed.
+        Ok(()) | Err(TryLockError::Error(_)) => {}
+    }
+    Ok(path.try_exists()?.then_some(file))
+}
+
+/// Removes the files and folders that processes were making here which have ended: the kernel frees a lock
+/// with its process. What cannot be removed now stays for the next time.
+pub(super) fn remove_unfinished(parent: &Path) {
+    let Ok(listed) = parent.read_dir() else { return };
+    for entry in listed.flatten() {
+        let is_new = entry.file_name().to_str().is_some_and(|name| name.starts_with(NEW));
+        let (path, is_folder) = (entry.path(), entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let lock = is_new.then(|| File::open(&path).ok()).flatten();
+        if lock.as_ref().is_some_and(|lock| lock.try_lock().is_ok()) {
+            let _ = if is_folder { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        }
+    }
 }
 
 /// Creates an empty file, which must not exist.
@@ -44,10 +78,14 @@ pub(super) fn mark_file(path: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(FILE).open(path).map(drop)
 }
 
-/// Creates an empty file in a folder. Its name begins with a dot and is not used yet.
+/// Creates an empty file in a folder. Its name begins with a dot and is not used yet. The file is its own lock.
 pub(crate) fn unique_file_in(parent: &Path) -> io::Result<(File, PathBuf)> {
-    let path = parent.join(format!(".new-{}", uuid::Uuid::new_v4()));
-    Ok((new_file(&path)?, path))
+    loop {
+        let path = parent.join(format!("{NEW}{}", uuid::Uuid::new_v4()));
+        if let Some(file) = kept_by(new_file(&path), &path)? {
+            return Ok((file, path));
+        }
+    }
 }
 
 fn new_file(path: &Path) -> io::Result<File> {

@@ -182,6 +182,25 @@ fn what_was_to_replace_an_account_never_becomes_one_later() {
     assert_eq!(home.accounts.read_dir().unwrap().count(), 1);
 }
 
+/// Processes die while they make an account and a file, and one makes an account now.
+#[test]
+fn what_a_dead_process_was_making_is_removed_by_the_next_sign_in() {
+    let (folder, home) = home(&["alice@a.example"]);
+    let account = home.choose(None).unwrap();
+    let live = home.stage(&account).unwrap();
+    let dead = home.stage(&account).unwrap().path().to_owned();
+    let (live_file, live_path) = unique_file_in(&folder.path().join("home")).unwrap();
+    let (_, dead_path) = unique_file_in(&folder.path().join("home")).unwrap();
+    home.prepare(&Handle::parse("bob@a.example").unwrap()).unwrap();
+    let left = [live.path(), &live_path, &dead, &dead_path].map(Path::exists);
+    assert_eq!(left, [true, true, false, false]);
+    home.replace(&account, &live, "20260129").unwrap();
+    assert_eq!(home.accounts().unwrap().len(), 2);
+    drop(live_file);
+    home.prepare(&account.handle).unwrap();
+    assert!(!live_path.exists() && account.database().exists());
+}
+
 #[test]
 fn what_is_no_account_is_left_alone() {
     let (_folder, home) = home(&["alice@a.example"]);

@@ -261,7 +261,7 @@ impl<'a> MailboxListener<'a> {
         let out = self.context.out;
         for notice in notices {
             if out.json {
-                out.line(&show::notice_object(notice))?;
+                out.line(&show::notice_object(self.client, notice))?;
                 self.client.note_told(notice)?;
             } else if self.is_of_shown_request(notice) || self.is_read_too(notice, notices)? {
                 self.client.note_told(notice)?;
@@ -336,7 +336,7 @@ pub(crate) fn lock(
 pub(crate) fn tell(context: &Context, client: &HttpMessenger, notice: &Notice) -> Result<(), CommandFailure> {
     let out = context.out;
     if out.json {
-        out.aside(&show::notice_object(notice));
+        out.aside(&show::notice_object(client, notice));
     } else if matches!(notice, Notice::Typing { .. }) {
         // Only the screen shows that, which forgets it again.
     } else if let Some(line) = show::notice(client, notice) {

@@ -45,9 +45,9 @@ pub(crate) fn awaited_object(message: &AwaitedMessage, is_missing: bool) -> Valu
 }
 
 /// Returns a notice as a JSON object.
-pub(crate) fn notice_object(notice: &Notice) -> Value {
+pub(crate) fn notice_object(client: &HttpMessenger, notice: &Notice) -> Value {
     match notice {
-        Notice::Settled(envelope) => envelope_object(envelope),
+        Notice::Settled(envelope) => sent_object(client, envelope),
         Notice::DeviceWaits(waiting) => {
             json!({ "type": "deviceWaits", "device": waiting.device.id, "name": waiting.name })
         }

@@ -203,6 +203,17 @@ fn notices_are_told_in_these_words() {
 }
 
 #[test]
+fn a_script_is_told_of_no_remedy_where_an_account_was_deleted() {
+    let (folder, client) = alice();
+    let failed = Notice::Settled(envelope(BOB, EnvelopeState::Failed, None));
+    let remedy = || notice_object(&client, &failed)["remedy"].clone();
+    assert_eq!(remedy(), "eko resend 65d724f1-5c18-4085-bbc5-2ac1288cb773");
+    let sql = "INSERT INTO account (name, value) VALUES ('deleted ' || ?1, x'31')";
+    rusqlite::Connection::open(folder.path().join("eko.db")).unwrap().execute(sql, [BOB]).unwrap();
+    assert!(remedy().is_null());
+}
+
+#[test]
 fn news_that_a_person_needs_not_is_not_told() {
     let (_folder, client) = alice();
     for state in [EnvelopeState::Queued, EnvelopeState::ToSend] {

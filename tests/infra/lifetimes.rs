@@ -1,4 +1,4 @@
-//! How long each kind of item is kept: `docs/operate.md` says it of every kind that the store has, and
+//! The lifetime of each kind of item: `docs/operate.md` states it for every kind that the store has, and
 //! the items that functions have written end by then. Nothing else deletes what has ended.
 
 use std::collections::BTreeSet;

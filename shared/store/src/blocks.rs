@@ -55,7 +55,7 @@ impl Blocks {
 /// The outcome of a change to what a user blocks, knows or lets in, which a device of the user makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnChangeOutcome {
-    /// It is made, by this call or before.
+    /// The change is made, by this call or before.
     Done,
     /// The calling device is not active, or the list has no room. The device set says which.
     Refused,

@@ -51,7 +51,7 @@ pub enum FlagStanding {
     /// The author's device may have sent the text: the tag is that of the text. Only the author's
     /// server can tell more.
     Consistent,
-    /// It is consistent, and this server has accepted an envelope of that id and author for the
+    /// The report is consistent, and this server has accepted an envelope of that id and author for the
     /// reporter.
     Delivered,
     /// The author, a user of this server, has sent the text to the reporter.

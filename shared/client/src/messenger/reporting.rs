@@ -14,7 +14,7 @@ use crate::{SignalSessions, Transport};
 pub(super) const FALSE_TAG: &str =
     "this message cannot be reported: what their program has told the servers of it does not fit";
 
-/// What a note and its envelope say of whether it can be reported.
+/// The answer of a note and its envelope to the question whether the note can be reported.
 pub(super) enum Reportability {
     /// The tag is that of the content.
     Reportable(Box<Flag>),

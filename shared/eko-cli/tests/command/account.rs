@@ -64,7 +64,7 @@ async fn a_deletion_asks_for_the_name_and_tells_everybody() {
     assert!(taken.err.ends_with(next), "{taken:?}");
 }
 
-/// What could not be sent to a deleted account never can be, and there is nobody to compare with.
+/// A message that could not be sent to a deleted account never can be, and there is nobody to compare with.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_is_sent_to_a_remedy_that_cannot_help_with_a_deleted_account() {
     let server = server().await;

@@ -278,7 +278,7 @@ async fn what_is_held_is_listed_once_in_words() {
     assert_eq!(bob.hears().await, ["one", "two", "three"]);
 }
 
-/// What comes for a group that a reset has taken away says what is to be done, and no id that nobody can type.
+/// A message to a group that a reset has taken away says what is to be done, and no id that nobody can type.
 #[tokio::test]
 async fn after_a_reset_a_group_is_named_by_letters_with_one_way_back() {
     let server = server().await;

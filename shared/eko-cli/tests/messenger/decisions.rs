@@ -253,7 +253,7 @@ fn traffic(wire: &TestNetwork) -> (Vec<String>, usize, usize) {
     (to.map(str::to_owned).collect(), asked.len(), bytes)
 }
 
-/// What is decided in one look is one envelope for the other devices, whatever was decided about how many.
+/// One envelope tells the other devices what is decided in one look, whatever was decided about how many.
 #[tokio::test]
 async fn what_is_decided_in_one_look_costs_one_envelope() {
     let world = World::new().await;

@@ -13,6 +13,7 @@ mod flags;
 mod forms;
 mod full;
 mod losses;
+mod moves;
 mod moving;
 mod outcomes;
 mod patience;

@@ -36,6 +36,8 @@ pub(crate) const ALICE_TABLET: DeviceRole =
 /// Alice's third device.
 pub(crate) const ALICE_LAPTOP: DeviceRole =
     role("alice", "a11ce003-5c1b-4e9a-9d2f-6b7c1a2e3d40", "Laptop", 12_345);
+/// The first device of the account to which Alice moves.
+pub(crate) const ALINA: DeviceRole = role("alina", "a11ce101-5c1b-4e9a-9d2f-6b7c1a2e3d40", "Phone", 2211);
 /// Bob's first device.
 pub(crate) const BOB: DeviceRole = role("bob", "b0b00001-5c1b-4e9a-9d2f-6b7c1a2e3d40", "Phone", 1234);
 /// Bob's second device.

@@ -29,6 +29,8 @@ fn every_problem() -> Vec<Problem> {
         Problem::NotFound("user"),
         Problem::UserDeleted,
         Problem::AccountDeleted,
+        Problem::UserMoved(Some(text())),
+        Problem::AccountMoved(text()),
         Problem::MethodNotAllowed(Some(HeaderValue::from_static("GET"))),
         Problem::NameTaken,
         Problem::AccountExists(text()),
@@ -59,6 +61,8 @@ fn every_problem() -> Vec<Problem> {
             | Problem::NotFound(_)
             | Problem::UserDeleted
             | Problem::AccountDeleted
+            | Problem::UserMoved(_)
+            | Problem::AccountMoved(_)
             | Problem::MethodNotAllowed(_)
             | Problem::NameTaken
             | Problem::AccountExists(_)

@@ -4,6 +4,7 @@
 mod erasure;
 mod ids;
 mod joining;
+mod moving;
 mod nodes;
 mod reset;
 mod revocation;

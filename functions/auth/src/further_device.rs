@@ -1,6 +1,7 @@
 //! The registration of a further device of a user, which waits for the approval of an active one.
 
 use axum::response::Response;
+use eko_messaging::active_device::require_here;
 use eko_messaging::report::MailboxNotice;
 use eko_protocol::activity::{self, PendingRegistration};
 use eko_protocol::address::UserName;
@@ -28,6 +29,7 @@ pub(crate) async fn register_further_device(
     let token = RefreshToken::new(state, &device.caller);
     let registration = device.registration(token.session(state));
     let devices = state.store().device_set(user).await?.stored()?;
+    require_here(&devices)?;
     if devices.active.is_empty() {
         return Err(Problem::NoActiveDevice);
     }

@@ -1,6 +1,7 @@
 //! The reset of a device chain, by which a user who has lost every device starts over.
 
 use axum::response::Response;
+use eko_messaging::active_device::require_here;
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 use eko_service::{AppState, Problem};
@@ -42,6 +43,7 @@ pub(crate) async fn reset_chain(
 ) -> Result<Response, Problem> {
     let device = request.verify(state, user)?;
     let seen = state.store().reset_state(user).await?.stored()?;
+    require_here(&seen.devices)?;
     require_fresh(subject, state.now_ms(), "a reset needs a sign-in of the last ten minutes")?;
     let node = request.verify_node(state, &device, &seen.devices.position()).map_err(|error| {
         if error.is_stale_head() { Problem::StaleHead(seen.devices.set.clone()) } else { error.into() }

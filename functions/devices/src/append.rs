@@ -1,9 +1,9 @@
-//! The nodes that an active device appends to the chain, to approve a pending device or to revoke
-//! one.
+//! The nodes that an active device appends to the chain: to approve a pending device, to revoke one,
+//! or to move to another account.
 
 use axum::extract::State;
 use axum::response::Response;
-use eko_messaging::active_device::{require_active, require_present};
+use eko_messaging::active_device::{require_active, require_here, require_present};
 use eko_protocol::Invalid;
 use eko_protocol::chain::{AppendContext, ChainNode, DeviceSetChange, NodeSubject, verify_append};
 use eko_protocol::id::DeviceId;
@@ -20,8 +20,8 @@ use serde_json::json;
 
 use crate::turn_away;
 
-/// POST `/user/{name}/devices` (`docs/protocol.md`, section 3): appends an `AddDevice` or
-/// `RevokeDevice` node. The answer is 201 with the node and the new device set. A `Reject` goes to
+/// POST `/user/{name}/devices` (`docs/protocol.md`, section 3): appends an `AddDevice`,
+/// `RevokeDevice` or `Move` node. The answer is 201 with the node and the new device set. A `Reject` goes to
 /// [`turn_away::turn_device_away`].
 ///
 /// A node that is the chain's head already is answered the same way: the device repeats it if the
@@ -45,6 +45,7 @@ pub(crate) async fn append_node(
     if devices.set == node.device_set() {
         return Ok(appended(&node));
     }
+    require_here(&devices)?;
     let context = context(&state, &caller, &devices, &node).await?;
     let change = verify_append(state.origin(), &caller.user, &context, &node).map_err(|error| {
         if error.is_stale_head() {
@@ -58,7 +59,7 @@ pub(crate) async fn append_node(
             let what = "16 devices were added today";
             return Err(Problem::TooMany { retry_after: until_tomorrow_s(state.now_ms()), what });
         }
-        DeviceSetChange::Approve { .. } => {}
+        DeviceSetChange::Approve { .. } | DeviceSetChange::Move(_) => {}
         DeviceSetChange::Revoke { device } => {
             state.messaging().order_erasure(&caller.user, vec![device.clone()]).await?;
         }
@@ -71,6 +72,7 @@ pub(crate) async fn append_node(
                     messaging.tell_approved(user, device, node.to_value()).await;
                 }
                 DeviceSetChange::Revoke { device } => messaging.end_revoked(user, vec![device]).await,
+                DeviceSetChange::Move(_) => {}
             }
             Ok(appended(&node))
         }

@@ -26,13 +26,16 @@ pub(crate) async fn user_actor(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let origin = state.origin();
-    if let OfUser::Absent(absence) = state.store().device_set(&user).await? {
-        let actor = origin.actor(&user);
-        let mut body = tombstone::document(&actor, "Person", absence)?;
-        // A `Delete` of the actor can still be verified.
-        put_key(&state, &mut body, &actor)?;
-        return Ok(tombstone::cached(&headers, &body));
-    }
+    let devices = match state.store().device_set(&user).await? {
+        OfUser::Stored(devices) => devices,
+        OfUser::Absent(absence) => {
+            let actor = origin.actor(&user);
+            let mut body = tombstone::document(&actor, "Person", absence)?;
+            // A `Delete` of the actor can still be verified.
+            put_key(&state, &mut body, &actor)?;
+            return Ok(tombstone::cached(&headers, &body));
+        }
+    };
     if Representation::of_document_and_page(&headers) == Representation::Page {
         return Ok(respond::cached(negotiate::vary(page(origin, &user)), FRESH_SECONDS));
     }
@@ -49,6 +52,12 @@ pub(crate) async fn user_actor(
         "eko:keyPackages": origin.key_packages(&user),
         "eko:devices": origin.devices(&user),
     });
+    if let Some(moved_from) = devices.moved_from {
+        body["alsoKnownAs"] = json!([moved_from]);
+    }
+    if let Some(moved_to) = devices.moved_to {
+        body["movedTo"] = json!(moved_to);
+    }
     put_key(&state, &mut body, &origin.actor(&user))?;
     Ok(respond::cached(negotiate::negotiated(&headers, &body), FRESH_SECONDS))
 }

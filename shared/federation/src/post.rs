@@ -9,7 +9,7 @@ use eko_protocol::address::Origin;
 use eko_protocol::http_signature::OutgoingRequest;
 use eko_protocol::id::EnvelopeId;
 use eko_protocol::key_package::PackageCollection;
-use eko_protocol::{deletion, json};
+use eko_protocol::{deletion, json, moving};
 use http::{Method, Request, Response, StatusCode, header};
 use tokio::time::Instant;
 
@@ -110,6 +110,8 @@ pub enum EnvelopeAnswer {
     UnknownRecipient,
     /// The server had such a user, whose account was deleted.
     DeletedRecipient,
+    /// The user has moved to another account. Holds the new actor id, if the answer names one.
+    MovedRecipient(Option<String>),
     /// The server will never accept the envelope. Holds the reason, for a person.
     Refused(String),
 }
@@ -123,6 +125,8 @@ pub enum TakeAnswer {
     UnknownUser,
     /// The server had such a user, whose account was deleted.
     DeletedUser,
+    /// The user has moved to another account. Holds the new actor id, if the answer names one.
+    MovedUser(Option<String>),
     /// The server does not federate with this one.
     NotFederated,
     /// The answer cannot be used. Holds the reason, for a person.
@@ -287,8 +291,11 @@ impl EnvelopeAnswer {
                 Err(why) => Self::Refused(no_report(why)),
             },
             StatusCode::NOT_FOUND => Self::UnknownRecipient,
-            StatusCode::GONE if says_deleted(answer) => Self::DeletedRecipient,
-            StatusCode::GONE => Self::UnknownRecipient,
+            StatusCode::GONE => match gone(answer) {
+                GoneReason::Deleted => Self::DeletedRecipient,
+                GoneReason::Moved(to) => Self::MovedRecipient(to),
+                GoneReason::Unsaid => Self::UnknownRecipient,
+            },
             _ if status.is_success() => Self::Accepted,
             _ => Self::Refused(refusal(answer)),
         }
@@ -305,18 +312,39 @@ impl TakeAnswer {
                 .and_then(|value| PackageCollection::parse(&value, origin).map_err(|error| error.to_string()))
                 .map_or_else(|why| Self::Unusable(reason(why)), Self::Packages),
             StatusCode::NOT_FOUND => Self::UnknownUser,
-            StatusCode::GONE if says_deleted(answer) => Self::DeletedUser,
-            StatusCode::GONE => Self::UnknownUser,
+            StatusCode::GONE => match gone(answer) {
+                GoneReason::Deleted => Self::DeletedUser,
+                GoneReason::Moved(to) => Self::MovedUser(to),
+                GoneReason::Unsaid => Self::UnknownUser,
+            },
             StatusCode::FORBIDDEN => Self::NotFederated,
             _ => Self::Unusable(refusal(answer)),
         }
     }
 }
 
-/// True if a 410 says that the account was deleted. Any other 410 may pass, as a 404 may.
-fn says_deleted(answer: &ServerAnswer) -> bool {
-    let body = text(answer).ok().and_then(|text| json::parse(text).ok());
-    body.is_some_and(|body| deletion::is_user_deleted(&body))
+/// The reason that a 410 gives.
+enum GoneReason {
+    /// The account was deleted.
+    Deleted,
+    /// The user has moved. Holds the new actor id, if it is named.
+    Moved(Option<String>),
+    /// None. Such a 410 may pass, as a 404 may.
+    Unsaid,
+}
+
+/// Returns the reason that a 410 gives.
+fn gone(answer: &ServerAnswer) -> GoneReason {
+    let Some(body) = text(answer).ok().and_then(|text| json::parse(text).ok()) else {
+        return GoneReason::Unsaid;
+    };
+    if deletion::is_user_deleted(&body) {
+        GoneReason::Deleted
+    } else if moving::is_user_moved(&body) {
+        GoneReason::Moved(moving::moved_to(&body))
+    } else {
+        GoneReason::Unsaid
+    }
 }
 
 /// Returns the body of an answer, or the reason why it could not be read.

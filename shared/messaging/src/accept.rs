@@ -16,8 +16,9 @@ use eko_store::deliveries::{DeviceCiphertext, LetterDelivery};
 use eko_store::devices::UserDevices;
 use eko_store::fill::MailboxSender;
 
+use crate::active_device::require_reachable;
 use crate::known::LetterFate;
-use crate::{Messaging, Refusal, Result};
+use crate::{Messaging, Result};
 
 /// The outcome of an envelope for a user of this server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +45,8 @@ impl Messaging {
     /// names full devices only, and not all devices, also the GetItem of its record.
     ///
     /// # Errors
-    /// [`Refusal::UnknownUser`], [`Refusal::UserDeleted`], [`Refusal::OverBudget`], and [`Refusal::Invalid`] if a message is
+    /// [`Refusal::UnknownUser`], [`Refusal::UserDeleted`], [`Refusal::UserMoved`],
+    /// [`Refusal::OverBudget`], and [`Refusal::Invalid`] if a message is
     /// for an address that is not a device of that user. The store is broken or out of reach.
     pub async fn accept_remote(&self, create: &Create, user: &UserName) -> Result<Acceptance> {
         // A message for another user costs no call.
@@ -52,7 +54,7 @@ impl Messaging {
         let charge = self.recipient_charge(create, user.as_str());
         let (devices, mut spending) = tokio::join!(self.store().device_set(user), self.spend(None, charge));
         let accept = async {
-            let devices = devices?.stored().map_err(Refusal::from)?;
+            let devices = require_reachable(devices?)?;
             spending.check()?;
             self.accept(create, user, &devices, None, None).await
         };

@@ -35,6 +35,44 @@ pub fn require_present(devices: OfUser<UserDevices>) -> std::result::Result<User
     })
 }
 
+/// Checks that the caller's account has not moved. An account that has moved only reads, and can be
+/// deleted.
+///
+/// # Errors
+/// [`Refusal::AccountMoved`].
+pub fn require_here(devices: &UserDevices) -> std::result::Result<(), Refusal> {
+    match &devices.moved_to {
+        Some(actor) => Err(Refusal::AccountMoved(actor.clone())),
+        None => Ok(()),
+    }
+}
+
+/// Returns the caller's device set if the calling device is in it and may send: it is active, and its
+/// user has not moved.
+///
+/// # Errors
+/// Those of [`require_active`], and [`Refusal::AccountMoved`].
+pub fn require_sending(
+    devices: OfUser<UserDevices>,
+    device: &DeviceId,
+) -> std::result::Result<UserDevices, Refusal> {
+    let devices = require_active(devices, device)?;
+    require_here(&devices)?;
+    Ok(devices)
+}
+
+/// Returns the device set of a user to whom something is sent, or of whom keys are taken.
+///
+/// # Errors
+/// [`Refusal::UnknownUser`], [`Refusal::UserDeleted`] or [`Refusal::UserMoved`].
+pub(crate) fn require_reachable(devices: OfUser<UserDevices>) -> std::result::Result<UserDevices, Refusal> {
+    let devices = devices.stored()?;
+    match devices.moved_to {
+        Some(actor) => Err(Refusal::UserMoved(Some(actor))),
+        None => Ok(devices),
+    }
+}
+
 /// Checks the status of the calling device. `None` means that the store has no such device.
 ///
 /// # Errors

@@ -35,6 +35,11 @@ pub enum Refusal {
     UserDeleted,
     /// The account of the calling device was deleted.
     AccountDeleted,
+    /// The user has moved to another account, on this server or on the server that was asked. Holds the
+    /// new actor id, if the server that was asked has named one.
+    UserMoved(Option<String>),
+    /// The user of the calling device has moved to another account. Holds the new actor id.
+    AccountMoved(String),
     /// The calling device waits for approval.
     DevicePending,
     /// The calling device has been revoked, or was never there.

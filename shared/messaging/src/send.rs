@@ -19,7 +19,7 @@ use eko_store::remote::{CachedLookup, SendContext};
 use eko_store::sent::SentEnvelopeName;
 
 use crate::accept::Acceptance;
-use crate::active_device::require_active;
+use crate::active_device::{require_active, require_reachable, require_sending};
 use crate::budget::Spending;
 use crate::dispatch::{Admission, Dispatch, DispatchOutcome, Wait, WaitScope};
 use crate::{Messaging, Refusal, Result};
@@ -86,8 +86,8 @@ impl Messaging {
             tokio::join!(self.store().device_sets([caller.user, user]), self.spend(Some(account), recipient));
         let accept = async {
             let [own, recipient] = sets?;
-            require_active(own, caller.device)?;
-            let recipient = recipient.stored()?;
+            require_sending(own, caller.device)?;
+            let recipient = require_reachable(recipient)?;
             spending.check()?;
             let sender = create.is_sync().then_some(caller.device);
             self.accept(create, user, &recipient, sender, franking).await
@@ -131,13 +131,29 @@ impl Messaging {
         &self,
         caller: DeviceAddress<'_>,
         own: std::result::Result<OfUser<UserDevices>, StoreError>,
-        mut spending: Spending,
+        spending: Spending,
     ) -> Result<Spending> {
-        let check = || {
-            require_active(own?, caller.device)?;
-            spending.check()
-        };
-        if let Err(error) = check() {
+        let check = || -> Result<()> { Ok(require_active(own?, caller.device).map(drop)?) };
+        self.spend_if(check(), spending).await
+    }
+
+    /// Does as [`check_caller`](Self::check_caller), and checks that the caller's user has not moved.
+    ///
+    /// # Errors
+    /// Those of [`check_caller`](Self::check_caller), and [`Refusal::AccountMoved`].
+    pub(crate) async fn check_sender(
+        &self,
+        caller: DeviceAddress<'_>,
+        own: std::result::Result<OfUser<UserDevices>, StoreError>,
+        spending: Spending,
+    ) -> Result<Spending> {
+        let check = || -> Result<()> { Ok(require_sending(own?, caller.device).map(drop)?) };
+        self.spend_if(check(), spending).await
+    }
+
+    /// Returns the spending if a check has passed and no budget is used up, or gives it back.
+    async fn spend_if(&self, checked: Result<()>, mut spending: Spending) -> Result<Spending> {
+        if let Err(error) = checked.and_then(|()| spending.check()) {
             self.give_back(spending).await;
             return Err(error);
         }
@@ -177,7 +193,7 @@ impl Messaging {
             Ok(SendContext { author, recipient, host }) => (Ok(author), (recipient, host)),
             Err(error) => (Err(error), Default::default()),
         };
-        let spending = self.check_caller(caller, author, spending).await?;
+        let spending = self.check_sender(caller, author, spending).await?;
         let (recipient, host) = read;
         let sent = self.send_checked(federation, caller, create, &origin, recipient, host).await;
         let accepted = matches!(
@@ -240,6 +256,7 @@ impl Messaging {
                 EnvelopeAnswer::Rejected(report) => SendOutcome::Rejected(to_author(report)),
                 EnvelopeAnswer::UnknownRecipient => return Err(Refusal::UnknownUser.into()),
                 EnvelopeAnswer::DeletedRecipient => return Err(Refusal::UserDeleted.into()),
+                EnvelopeAnswer::MovedRecipient(to) => return Err(Refusal::UserMoved(to).into()),
                 EnvelopeAnswer::Refused(why) => rejected(&format!("{}: {why}", origin.authority())),
             },
             DispatchOutcome::Never(why) => rejected(&why),

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Builder;
 
-use crate::active_device::require_active;
+use crate::active_device::{require_reachable, require_sending};
 use crate::budget::share_of_others;
 use crate::dispatch::{Admission, DispatchOutcome, first_scheme};
 use crate::{Messaging, Refusal, Result};
@@ -62,13 +62,14 @@ impl Messaging {
     /// BatchGetItem of the keys.
     ///
     /// # Errors
-    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::UnknownUser`];
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::UnknownUser`],
+    /// [`Refusal::UserMoved`], [`Refusal::AccountMoved`];
     /// [`Refusal::Invalid`] if a package is of a device that is not active; the store is broken or
     /// out of reach.
     pub async fn take_for_device(&self, caller: DeviceAddress<'_>, packages: LocalPackages) -> Result<Value> {
         let [own, owner] = self.store().device_sets([caller.user, &packages.user]).await?;
-        require_active(own, caller.device)?;
-        let owner = owner.stored()?;
+        require_sending(own, caller.device)?;
+        let owner = require_reachable(owner)?;
         let taker = self.origin().actor(caller.user);
         let limits = self.limits();
         let budget = TakeBudget {
@@ -92,7 +93,7 @@ impl Messaging {
     /// [`Refusal::UnknownUser`]; [`Refusal::Invalid`] for a package of a device that is not active;
     /// the store is broken or out of reach.
     pub async fn take_for_server(&self, actor: &RemoteActor, packages: LocalPackages) -> Result<Value> {
-        let owner = self.store().device_set(&packages.user).await?.stored()?;
+        let owner = require_reachable(self.store().device_set(&packages.user).await?)?;
         let origin = actor.origin();
         let site = origin.as_ref().map(|origin| site(origin.authority())).unwrap_or_default();
         let limits = self.limits();
@@ -158,7 +159,7 @@ impl Messaging {
         let (account, subject) = (self.request_charge(caller.user), self.take_charge(&actor, &subject));
         let (own, spending) =
             tokio::join!(self.store().device_set(caller.user), self.spend(Some(account), Some(subject)));
-        self.check_caller(caller, own, spending).await?;
+        self.check_sender(caller, own, spending).await?;
         let take = self.remote_take(federation, packages).await?;
         let answer = self.post_take(federation, &actor, &take).await?;
         let renewed = match &take.named_by {
@@ -179,6 +180,7 @@ impl Messaging {
             TakeAnswer::Packages(packages) => Ok(packages.to_value()),
             TakeAnswer::UnknownUser => Err(Refusal::UnknownUser.into()),
             TakeAnswer::DeletedUser => Err(Refusal::UserDeleted.into()),
+            TakeAnswer::MovedUser(to) => Err(Refusal::UserMoved(to).into()),
             TakeAnswer::NotFederated => Err(RemoteError::Excluded(authority.to_owned()).into()),
             TakeAnswer::Unusable(why) => Err(RemoteError::Unusable(format!("{authority}: {why}")).into()),
         }

@@ -1,7 +1,7 @@
 //! The device chain of a user (`docs/protocol.md`, section 3): nodes, the bytes that they sign, and
 //! the rules for appending one.
 //!
-//! Each node adds, revokes or resets devices. It holds the hash of the node before it and the
+//! Each node adds, revokes or resets devices, or says that the user has moved to another account. It holds the hash of the node before it and the
 //! signature of a device, so that a server cannot change which devices a user has.
 //!
 //! ```text
@@ -19,6 +19,7 @@ mod append;
 mod build;
 mod error;
 mod joining;
+mod moving;
 mod node;
 mod rejection;
 mod signing;
@@ -32,7 +33,8 @@ pub use append::{
 pub use build::{NewDevice, NextNode, UnsignedNode};
 pub use error::{ChainError, ReplayError};
 pub use joining::{JOINING_SECRET_BYTES, JoiningKeys, JoiningVerdict};
-pub use node::{Addition, ChainNode, NodeKind, Proof};
+pub use moving::{MoveError, check_move};
+pub use node::{Addition, ChainNode, MoveTarget, NodeKind, Proof};
 pub use rejection::DeviceRejection;
 pub use signing::{possession_base, proof_base, rejection_base, sign_in_base};
 pub use state::{ActiveDevice, ChainState, root};

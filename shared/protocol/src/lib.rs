@@ -88,6 +88,7 @@ pub mod key;
 pub mod key_package;
 pub mod letter;
 pub mod limits;
+pub mod moving;
 pub mod multibase;
 pub mod push;
 pub mod settings;

@@ -72,7 +72,8 @@ pub fn appended_context() -> Value {
 
 /// Returns the `@context` of an actor.
 pub fn actor_context() -> Value {
-    json!([ACTIVITY_STREAMS, SECURITY, terms(), { "webfinger": WEBFINGER }])
+    let moved_to = json!({ "@id": format!("{ACTIVITY_STREAMS}#movedTo"), "@type": "@id" });
+    json!([ACTIVITY_STREAMS, SECURITY, terms(), { "webfinger": WEBFINGER, "movedTo": moved_to }])
 }
 
 /// Returns the `@context` of an activity that clients encrypt. It defines no member: that would make

@@ -52,6 +52,11 @@ pub enum Problem {
     UserDeleted,
     /// The account of the calling device was deleted.
     AccountDeleted,
+    /// The user whom the request names has moved to another account. Holds the new actor id, if it is
+    /// known.
+    UserMoved(Option<String>),
+    /// The user of the calling device has moved to another account. Holds the new actor id.
+    AccountMoved(String),
     /// The path knows other methods only. Holds the header `Allow`.
     MethodNotAllowed(Option<HeaderValue>),
     /// The user name belongs to somebody else.
@@ -137,7 +142,9 @@ impl Problem {
                 StatusCode::FORBIDDEN
             }
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::UserDeleted | Self::AccountDeleted => StatusCode::GONE,
+            Self::UserDeleted | Self::AccountDeleted | Self::UserMoved(_) | Self::AccountMoved(_) => {
+                StatusCode::GONE
+            }
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NameTaken
             | Self::AccountExists(_)
@@ -171,6 +178,8 @@ impl Problem {
             Self::NotFound(_) => ("not-found", "There is no such thing"),
             Self::UserDeleted => ("user-deleted", "The user's account was deleted"),
             Self::AccountDeleted => ("account-deleted", "Your account was deleted"),
+            Self::UserMoved(_) => ("user-moved", "The user has moved to another account"),
+            Self::AccountMoved(_) => ("account-moved", "You have moved to another account"),
             Self::MethodNotAllowed(_) => ("method-not-allowed", "The method is not allowed here"),
             Self::NameTaken => ("name-taken", "The user name is taken"),
             Self::AccountExists(_) => ("account-exists", "The subject has an account already"),
@@ -206,6 +215,8 @@ impl Problem {
             | Self::NotFound(_)
             | Self::UserDeleted
             | Self::AccountDeleted
+            | Self::UserMoved(_)
+            | Self::AccountMoved(_)
             | Self::MethodNotAllowed(_)
             | Self::NameTaken
             | Self::AccountExists(_)
@@ -244,6 +255,8 @@ impl Problem {
             Self::NotFound(what) => format!("no such {what}").into(),
             Self::UserDeleted => "nobody else gets the name".into(),
             Self::AccountDeleted => "register another name to use this server again".into(),
+            Self::UserMoved(_) => "read the device chain: its last node says where to".into(),
+            Self::AccountMoved(_) => "use the new account".into(),
             Self::MethodNotAllowed(_) => "see the Allow header".into(),
             Self::NameTaken => "choose another user name".into(),
             Self::AccountExists(name) => format!("leave username out, or say {name}").into(),
@@ -270,6 +283,7 @@ impl Problem {
     ///  "instance": "urn:uuid:<request id>",
     ///  "pointer": <RFC 6901>,                                 in invalid and not-yours
     ///  "eko:deviceSet": {"length": <number>, "head": <hex>},  in stale-head
+    ///  "eko:movedTo": <actor id>,                             in user-moved and account-moved
     ///  "eko:epoch": <number>}                                 in stale-epoch
     /// ```
     pub fn body(&self, type_url: &str, request_id: &str) -> Value {
@@ -286,6 +300,9 @@ impl Problem {
             }
             Self::StaleHead(set) => {
                 body.insert("eko:deviceSet".to_owned(), json!(set));
+            }
+            Self::UserMoved(Some(to)) | Self::AccountMoved(to) => {
+                body.insert("eko:movedTo".to_owned(), json!(to));
             }
             Self::StaleEpoch(epoch) => {
                 body.insert("eko:epoch".to_owned(), json!(epoch));
@@ -398,6 +415,8 @@ impl From<Refusal> for Problem {
             Refusal::UnknownUser => Self::NotFound("user"),
             Refusal::UserDeleted => Self::UserDeleted,
             Refusal::AccountDeleted => Self::AccountDeleted,
+            Refusal::UserMoved(to) => Self::UserMoved(to),
+            Refusal::AccountMoved(to) => Self::AccountMoved(to),
             Refusal::DevicePending => Self::DevicePending,
             Refusal::DeviceRevoked => Self::DeviceRevoked,
             Refusal::SignedOut => Self::Unauthenticated("the device has signed out"),

@@ -65,7 +65,7 @@ impl Store {
     /// whether they are used up.
     ///
     /// One transaction of three writes: twice the write units of node, device set and device
-    /// record. If its answer is lost for good, the node may be stored: a repetition then returns
+    /// record. A `Move` changes no device record, and has two writes. If its answer is lost for good, the node may be stored: a repetition then returns
     /// [`AppendOutcome::Lost`], and the chain shows the node.
     ///
     /// A revoked device's keys and mailbox stay until [`Store::erase_some`].
@@ -123,6 +123,16 @@ impl Store {
                         .expression_attribute_names("#f", devices::attr::FULL)
                 })?;
                 vec![put, set, self.tombstone(DeviceAddress::new(user, device))?]
+            }
+            DeviceSetChange::Move(target) => {
+                let set = self.update(&key::devices(user), |update| {
+                    name_head(update, seen, node)
+                        .condition_expression(HEAD_AS_SEEN)
+                        .update_expression("SET #len = :len, #head = :head, #at = :at, #mt = :mt")
+                        .expression_attribute_names("#mt", devices::attr::MOVED_TO)
+                        .expression_attribute_values(":mt", s(&target.actor))
+                })?;
+                vec![put, set]
             }
         };
         Ok(match self.transact(writes).await? {

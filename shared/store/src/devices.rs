@@ -16,6 +16,8 @@
 //! | `b` | BS | 16 bytes | the digests of what the user blocks ([`crate::blocks`]); missing if there is nothing |
 //! | `w` | S | | who may write ([`crate::known`]); missing for everyone |
 //! | `kn` | N | actors | the number of actors whom the user knows |
+//! | `mt` | S | | the actor to whom the user has moved; the chain ends with a `Move` then |
+//! | `mf` | S | | the actor that this account takes over from, as the chain's first node says |
 //! | `x` | N | epoch ms | the time at which the account was deleted; then there is no other attribute |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +57,8 @@ pub(crate) mod attr {
     pub(crate) const BLOCKS: &str = "b";
     pub(crate) const WHO_MAY_WRITE: &str = "w";
     pub(crate) const KNOWN: &str = "kn";
+    pub(crate) const MOVED_TO: &str = "mt";
+    pub(crate) const MOVED_FROM: &str = "mf";
     pub(crate) const DELETED_MS: &str = "x";
 }
 
@@ -135,6 +139,10 @@ pub struct UserDevices {
     pub blocks: Blocks,
     /// Who may write to the user.
     pub who_may_write: WhoMayWrite,
+    /// The actor to whom the user has moved, if the chain ends with a `Move`.
+    pub moved_to: Option<String>,
+    /// The actor that this account takes over from, as the chain's first node says.
+    pub moved_from: Option<String>,
 }
 
 /// The number of devices that were added on one day.
@@ -169,7 +177,8 @@ impl UserDevices {
     /// Returns the end of the device chain.
     pub fn position(&self) -> ChainPosition {
         let DeviceSetRef { length, head } = self.set.clone();
-        ChainPosition { length, head: Some(head), published_ms: Some(self.published_ms) }
+        let published_ms = Some(self.published_ms);
+        ChainPosition { length, head: Some(head), published_ms, has_moved: self.moved_to.is_some() }
     }
 
     /// Returns the number of nodes from the last `ResetDevices` on, or of all nodes if there is none.
@@ -231,6 +240,8 @@ impl UserDevices {
             full: fill::marks(item)?,
             blocks: Blocks::from_item(item)?,
             who_may_write: known::who_may_write(item)?,
+            moved_to: item.get_s(attr::MOVED_TO).map(str::to_owned),
+            moved_from: item.get_s(attr::MOVED_FROM).map(str::to_owned),
         })
     }
 
@@ -249,6 +260,9 @@ impl UserDevices {
         item.set(attr::ROOT, n(0));
         item.set(attr::ACTIVE, active_attribute([(address.device, registration)]));
         item.set(attr::FULL, fill::no_marks());
+        if let Some(moved_from) = node.moved_from() {
+            item.set(attr::MOVED_FROM, s(moved_from));
+        }
         item
     }
 }
@@ -266,7 +280,7 @@ impl Store {
     /// Reads the devices of several users, strongly consistent.
     ///
     /// One BatchGetItem: 1 read unit a user, and more for a user with 180 blocks or more: the set has
-    /// at most 1.2 KB without blocks, and 16 bytes for each. The same user may stand twice, one after the other,
+    /// at most 2.2 KB without blocks, and 16 bytes for each. The same user may stand twice, one after the other,
     /// and is read once.
     ///
     /// # Errors

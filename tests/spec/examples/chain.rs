@@ -1,12 +1,12 @@
 //! Section 3: the device chain.
 
 use eko_client::device::JoinKind;
-use eko_protocol::chain::possession_base;
+use eko_protocol::chain::{MoveTarget, possession_base};
 use eko_testkit::{ChainChanges as _, World};
 use serde_json::Value;
 
 use super::{Examples, actor, body, fetch, get, post};
-use crate::cast::{ALICE, ALICE_LAPTOP, ALICE_TABLET};
+use crate::cast::{ALICE, ALICE_LAPTOP, ALICE_TABLET, ALINA};
 
 pub(super) async fn play(examples: &mut Examples) {
     let world = World::new().await;
@@ -50,4 +50,21 @@ pub(super) async fn play(examples: &mut Examples) {
     let (_, chain) = phone.chain(phone.user()).await.unwrap();
     examples.document("ResetDevices", &laptop.reset_node(&chain.position).unwrap());
     world.erase().await;
+    moving(examples).await;
+}
+
+/// A user of the same server who moves to another account there.
+async fn moving(examples: &mut Examples) {
+    let world = World::new().await;
+    let (old, new) = (actor(&world, &ALICE), actor(&world, &ALINA));
+    old.register(&world.id_token(&old).await, JoinKind::First).await.unwrap();
+    world.advance(60_000);
+    new.register(&world.id_token(&new).await, JoinKind::FirstAfter(old.actor())).await.unwrap();
+    let (nodes, _) = old.chain(new.user()).await.unwrap();
+    let target = MoveTarget { actor: new.actor(), root: nodes[0].hash() };
+    let position = old.chain(old.user()).await.unwrap().1.position;
+    let node = old.departure(&position, &target).unwrap();
+    examples.exchange("move", &post(&old, "/user/alice/devices", &node).await);
+    new.take(old.user()).await.unwrap_err();
+    examples.answer("moved", &new.last());
 }

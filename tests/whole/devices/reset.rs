@@ -71,7 +71,8 @@ async fn a_reset_needs_a_fresh_sign_in_of_its_own_user() {
     // The node of a reset is neither a first node nor one on another head.
     let body = fresh.registration(RegistrationProof::Node(fresh.first_node().unwrap()));
     assert_eq!(send(&body, &token).await, "422 invalid #/node/type");
-    let elsewhere = ChainPosition { length: 1, head: Some("0".repeat(64)), published_ms: None };
+    let elsewhere =
+        ChainPosition { length: 1, head: Some("0".repeat(64)), published_ms: None, has_moved: false };
     let body = fresh.registration(RegistrationProof::Node(fresh.reset_node(&elsewhere).unwrap()));
     assert_eq!(send(&body, &token).await, "409 stale-head");
     // A sign-in removes what the device has in the item of sockets and pushes.

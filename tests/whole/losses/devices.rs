@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use eko_client::Device;
 use eko_client::device::{EntryContent, JoinKind, RegistrationStatus};
-use eko_protocol::chain::NextNode;
+use eko_protocol::chain::{MoveTarget, NextNode};
 use eko_testkit::{BARE, COUNTS, ChainChanges as _, DirectTransport, World, lose_each_answer, refused};
 use serde_json::Value;
 
@@ -125,6 +125,27 @@ async fn a_revocation() {
         async |(world, bob, second, _), run| {
             assert_eq!(bob.chain(bob.user()).await.unwrap().1.active.len(), 1, "{run}");
             assert_erased(world, second, run).await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_move() {
+    lose_each_answer(
+        async || {
+            let world = World::new().await;
+            let bob = world.user_with("bob", BARE).await;
+            let position = bob.chain(bob.user()).await.unwrap().1.position;
+            let actor = "https://b.example/user/bob".to_owned();
+            let target = MoveTarget { actor, root: "ab".repeat(32) };
+            let node = bob.departure(&position, &target).unwrap();
+            (world, bob, (), node)
+        },
+        |(world, ..)| &world.calls,
+        async |(_, bob, (), node), _| told(bob.append(node).await),
+        async |(_, bob, (), _), run| {
+            assert!(bob.chain(bob.user()).await.unwrap().1.position.has_moved, "{run}");
         },
     )
     .await;

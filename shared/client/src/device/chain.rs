@@ -2,7 +2,8 @@
 
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::{
-    ChainNode, ChainPosition, ChainState, NewDevice, NextNode, ReplayError, UnsignedNode, rejection_base,
+    ChainNode, ChainPosition, ChainState, MoveTarget, NewDevice, NextNode, ReplayError, UnsignedNode,
+    rejection_base,
 };
 use eko_protocol::chain_request::ChainRequest;
 use eko_protocol::device_set::DeviceSetRef;
@@ -100,6 +101,16 @@ impl<T: Transport> Device<T> {
     pub fn revocation(&self, position: &ChainPosition, device: &DeviceId) -> Result<Value, ClientError> {
         let now_ms = self.environment.now_ms();
         self.sign_node(NextNode::new(&self.origin, &self.user, position, now_ms).revoke(device))
+    }
+
+    /// Returns the signed node by which this device moves its user to another account, as the last node of
+    /// the chain that ends at `position`. The caller has verified both chains.
+    ///
+    /// # Errors
+    /// Those of [`Device::sign_node`].
+    pub fn departure(&self, position: &ChainPosition, target: &MoveTarget) -> Result<Value, ClientError> {
+        let now_ms = self.environment.now_ms();
+        self.sign_node(NextNode::new(&self.origin, &self.user, position, now_ms).move_to(&self.id, target))
     }
 
     /// POST `/user/{name}/devices` with `Reject`: turns a pending device of this user away. The

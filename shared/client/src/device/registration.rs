@@ -19,6 +19,9 @@ use crate::{Auth, Body, ClientError, Exchange, IdToken, SignInChallenge, Transpo
 pub enum JoinKind {
     /// As the user's first device. It claims the name and starts the chain.
     First,
+    /// As the first device of an account that takes over from the account with this actor id. It claims
+    /// the name and starts the chain, whose first node names that account.
+    FirstAfter(String),
     /// As a further device, which waits until an active one approves it. Holds the code by which
     /// the two recognise each other.
     Further(JoiningCode),
@@ -68,6 +71,9 @@ impl<T: Transport> Device<T> {
     ) -> Result<SignInOutcome, ClientError> {
         let mut body = match joining {
             JoinKind::First => self.registration(RegistrationProof::Node(self.first_node()?)),
+            JoinKind::FirstAfter(old) => {
+                self.registration(RegistrationProof::Node(self.first_node_after(&old)?))
+            }
             JoinKind::Further(code) => self.registration(RegistrationProof::JoiningMac(&code)),
             JoinKind::Reset => {
                 let (_, state) = self.chain(&self.user).await?;
@@ -117,6 +123,17 @@ impl<T: Transport> Device<T> {
         let now_ms = self.environment.now_ms();
         let position = ChainPosition::default();
         self.sign_node(NextNode::new(&self.origin, &self.user, &position, now_ms).begin(&self.described()))
+    }
+
+    /// Returns the first node of the chain of an account that takes over from the account with the actor
+    /// id `old`.
+    ///
+    /// # Errors
+    /// Those of [`Device::sign_node`].
+    pub fn first_node_after(&self, old: &str) -> Result<Value, ClientError> {
+        let (position, now_ms) = (ChainPosition::default(), self.environment.now_ms());
+        let next = NextNode::new(&self.origin, &self.user, &position, now_ms);
+        self.sign_node(next.begin_moved(&self.described(), old))
     }
 
     /// Returns a node that makes this device the only one of the chain that ends at `position`.

@@ -115,6 +115,9 @@ impl Messaging {
                     EnvelopeAnswer::DeletedRecipient => {
                         ParcelOutcome::Undeliverable(format!("{} was deleted", parcel.to))
                     }
+                    EnvelopeAnswer::MovedRecipient(_) => {
+                        ParcelOutcome::Undeliverable(format!("{} has moved", parcel.to))
+                    }
                     EnvelopeAnswer::Refused(why) => {
                         ParcelOutcome::Undeliverable(format!("{}: {why}", origin.authority()))
                     }

@@ -7,7 +7,8 @@
 
 use super::verify::device_of;
 use super::{
-    ChainError, ChainNode, ChainPosition, DeviceStanding, NewDevice, NodeKind, check_membership, verify_next,
+    ChainError, ChainNode, ChainPosition, DeviceStanding, MoveTarget, NewDevice, NodeKind, check_membership,
+    verify_next,
 };
 use crate::Invalid;
 use crate::address::{Origin, UserName};
@@ -58,6 +59,8 @@ pub enum DeviceSetChange {
         /// The device.
         device: DeviceId,
     },
+    /// The user goes on under another actor id. The devices stay as they are.
+    Move(MoveTarget),
 }
 
 /// The rule that a node breaks. The server does not append the node.
@@ -138,6 +141,7 @@ pub fn verify_append(
     check_membership(&node.kind, context.active_count, context.since_reset, standing)?;
     match (&node.kind, &context.subject) {
         (NodeKind::Revoke, _) => Ok(DeviceSetChange::Revoke { device: device_of(origin, user, node)? }),
+        (NodeKind::Move(target), _) => Ok(DeviceSetChange::Move(target.clone())),
         (NodeKind::Reset(_), _) => Err(AppendError::ResetWithoutRegistration),
         (NodeKind::Add(addition), NodeSubject::Pending(pending)) => {
             if pending.identity_key != addition.identity_key {

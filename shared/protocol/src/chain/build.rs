@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ChainPosition, proof_base};
+use super::{ChainPosition, MoveTarget, proof_base};
 use crate::address::{Origin, UserName};
 use crate::id::DeviceId;
 use crate::key::{IdentityKey, JoiningMac, RegistrationId, Signature};
@@ -31,7 +31,7 @@ pub struct NewDevice {
 ///
 /// let (origin, alice) = (Origin::parse("https://a.example")?, UserName::parse("alice")?);
 /// let head = Some("ab".repeat(32));
-/// let position = ChainPosition { length: 2, head, published_ms: Some(1_769_715_000_000) };
+/// let position = ChainPosition { length: 2, head, published_ms: Some(1_769_715_000_000), has_moved: false };
 /// let next = NextNode::new(&origin, &alice, &position, 1_769_715_000_007);
 /// let revocation = next.revoke(&DeviceId::parse("0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11")?);
 ///
@@ -62,6 +62,22 @@ impl<'a> NextNode<'a> {
     /// Creates the first `AddDevice` of a chain. The new device signs it.
     pub fn begin(&self, new: &NewDevice) -> UnsignedNode {
         self.node("AddDevice", &new.id).with_addition(self, new)
+    }
+
+    /// Creates the first `AddDevice` of an account that takes over from the account `origin`, of which
+    /// the user moves. The new device signs it.
+    pub fn begin_moved(&self, new: &NewDevice, origin: &str) -> UnsignedNode {
+        let mut node = self.begin(new);
+        node.put("origin", json!(origin));
+        node
+    }
+
+    /// Creates a `Move` to another account. The active device `device` signs it.
+    pub fn move_to(&self, device: &DeviceId, target: &MoveTarget) -> UnsignedNode {
+        let mut node = self.node("Move", device);
+        node.put("target", json!(target.actor));
+        node.put("targetRoot", json!(target.root));
+        node
     }
 
     /// Creates an `AddDevice` that approves a further device. An active device signs it.

@@ -73,6 +73,18 @@ pub enum ChainError {
     /// The device that is revoked is not active.
     #[error("this device is not active")]
     DeviceNotActive,
+    /// The last node of the chain is a `Move`.
+    #[error("the user has moved: no node follows")]
+    HasMoved,
+    /// A node after the first one names an account that this one takes over from.
+    #[error("only the first node names an account that this one takes over from")]
+    OriginOfLater,
+    /// The node moves the user to or from the account that it is of.
+    #[error("must be another account")]
+    MovesToItself {
+        /// The member that names this account.
+        pointer: &'static str,
+    },
     /// The user has the maximum number of active devices.
     #[error("a user has at most {MAX_ACTIVE_DEVICES} active devices")]
     TooManyDevices,
@@ -107,7 +119,9 @@ impl ChainError {
                 "/device"
             }
             Self::WrongKeyPackage => "/keyPackage",
-            Self::FirstNodeMustAdd => "/type",
+            Self::FirstNodeMustAdd | Self::HasMoved => "/type",
+            Self::OriginOfLater => "/origin",
+            Self::MovesToItself { pointer } => pointer,
             Self::WrongSigner(_) => "/proof/verificationMethod",
             Self::BadProof => "/proof/proofValue",
             Self::BadPossession => "/possession",

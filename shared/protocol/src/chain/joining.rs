@@ -108,7 +108,7 @@ impl JoiningKeys {
                 addition.identity_key == device.identity_key
                     && addition.registration_id == device.registration_id
             }
-            NodeKind::Reset(_) | NodeKind::Revoke => false,
+            NodeKind::Reset(_) | NodeKind::Revoke | NodeKind::Move(_) => false,
         };
         let expected = self.approval(origin, user, device, before);
         let approved = expected

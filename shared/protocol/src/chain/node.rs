@@ -17,13 +17,15 @@ use crate::vocabulary::node_context;
 ///
 /// ```text
 /// {"@context": <crate::vocabulary::node_context>,
-///  "type": ["Object", "AddDevice" | "RevokeDevice" | "ResetDevices"],
+///  "type": ["Object", "AddDevice" | "RevokeDevice" | "ResetDevices" | "Move"],
 ///  "id": "ORIGIN/user/{name}/devices/{seq}", "actor": "ORIGIN/user/{name}",
 ///  "seq": <place from 0>, "previous": <hash of the node before>,                 not in the first node
 ///  "device": "ORIGIN/user/{name}/device/{device}", "published": <RFC 3339, UTC>,
-///  "identityKey": <base64>, "registrationId": <number>, "keyPackage": <URL>,   not in RevokeDevice
-///  "possession": <multibase>,                                                  not in RevokeDevice
+///  "identityKey": <base64>, "registrationId": <number>, "keyPackage": <URL>,   not in RevokeDevice, Move
+///  "possession": <multibase>,                                                  not in RevokeDevice, Move
 ///  "approvalMac": <base64>,                       in every AddDevice but the first node, and only there
+///  "origin": <the actor id that this account takes over from>,   in a first node, if there is one
+///  "target": <the new actor id>, "targetRoot": <hash of the first node there>,         in Move only
 ///  "proof": {"type": "DataIntegrityProof", "cryptosuite": "xeddsa-2022",
 ///            "proofPurpose": "authentication", "verificationMethod": <the signing device's address>,
 ///            "proofValue": <multibase>}}
@@ -38,6 +40,7 @@ pub struct ChainNode {
     pub(super) kind: NodeKind,
     pub(super) published_ms: i64,
     pub(super) approval_mac: Option<JoiningMac>,
+    pub(super) moved_from: Option<String>,
     pub(super) proof: Proof,
     pub(super) canonical: Vec<u8>,
 }
@@ -52,6 +55,19 @@ pub enum NodeKind {
     /// `ResetDevices`: every active device is revoked, and this one becomes the only active device.
     /// A user who has lost all devices recovers with it.
     Reset(Addition),
+    /// `Move`: the user goes on under another actor id, and the chain ends. The node names the device
+    /// that signs it, which stays active.
+    Move(MoveTarget),
+}
+
+/// The account to which a user has moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MoveTarget {
+    /// The new actor id.
+    pub actor: String,
+    /// The hash of the first node of the new actor's chain. So the new server cannot show a chain of
+    /// its own.
+    pub root: String,
 }
 
 /// The members of a node that describe the device which it makes active.
@@ -135,7 +151,8 @@ impl ChainNode {
     /// Returns the end of the chain that ends with this node.
     pub fn position(&self) -> ChainPosition {
         let DeviceSetRef { length, head } = self.device_set();
-        ChainPosition { length, head: Some(head), published_ms: Some(self.published_ms) }
+        let published_ms = Some(self.published_ms);
+        ChainPosition { length, head: Some(head), published_ms, has_moved: self.target().is_some() }
     }
 
     /// Returns the length and the head of the chain that ends with this node.
@@ -174,12 +191,27 @@ impl ChainNode {
     }
 
     /// Returns the description of the device that the node makes active, or `None` for a
-    /// `RevokeDevice`.
+    /// `RevokeDevice` and a `Move`.
     pub fn addition(&self) -> Option<&Addition> {
         match &self.kind {
             NodeKind::Add(addition) | NodeKind::Reset(addition) => Some(addition),
-            NodeKind::Revoke => None,
+            NodeKind::Revoke | NodeKind::Move(_) => None,
         }
+    }
+
+    /// Returns the account to which a `Move` leads, or `None` for a node of another kind.
+    pub fn target(&self) -> Option<&MoveTarget> {
+        match &self.kind {
+            NodeKind::Move(target) => Some(target),
+            NodeKind::Add(_) | NodeKind::Revoke | NodeKind::Reset(_) => None,
+        }
+    }
+
+    /// Returns the actor id of the account that this one takes over from, if its user has moved. Only
+    /// the first node of a chain names one, and it proves nothing without the `Move` that leads here;
+    /// see [`super::check_move`].
+    pub fn moved_from(&self) -> Option<&str> {
+        self.moved_from.as_deref()
     }
 
     /// Returns the MAC by which the new device recognises its approval; see

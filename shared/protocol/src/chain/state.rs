@@ -131,7 +131,7 @@ impl ChainState {
         let device = device_of(origin, user, node)?;
         check_membership(&node.kind, self.active.len(), self.since_reset, self.standing(&device))?;
         match node.kind {
-            NodeKind::Add(_) => {}
+            NodeKind::Add(_) | NodeKind::Move(_) => {}
             NodeKind::Reset(_) => {
                 self.active.clear();
                 self.since_reset = 0;

@@ -19,6 +19,8 @@ pub struct ChainPosition {
     /// The time at which the last node says that it was made, in epoch milliseconds; `None` before
     /// the first. No later node may state an earlier one.
     pub published_ms: Option<i64>,
+    /// True if the last node is a `Move`. Then no node follows.
+    pub has_moved: bool,
 }
 
 /// Verifies a node as the next one of a user's chain: its place, the length of the chain, its time,
@@ -46,6 +48,9 @@ pub fn verify_next(
     if node.actor != origin.actor(user) {
         return Err(ChainError::WrongActor);
     }
+    if position.has_moved {
+        return Err(ChainError::HasMoved);
+    }
     if node.seq != position.length {
         return Err(ChainError::WrongSeq { expected: position.length });
     }
@@ -58,7 +63,7 @@ pub fn verify_next(
     }
     let most = match node.kind {
         NodeKind::Add(_) => MAX_CHAIN_NODES_TO_ADD,
-        NodeKind::Revoke | NodeKind::Reset(_) => MAX_CHAIN_NODES,
+        NodeKind::Revoke | NodeKind::Reset(_) | NodeKind::Move(_) => MAX_CHAIN_NODES,
     };
     if position.length >= most {
         return Err(ChainError::ChainFull(position.length));
@@ -75,6 +80,16 @@ pub fn verify_next(
         (NodeKind::Add(_), 1.., None) => return Err(ChainError::ApprovalMissing),
         (_, 0, Some(_)) => return Err(ChainError::ApprovalOfFirst),
         _ => {}
+    }
+    if node.moved_from.is_some() && position.length > 0 {
+        return Err(ChainError::OriginOfLater);
+    }
+    for (pointer, other) in
+        [("/origin", node.moved_from()), ("/target", node.target().map(|target| target.actor.as_str()))]
+    {
+        if other == Some(&node.actor) {
+            return Err(ChainError::MovesToItself { pointer });
+        }
     }
     let key = signer(origin, user, position, signer_key, node)?;
     let base = node.proof_base().map_err(|_| ChainError::BadProof)?;
@@ -99,14 +114,15 @@ fn signer(
 ) -> Result<IdentityKey, ChainError> {
     let method = &node.proof.verification_method;
     match (&node.kind, position.length) {
-        (NodeKind::Revoke | NodeKind::Reset(_), 0) => Err(ChainError::FirstNodeMustAdd),
+        (NodeKind::Revoke | NodeKind::Reset(_) | NodeKind::Move(_), 0) => Err(ChainError::FirstNodeMustAdd),
         (NodeKind::Add(addition), 0) | (NodeKind::Reset(addition), _) if *method == node.device => {
             Ok(addition.identity_key)
         }
         (NodeKind::Add(_), 0) | (NodeKind::Reset(_), _) => {
             Err(ChainError::WrongSigner("the new device itself"))
         }
-        (NodeKind::Add(_) | NodeKind::Revoke, _) => origin
+        (NodeKind::Move(_), _) if *method != node.device => Err(ChainError::WrongSigner("the node's device")),
+        (NodeKind::Add(_) | NodeKind::Revoke | NodeKind::Move(_), _) => origin
             .parse_device_of(user, method)
             .and_then(|device| signer_key(&device))
             .ok_or(ChainError::WrongSigner("an active device of this user")),
@@ -138,7 +154,7 @@ pub enum DeviceStanding {
 /// * [`ChainError::TooManyDevices`] if an `AddDevice` would exceed [`MAX_ACTIVE_DEVICES`].
 /// * [`ChainError::TooManySinceReset`] if an `AddDevice` comes after
 ///   [`MAX_NODES_SINCE_RESET_TO_ADD`] nodes.
-/// * [`ChainError::DeviceNotActive`] if a `RevokeDevice` names a device that is not active.
+/// * [`ChainError::DeviceNotActive`] if a `RevokeDevice` or a `Move` names a device that is not active.
 pub fn check_membership(
     kind: &NodeKind,
     active_count: usize,
@@ -155,9 +171,11 @@ pub fn check_membership(
         (NodeKind::Add(_), DeviceStanding::New) if since_reset >= MAX_NODES_SINCE_RESET_TO_ADD => {
             Err(ChainError::TooManySinceReset)
         }
-        (NodeKind::Revoke, DeviceStanding::New | DeviceStanding::Former) => Err(ChainError::DeviceNotActive),
+        (NodeKind::Revoke | NodeKind::Move(_), DeviceStanding::New | DeviceStanding::Former) => {
+            Err(ChainError::DeviceNotActive)
+        }
         (NodeKind::Add(_) | NodeKind::Reset(_), DeviceStanding::New)
-        | (NodeKind::Revoke, DeviceStanding::Active) => Ok(()),
+        | (NodeKind::Revoke | NodeKind::Move(_), DeviceStanding::Active) => Ok(()),
     }
 }
 

@@ -3,9 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::node::{Addition, ChainNode, NodeKind, Proof};
+use super::node::{Addition, ChainNode, MoveTarget, NodeKind, Proof};
+use crate::address::Origin;
+use crate::device_set::is_hash;
 use crate::json::only_as_object;
 use crate::key::{IdentityKey, JoiningMac, RegistrationId};
+use crate::limits::MAX_ID_BYTES;
 use crate::vocabulary::node_context;
 use crate::{Invalid, multibase, timestamp};
 
@@ -35,6 +38,12 @@ pub(super) struct WireNode {
     possession: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     approval_mac: Option<JoiningMac>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_root: Option<String>,
     proof: WireProof,
 }
 
@@ -77,6 +86,17 @@ impl WireNode {
                 ));
             }
         };
+        let mut target = match (self.target, self.target_root) {
+            (Some(actor), Some(_)) if !is_user(&actor) => {
+                return Err(Invalid::at("/target", "must be the actor id of a user"));
+            }
+            (Some(_), Some(root)) if !is_hash(&root) => {
+                return Err(Invalid::at("/targetRoot", "must be 64 lower-case hex digits"));
+            }
+            (Some(actor), Some(root)) => Some(MoveTarget { actor, root }),
+            (None, None) => None,
+            _ => return Err(Invalid::whole("needs target and targetRoot together")),
+        };
         let kind = match (kind.as_str(), addition) {
             ("AddDevice", Some(addition)) => NodeKind::Add(addition),
             ("ResetDevices", Some(addition)) => NodeKind::Reset(addition),
@@ -84,9 +104,23 @@ impl WireNode {
             ("AddDevice" | "ResetDevices", None) => {
                 return Err(Invalid::whole("lacks identityKey, registrationId, keyPackage and possession"));
             }
-            ("RevokeDevice", Some(_)) => return Err(Invalid::at("/identityKey", "is not of a RevokeDevice")),
-            _ => return Err(Invalid::at("/type/1", "must be AddDevice, RevokeDevice or ResetDevices")),
+            ("Move", None) => {
+                NodeKind::Move(target.take().ok_or_else(|| Invalid::whole("lacks target and targetRoot"))?)
+            }
+            ("RevokeDevice" | "Move", Some(_)) => {
+                return Err(Invalid::at("/identityKey", "is of an AddDevice or ResetDevices only"));
+            }
+            _ => return Err(Invalid::at("/type/1", "must be AddDevice, RevokeDevice, ResetDevices or Move")),
         };
+        if target.is_some() {
+            return Err(Invalid::at("/target", "is of a Move only"));
+        }
+        if self.origin.is_some() && !matches!(kind, NodeKind::Add(_)) {
+            return Err(Invalid::at("/origin", "is of an AddDevice only"));
+        }
+        if self.origin.as_deref().is_some_and(|origin| !is_user(origin)) {
+            return Err(Invalid::at("/origin", "must be the actor id of a user"));
+        }
         if self.approval_mac.is_some() && !matches!(kind, NodeKind::Add(_)) {
             return Err(Invalid::at("/approvalMac", "is of an AddDevice only"));
         }
@@ -101,10 +135,16 @@ impl WireNode {
             kind,
             published_ms,
             approval_mac: self.approval_mac,
+            moved_from: self.origin,
             proof: self.proof.read().map_err(|fault| fault.under("/proof"))?,
             canonical,
         })
     }
+}
+
+/// True if a text is the actor id of a user, in the layout of section 1.
+fn is_user(id: &str) -> bool {
+    id.len() <= MAX_ID_BYTES && Origin::of(id).is_some_and(|origin| origin.parse_actor(id).is_some())
 }
 
 impl WireProof {

@@ -123,6 +123,8 @@ pub(super) const KINDS: &[ItemKind] = &[
             rule("b", "blocks", Count),
             rule("w", "whoMayWrite", Plain),
             rule("x", "deleted", Milliseconds),
+            rule("mt", "movedTo", Plain),
+            rule("mf", "movedFrom", Plain),
             rule("kn", "knownActors", Plain),
         ],
         families: &[],

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::chain::{NewDevice, NextNode, UnsignedNode, possession_base, proof_base};
+use crate::chain::{MoveTarget, NewDevice, NextNode, UnsignedNode, possession_base, proof_base};
 use crate::key::JoiningMac;
 use crate::multibase;
 use crate::signer::Signer;
@@ -11,6 +11,7 @@ use crate::signer::Signer;
 mod append;
 mod members;
 mod model;
+mod moving;
 mod rules;
 
 const NOW_MS: i64 = 1_769_715_000_000;
@@ -62,6 +63,15 @@ impl TestChain {
 
     fn revoke(&self, state: &ChainState, gone: u64, by: u64) -> Value {
         self.signed(self.next(state).revoke(&device(gone)), by)
+    }
+
+    fn begin_moved(&self, new: u64, origin: &str) -> Value {
+        let empty = self.empty();
+        self.signed(self.next(&empty).begin_moved(&self.new_device(new), origin), new)
+    }
+
+    fn move_to(&self, state: &ChainState, target: &MoveTarget, device_of: u64, by: u64) -> Value {
+        self.signed(self.next(state).move_to(&device(device_of), target), by)
     }
 
     fn append(&self, state: &ChainState, node: &Value) -> Result<ChainState, ChainError> {

@@ -145,9 +145,24 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         });
     }
 
+    /// Reads the mailbox, and once more if a sender whose chain was read meanwhile has sent more than is put aside
+    /// at once: it must not stand after what others wrote later.
     async fn walk(&self, received: &mut ReceivedBatch, receipts: ReceiptTime) -> Result<(), MessengerError> {
+        if Box::pin(self.walk_once(LaterEntries::default(), received, receipts)).await? {
+            Box::pin(self.walk_once(LaterEntries::of_rest(), received, receipts)).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the mailbox, and puts aside what needs a chain. Returns true if more has come of a sender than was put
+    /// aside.
+    async fn walk_once(
+        &self,
+        mut later: LaterEntries,
+        received: &mut ReceivedBatch,
+        receipts: ReceiptTime,
+    ) -> Result<bool, MessengerError> {
         self.retry_after_chains(&mut received.notices)?;
-        let mut later = LaterEntries::default();
         let mut page = self.signed_in(async || self.device.fetch().await).await?;
         let keys_left = loop {
             let taken = self.take_page(page.entries, received, &mut later).await?;
@@ -156,7 +171,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             page = self.signed_in(async || self.device.fetch_after(&next).await).await?;
         };
         self.place_first(&later, received)?;
-        Box::pin(self.follow_up(later, received, Some(keys_left), receipts)).await
+        let has_more = later.has_more();
+        Box::pin(self.follow_up(later, received, Some(keys_left), receipts)).await?;
+        Ok(has_more)
     }
 
     async fn walk_entries(
@@ -176,7 +193,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         self.settle_entries(taken, received).await?;
         self.place_first(&later, received)?;
-        Box::pin(self.follow_up(later, received, keys_left, ReceiptTime::Later)).await
+        let has_more = later.has_more();
+        Box::pin(self.follow_up(later, received, keys_left, ReceiptTime::Later)).await?;
+        if has_more {
+            Box::pin(self.walk_once(LaterEntries::of_rest(), received, ReceiptTime::Later)).await?;
+        }
+        Ok(())
     }
 
     /// Does what follows a look: it takes the entries that were put aside, and does what is due. The

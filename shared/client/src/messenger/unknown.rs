@@ -37,6 +37,10 @@ pub(super) struct LaterEntries {
     doubted: BTreeMap<Person, Vec<MailboxEntry>>,
     /// The members of this user's groups, once somebody is compared with them.
     members: Option<BTreeSet<String>>,
+    /// True if a sender has sent more entries than are put aside at once.
+    has_more: bool,
+    /// True if no chain of a sender is read any more in this look.
+    is_rest: bool,
     /// The reports after which a chain is read again, with the recipients of the envelopes.
     reports: Shares<(), (Person, MailboxEntry)>,
 }
@@ -100,6 +104,8 @@ impl Default for LaterEntries {
             senders: Shares::new(READ_FOR_SENDERS),
             doubted: BTreeMap::new(),
             members: None,
+            has_more: false,
+            is_rest: false,
             reports: Shares::new(ENTRIES_AT_ONCE),
         }
     }
@@ -110,13 +116,24 @@ impl LaterEntries {
     /// room. What is left out stays in the mailbox.
     fn put(&mut self, person: Person, rank: SenderRank, entry: MailboxEntry, environment: &Environment) {
         if let Some(sender) = self.senders.iter_mut().find(|sender| sender.person == person) {
-            if sender.entries.len() < ENTRIES_AT_ONCE {
-                sender.entries.push(entry);
+            match sender.entries.len() < ENTRIES_AT_ONCE {
+                true => sender.entries.push(entry),
+                false => self.has_more = true,
             }
             return;
         }
         let party = Party::of(&person.actor());
         self.senders.put(rank, party, LaterSender { person, entries: vec![entry] }, environment);
+    }
+
+    /// True if more has come of a sender than is put aside at once. It can be read once the sender's chain is.
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    /// Returns the entries of a second reading of the mailbox in one look, for which no chain of a sender is read.
+    pub(super) fn of_rest() -> Self {
+        Self { is_rest: true, ..Self::default() }
     }
 
     /// Returns the actor ids of those of whom something was put aside.
@@ -150,12 +167,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                         return Ok(Some(entry));
                     }
                     let theirs = later.doubted.entry(author).or_default();
-                    if theirs.len() < ENTRIES_AT_ONCE {
-                        theirs.push(entry);
+                    match theirs.len() < ENTRIES_AT_ONCE {
+                        true => theirs.push(entry),
+                        false => later.has_more = true,
                     }
                     return Ok(None);
                 }
-                if !self.failed().is_paused(&author, now_ms) {
+                if !later.is_rest && !self.failed().is_paused(&author, now_ms) {
                     let rank = self.rank(&author.actor(), later)?;
                     later.put(author, rank, entry, &self.environment);
                 }

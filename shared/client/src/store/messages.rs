@@ -104,6 +104,17 @@ struct ReadyMessage {
     last: u64,
 }
 
+/// The messages of a device in a conversation that wait for nothing.
+struct ReadyMessages {
+    /// The messages, in the device's order.
+    ready: VecDeque<ReadyMessage>,
+    /// The time at which the next one has waited long enough.
+    look_again_ms: Option<i64>,
+    /// The time at which the server accepted the first message of a device, while that waits. Nothing that was
+    /// accepted later gets its position before it, so that a new device shows what came before it in order.
+    nothing_after_ms: Option<i64>,
+}
+
 /// The most places that are left for what is missing before one message.
 const MOST_PLACES: u64 = 100;
 /// The places that are left before what another device of this user wrote, for what this device has still to
@@ -187,14 +198,16 @@ impl Transaction<'_> {
 
     /// Gives positions to messages that wait, in the order in which the server accepted them: each follows the
     /// one that its sender numbered before it. A message that has waited for `hold_ms` no longer waits,
-    /// and what did not come before it is recorded as a gap. Messages of strangers get no positions.
+    /// and what did not come before it is recorded as a gap. While the first message of a device waits, which is
+    /// shorter, so does everything that the server accepted after it. Messages of strangers get no positions.
     /// Returns the time at which the next message has waited long enough.
     pub(crate) fn place(&self, now_ms: i64, hold_ms: i64) -> Result<Option<i64>, DeviceStoreError> {
         self.place_but_copies(now_ms, hold_ms, &[])
     }
 
     /// Does as [`Transaction::place`], but what this user has written to some actors on another device gets no
-    /// position yet: something that these wrote before it is still to be read.
+    /// position yet: something that these wrote before it is still to be read. Nor does what the user has written
+    /// to others, in conversations in which nobody else's message waits for its position.
     pub(crate) fn place_but_copies(
         &self,
         now_ms: i64,
@@ -202,7 +215,10 @@ impl Transaction<'_> {
         to: &[String],
     ) -> Result<Option<i64>, DeviceStoreError> {
         self.release_requests()?;
-        let waiting = "outgoing = 0 OR conversation NOT IN (SELECT value FROM json_each(?1))";
+        let waiting = "outgoing = 0 OR (conversation NOT IN (SELECT value FROM json_each(?1)) \
+                       AND (json_array_length(?1) = 0 OR EXISTS (SELECT 1 FROM messages AS others \
+                       WHERE others.conversation = messages.conversation AND others.position IS NULL \
+                       AND others.request = 0 AND others.outgoing = 0)))";
         let to = serde_json::json!(to).to_string();
         let placed = self.place_those(waiting, [to], now_ms, hold_ms)?;
         let released = self.release_late(now_ms, hold_ms)?;
@@ -231,18 +247,22 @@ impl Transaction<'_> {
         let senders = statement.query_map(parameters, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let senders: Vec<(String, String, String)> = senders.collect::<Result<_, _>>()?;
         let mut streams = Vec::new();
-        let mut next: Option<i64> = None;
+        let (mut next, mut until_ms): (Option<i64>, _) = (None, i64::MAX);
         for (conversation, device, actor) in &senders {
             let of = MessageStream { conversation, device, actor };
-            let (ready, waits) = self.ready(of, now_ms, hold_ms)?;
-            next = [next, waits].into_iter().flatten().min();
+            let ReadyMessages { ready, look_again_ms, nothing_after_ms } = self.ready(of, now_ms, hold_ms)?;
+            next = [next, look_again_ms].into_iter().flatten().min();
+            until_ms = until_ms.min(nothing_after_ms.unwrap_or(i64::MAX));
             streams.push((of, ready));
         }
         let first = |(_, (_, ready)): &(usize, &(MessageStream<'_>, VecDeque<ReadyMessage>))| {
             ready.front().map(|message| (message.received_ms, message.row))
         };
-        while let Some((at, _)) =
-            streams.iter().enumerate().filter(|stream| first(stream).is_some()).min_by_key(first)
+        while let Some((at, _)) = streams
+            .iter()
+            .enumerate()
+            .filter(|stream| first(stream).is_some_and(|(received_ms, _)| received_ms <= until_ms))
+            .min_by_key(first)
             && let Some((of, ready)) = streams.get_mut(at)
             && let Some(message) = ready.pop_front()
         {
@@ -251,14 +271,13 @@ impl Transaction<'_> {
         Ok(next)
     }
 
-    /// Returns the messages of a device that wait for nothing, in its order, and the time at which the next
-    /// one has waited long enough.
+    /// Returns the messages of a device that wait for nothing.
     fn ready(
         &self,
         of: MessageStream<'_>,
         now_ms: i64,
         hold_ms: i64,
-    ) -> Result<(VecDeque<ReadyMessage>, Option<i64>), DeviceStoreError> {
+    ) -> Result<ReadyMessages, DeviceStoreError> {
         let sql = "SELECT row, sequence, stored, received, outgoing FROM messages WHERE position IS NULL AND request = 0 \
                    AND conversation = ?1 AND device = ?2 ORDER BY sequence, row";
         let mut statement = self.inner.prepare_cached(sql)?;
@@ -271,18 +290,26 @@ impl Transaction<'_> {
         let hold_ms = if followed.is_some() { hold_ms } else { hold_ms.min(FIRST_HOLD_MS) };
         let mut last = followed.unwrap_or(0);
         let void = self.void_numbers(of)?;
+        // Further messages of the device do not make that longer for others.
+        let oldest_ms = waiting.iter().map(|(_, _, stored, ..)| *stored).min().unwrap_or_default();
         let mut ready = VecDeque::new();
         for (row, sequence, stored, received_ms, is_copy) in waiting {
             let number = sequence.unwrap_or(0);
             let lacking = NumberRange::between(last, number).without(&void);
             if !lacking.is_empty() && !is_over(now_ms, stored, hold_ms) {
-                return Ok((ready, Some(stored.saturating_add(hold_ms))));
+                let is_first = followed.is_none() && ready.is_empty() && !is_over(now_ms, oldest_ms, hold_ms);
+                let look_again_ms = Some(stored.saturating_add(hold_ms));
+                return Ok(ReadyMessages {
+                    ready,
+                    look_again_ms,
+                    nothing_after_ms: is_first.then_some(received_ms),
+                });
             }
             let lacking = if last > 0 { lacking } else { Vec::new() };
             ready.push_back(ReadyMessage { row, number, received_ms, is_copy, lacking, last });
             last = last.max(number);
         }
-        Ok((ready, None))
+        Ok(ReadyMessages { ready, look_again_ms: None, nothing_after_ms: None })
     }
 
     /// Gives a message of a device its position: the next one, or if it comes late, that in which it is missing.

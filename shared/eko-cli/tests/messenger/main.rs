@@ -5,6 +5,7 @@
 mod added;
 mod adding;
 mod anew;
+mod arriving;
 mod astray;
 mod beside;
 mod blind;

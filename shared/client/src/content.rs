@@ -28,7 +28,7 @@ use crate::attachment::Attachment;
 use crate::group::{GroupControl, GroupId};
 use crate::sealed::StateKeys;
 
-pub use decision::{Decision, MAX_DECISIONS};
+pub use decision::{Decision, Decisions, DeviceName, MAX_DECISIONS, MAX_DEVICE_NAME_CHARS, MAX_DEVICE_NAMES};
 pub(crate) use franked::{FrankedContent, lacks_key, tag_of, with_key};
 pub use head::{HeadStatement, SignedHead};
 pub use id::{ActivityId, NoteId};
@@ -111,8 +111,8 @@ pub enum ActivityContent {
     Block(BlockedParty),
     /// The author blocks the party no longer.
     Unblock(BlockedParty),
-    /// The author's decisions about people, for the author's other devices.
-    Decisions(Vec<Decision>),
+    /// The author's decisions about people and the names of the author's devices, for those.
+    Decisions(Decisions),
     /// The keys of the user's group records, for the user's other devices.
     StateKeys(StateKeys),
     /// An activity of an unknown type, whole.

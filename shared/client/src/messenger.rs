@@ -23,6 +23,7 @@ mod controls;
 mod decisions;
 mod deletion;
 mod deliver;
+mod device_names;
 mod devices;
 mod ending;
 mod error;

@@ -12,6 +12,7 @@ mod carrying;
 mod chains;
 mod decisions;
 mod departures;
+mod device_names;
 mod ending;
 mod envelopes;
 mod error;

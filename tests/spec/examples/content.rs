@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use eko_client::attachment;
 use eko_client::content::{
-    Activity, ActivityContent, ActivityId, Decision, GroupRef, HeadStatement, MissingMessages, Note, NoteId,
-    Receipt, device_sets_hash, unpad,
+    Activity, ActivityContent, ActivityId, Decision, Decisions, DeviceName, GroupRef, HeadStatement,
+    MissingMessages, Note, NoteId, Receipt, device_sets_hash, unpad,
 };
 use eko_client::group::{GroupChange, GroupControl, GroupState, Proposal, propose};
 use eko_client::keys::IdentityPair;
@@ -70,10 +70,12 @@ pub(super) fn play(examples: &mut Examples) {
     examples.document("block between devices", &plain(&block));
     let unblock = said(10, ALICE, ActivityContent::Unblock(mallory));
     examples.document("unblock between devices", &plain(&unblock));
-    let decisions = vec![
+    let people = vec![
         Decision { actor: BOB.to_owned(), is_accepted: true, declined_ms: None },
         Decision { actor: CAROL.to_owned(), is_accepted: false, declined_ms: Some(START_MS + 5) },
     ];
+    let device_names = vec![DeviceName { device: PHONE.to_owned(), name: "Phone".to_owned() }];
+    let decisions = Decisions { people, device_names };
     examples.document(
         "decisions between devices",
         &plain(&said(11, ALICE, ActivityContent::Decisions(decisions))),

@@ -1,13 +1,59 @@
-//! A user's decisions about people, as the user's devices tell each other.
+//! A user's decisions about people and the names of the user's devices, as those tell each other.
 
 use eko_protocol::json::{list, optional};
+use eko_protocol::limits::MAX_ACTIVE_DEVICES;
 use eko_protocol::{Invalid, timestamp};
 use serde_json::{Value, json};
 
-use super::member::{actor, parsed};
+use super::member::{actor, device, parsed};
 
 /// The greatest number of decisions in one activity.
 pub const MAX_DECISIONS: usize = 64;
+/// The greatest number of names of devices in one activity.
+pub const MAX_DEVICE_NAMES: usize = MAX_ACTIVE_DEVICES;
+/// The greatest length of a device's name, in characters.
+pub const MAX_DEVICE_NAME_CHARS: usize = 256;
+
+/// The content of an activity `Decisions`: at least one decision or name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Decisions {
+    /// The user's decisions about people, at most [`MAX_DECISIONS`].
+    pub people: Vec<Decision>,
+    /// The names of the user's devices, at most [`MAX_DEVICE_NAMES`].
+    pub device_names: Vec<DeviceName>,
+}
+
+/// The name that a device of the user has given itself. Nothing proves it, so nothing may depend on it.
+///
+/// ```text
+/// {"device": <device address>, "name": <1 to 256 characters>}
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceName {
+    /// The address of the device.
+    pub device: String,
+    /// The name. A program that shows it on a terminal must remove control characters.
+    pub name: String,
+}
+
+impl DeviceName {
+    /// True if a text has the length of a name.
+    pub fn fits(name: &str) -> bool {
+        (1..=MAX_DEVICE_NAME_CHARS).contains(&name.chars().count())
+    }
+
+    fn parse(value: &Value) -> Result<Self, Invalid> {
+        let name = |text: &str| match Self::fits(text) {
+            true => Ok(text.to_owned()),
+            false => Err(Invalid::whole(format!("must have 1 to {MAX_DEVICE_NAME_CHARS} characters"))),
+        };
+        Ok(Self { device: parsed(value, "device", device)?, name: parsed(value, "name", name)? })
+    }
+
+    fn to_value(&self) -> Value {
+        json!({ "device": self.device, "name": self.name })
+    }
+}
 
 /// A user's decisions about one person. Of two of them an acceptance stays, and so does the later decline, so
 /// that devices agree in whatever order they hear of them.
@@ -50,18 +96,31 @@ impl Decision {
     }
 }
 
-/// Reads the `object` of an activity `Decisions`.
-pub(super) fn read(activity: &Value) -> Result<Vec<Decision>, Invalid> {
-    let items = list(activity, "object");
-    if items.is_empty() || items.len() > MAX_DECISIONS {
+/// Reads the members of an activity `Decisions`.
+pub(super) fn read(activity: &Value) -> Result<Decisions, Invalid> {
+    let (people, names) = (list(activity, "object"), list(activity, "eko:deviceNames"));
+    if people.len() > MAX_DECISIONS || (people.is_empty() && names.is_empty()) {
         return Err(Invalid::at("/object", format!("must be 1 to {MAX_DECISIONS} decisions")));
+    }
+    if names.len() > MAX_DEVICE_NAMES {
+        return Err(Invalid::at("/eko:deviceNames", format!("are more than {MAX_DEVICE_NAMES}")));
     }
     let decision =
         |(index, item)| Decision::parse(item).map_err(|fault| fault.under(format!("/object/{index}")));
-    items.iter().enumerate().map(decision).collect()
+    let name = |(index, item)| {
+        DeviceName::parse(item).map_err(|fault| fault.under(format!("/eko:deviceNames/{index}")))
+    };
+    Ok(Decisions {
+        people: people.iter().enumerate().map(decision).collect::<Result<_, _>>()?,
+        device_names: names.iter().enumerate().map(name).collect::<Result<_, _>>()?,
+    })
 }
 
-/// Returns the `object` of an activity `Decisions`.
-pub(super) fn write(decisions: &[Decision]) -> Value {
-    decisions.iter().map(Decision::to_value).collect()
+/// Returns the members of an activity `Decisions`.
+pub(super) fn write(decisions: &Decisions) -> Vec<(&'static str, Value)> {
+    let mut members = vec![("object", decisions.people.iter().map(Decision::to_value).collect())];
+    if !decisions.device_names.is_empty() {
+        members.push(("eko:deviceNames", decisions.device_names.iter().map(DeviceName::to_value).collect()));
+    }
+    members
 }

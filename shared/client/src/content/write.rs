@@ -23,7 +23,7 @@ pub(super) fn value(activity: &Activity) -> Value {
         ActivityContent::Unblock(party) => {
             ("Undo", vec![("object", json!({ "type": "Block", "object": party.as_str() }))])
         }
-        ActivityContent::Decisions(content) => ("Decisions", vec![("object", decision::write(content))]),
+        ActivityContent::Decisions(content) => ("Decisions", decision::write(content)),
         ActivityContent::StateKeys(keys) => ("StateKeys", vec![("object", keys.to_value())]),
     };
     let mut value = Map::new();

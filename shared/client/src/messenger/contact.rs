@@ -82,6 +82,13 @@ impl Contact {
         i64::try_from(self.pinned.nodes.len()).unwrap_or(i64::MAX)
     }
 
+    /// Returns the length of the chain when a device came into it, or 0 if it has not.
+    pub(super) fn length_at(&self, device: &str) -> i64 {
+        let is_its = |node: &ChainNode| node.device() == device && node.addition().is_some();
+        let at = self.pinned.nodes.iter().rposition(is_its);
+        at.and_then(|at| i64::try_from(at.saturating_add(1)).ok()).unwrap_or_default()
+    }
+
     /// Returns a device by its address, active or not.
     pub(super) fn listed(&self, device: &str) -> Option<ListedDevice> {
         let node =

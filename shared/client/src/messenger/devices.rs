@@ -1,7 +1,5 @@
 //! This user's own devices: listing, approving, turning away, revoking.
 
-use std::collections::BTreeMap;
-
 use eko_protocol::chain::{ChainNode, NodeKind};
 use eko_protocol::id::DeviceId;
 use eko_protocol::timestamp;
@@ -17,8 +15,6 @@ use crate::{ClientError, SignalSessions, Transport};
 /// The name under which the store keeps the time at which this device began to change the own
 /// chain. The time is 0 once the device has read the chain again.
 const CHANGED: &str = "chain_changed";
-/// The name under which the store keeps the names of devices that this one has approved, by their ids.
-const NAMES: &str = "device_names";
 
 /// The time after which a device tells those of what the user's devices share whom another one has approved.
 const OTHERS_TELL_MS: i64 = 3_600_000;
@@ -42,7 +38,7 @@ pub struct OwnDevice {
     /// The time at which it came into the chain, by the clock of the device that added it (RFC
     /// 3339).
     pub since: String,
-    /// The name that it has given itself, if this device is it or has approved it.
+    /// The name that it has given itself, if this device has heard of it. Nothing proves it.
     pub name: Option<String>,
     /// True if it is this device.
     pub this: bool,
@@ -71,10 +67,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let own = self.look_again(&self.me()).await?;
         let this = self.device.id();
-        let mut names: BTreeMap<String, String> = self.store.read(|tx| tx.json(NAMES))?.unwrap_or_default();
-        if let Some(name) = self.device.name() {
-            names.insert(this.to_string(), name.to_owned());
-        }
+        let names = self.store.read(|tx| self.names_of(tx, &own))?;
         let active = own.state.active.keys().map(|id| {
             let address = self.device.origin().device(self.device.user(), id);
             let added = own.pinned.nodes.iter().rfind(|node| node.device() == address);
@@ -137,7 +130,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Adds the pending device that has this joining code to the chain, and returns it. The code
     /// proves to this device which key the new device has, and to the new device which chain its
-    /// user has. The new device gets the keys of the groups' records, and the user's contacts.
+    /// user has. The new device gets the keys of the groups' records, the user's contacts, and the names of
+    /// the user's devices.
     ///
     /// # Errors
     /// [`MessengerError::UnknownJoiningCode`] if no device that waits has the code;
@@ -168,17 +162,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Err(error @ MessengerError::Store(_)) => Err(error),
             _ => Ok(new),
         }
-    }
-
-    /// Keeps the name of a device that is about to be approved, and forgets those of devices that have gone.
-    fn keep_name(&self, new: &PendingDevice, own: &Contact) -> Result<(), DeviceStoreError> {
-        let Some(name) = &new.name else { return Ok(()) };
-        self.store.write(|tx| {
-            let mut names: BTreeMap<String, String> = tx.json(NAMES)?.unwrap_or_default();
-            names.retain(|id, _| own.state.active.keys().any(|active| active.as_str() == id));
-            names.insert(new.device.id.to_string(), name.clone());
-            tx.put_json(NAMES, &names)
-        })
     }
 
     /// Turns a pending device away.

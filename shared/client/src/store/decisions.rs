@@ -122,7 +122,7 @@ impl Transaction<'_> {
         Ok(untold.collect::<Result<_, _>>()?)
     }
 
-    /// Has the other devices told of all decisions again, at most once in [`REPEATED_MS`].
+    /// Has the other devices told of all decisions and names again, at most once in [`REPEATED_MS`].
     pub(crate) fn tell_decisions_again(&self, now_ms: i64) -> Result<(), DeviceStoreError> {
         let last_ms = self.moment(REPEATED)?;
         // A time ahead of the clock is none.
@@ -131,7 +131,7 @@ impl Transaction<'_> {
         }
         self.put_moment(REPEATED, now_ms)?;
         self.inner.execute("UPDATE decisions SET untold = 1", [])?;
-        Ok(())
+        self.tell_names_again()
     }
 
     /// Has the other devices told of all contacts.

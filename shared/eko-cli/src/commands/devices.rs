@@ -15,7 +15,7 @@ use crate::show;
 const MORE: &str = "\
 A new device of yours is pending until one of your active devices approves it. A pending device \
 reads nothing. To approve it, enter the joining code that it shows. The code proves to both devices \
-that no server is between them.
+that no server is between them. A name is what a device has called itself: nothing proves it.
 
 Examples:
   eko devices
@@ -74,7 +74,7 @@ async fn list(context: &Context, client: &HttpMessenger) -> Result<(), CommandFa
     let devices = client.devices().await?;
     for device in &devices.active {
         let OwnDevice { id, since, name, this } = device;
-        let called = name.as_ref().map(|name| format!(", called {name:?}")).unwrap_or_default();
+        let called = name.as_ref().map(|name| format!(", calls itself {name:?}")).unwrap_or_default();
         let mine = if *this { ", this one" } else { "" };
         let text = format!("{}  active since {}{called}{mine}", short(id), moment(since));
         let object = json!({

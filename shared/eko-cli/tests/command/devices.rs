@@ -80,11 +80,14 @@ async fn a_further_device_is_approved_by_its_joining_code() {
     let bare = code.replace(' ', "");
     let approved = first.eko_reading(&["devices", "approve", "--json", "-q"], &bare).await.object();
     assert_eq!((text(&approved, "id"), text(&approved, "state")), (&*id, "active"));
-    // The device that has approved it knows its name.
+    // The device that has approved it knows its name, and tells it its own.
     let shown = first.eko(&["devices"]).await.done();
-    let [this, other] = [", called \"eko\", this one\n", ", called \"my \\u{1b}desk\"\n"];
+    let [this, other] = [", calls itself \"eko\", this one\n", ", calls itself \"my \\u{1b}desk\"\n"];
     assert!(shown.contains(this) && shown.contains(other), "{shown}");
-    assert!(second.eko(&["devices"]).await.done().contains(", called \"my"));
+    second.eko(&["listen", "--once"]).await.done();
+    let shown = second.eko(&["devices"]).await.done();
+    let [this, other] = [", calls itself \"eko\"\n", ", calls itself \"my \\u{1b}desk\", this one\n"];
+    assert!(shown.contains(this) && shown.contains(other), "{shown}");
     assert_eq!(second.eko(&["send", "@bob", "from my desk"]).await.done(), "sent\n");
     assert_eq!(second.object(&["whoami"]).await["joiningCode"], Value::Null);
     assert_eq!(bob.hears().await, ["from my desk"]);

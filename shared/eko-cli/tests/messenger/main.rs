@@ -20,6 +20,7 @@ mod controls;
 mod crowds;
 mod cuts;
 mod decisions;
+mod device_names;
 mod distrust;
 mod doubted;
 mod envelopes;

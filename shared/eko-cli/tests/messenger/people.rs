@@ -47,15 +47,27 @@ pub(crate) async fn sign_in(
     prepared.complete(LibSignal, &id_token).await
 }
 
-/// Signs a device in, and returns whether it is active or pending.
+/// Signs a device in, and returns whether it is active or pending. It has no name, which the devices of a user
+/// would tell each other.
 pub(crate) async fn device(
     world: &World,
     wire: &TestNetwork,
     user: &str,
     label: &str,
 ) -> (TestMessenger, RegistrationStatus) {
+    device_called(world, wire, user, label, None).await
+}
+
+/// Signs a device with a name in, and returns whether it is active or pending.
+pub(crate) async fn device_called(
+    world: &World,
+    wire: &TestNetwork,
+    user: &str,
+    label: &str,
+    name: Option<&str>,
+) -> (TestMessenger, RegistrationStatus) {
     let environment = Environment { clock: world.clock(), random: seeded(format!("{user}/{label}")) };
-    let request = SignInRequest { device_name: Some(label.to_owned()), ..request(world, user, false) };
+    let request = SignInRequest { device_name: name.map(str::to_owned), ..request(world, user, false) };
     let store = DeviceStore::in_memory().unwrap();
     let (client, registered) = sign_in(world, wire, store, environment, request).await.unwrap();
     (client, registered.status)
@@ -75,7 +87,16 @@ pub(crate) async fn further(
     approver: &TestMessenger,
     label: &str,
 ) -> TestMessenger {
-    let (client, status) = device(world, wire, approver.me().user.as_str(), label).await;
+    let signed_in = device(world, wire, approver.me().user.as_str(), label).await;
+    approved(world, approver, signed_in).await
+}
+
+/// Approves a device that has signed in.
+pub(crate) async fn approved(
+    world: &World,
+    approver: &TestMessenger,
+    (client, status): (TestMessenger, RegistrationStatus),
+) -> TestMessenger {
     assert_eq!(status, RegistrationStatus::Pending);
     world.deliver().await;
     let notices = approver.receive().await.unwrap().notices;

@@ -54,7 +54,12 @@ fn any_content() -> impl Strategy<Value = ActivityContent> {
             declined_ms,
         },
     );
-    let decisions = vec(decision, 1..4).prop_map(ActivityContent::Decisions);
+    let name = (1u128.., "\\PC{1,20}").prop_map(|(id, name)| DeviceName {
+        device: format!("https://a.example/user/alice/device/{}", uuid::Uuid::from_u128(id)),
+        name,
+    });
+    let decisions = (vec(decision, 1..4), vec(name, 0..3))
+        .prop_map(|(people, device_names)| ActivityContent::Decisions(Decisions { people, device_names }));
     prop_oneof![note, read, typing, block, decisions, receipt]
 }
 

@@ -90,7 +90,8 @@ fn every_member_is_checked() {
     assert_eq!(refusal(&read, "/object", json!([OTHER_URN, OTHER_URN])), "/object");
     assert_eq!(refusal(&read, "/object", json!(BOB)), "/object");
     let decision = Decision { actor: BOB.to_owned(), is_accepted: false, declined_ms: Some(0) };
-    let decisions = activity(ActivityContent::Decisions(vec![decision]));
+    let decisions = Decisions { people: vec![decision], device_names: Vec::new() };
+    let decisions = activity(ActivityContent::Decisions(decisions));
     let item = |member: &str, value: Value| {
         let mut item = json!({ "type": "Decision", "actor": BOB, "accepted": false, "declined": "2026-01-29T19:30:00.007Z" });
         item[member] = value;
@@ -107,6 +108,25 @@ fn every_member_is_checked() {
     ] {
         assert_eq!(refusal(&decisions, "/object", other.clone()), expected, "{other}");
     }
+    let device = "https://a.example/user/alice/device/a11ce001-5c1b-4e9a-9d2f-6b7c1a2e3d40";
+    let named = |name: &str| json!({ "device": device, "name": name });
+    for (other, expected) in [
+        (json!(vec![named("Tablet"); MAX_DEVICE_NAMES + 1]), "/eko:deviceNames"),
+        (json!(["Tablet"]), "/eko:deviceNames/0/device"),
+        (json!([{ "device": ALICE, "name": "Tablet" }]), "/eko:deviceNames/0/device"),
+        (json!([{ "device": device }]), "/eko:deviceNames/0/name"),
+        (json!([named("")]), "/eko:deviceNames/0/name"),
+        (json!([named("Tablet"), named(&"ä".repeat(MAX_DEVICE_NAME_CHARS + 1))]), "/eko:deviceNames/1/name"),
+    ] {
+        assert_eq!(refusal(&decisions, "/eko:deviceNames", other.clone()), expected, "{other}");
+    }
+    // The greatest names and decisions that there are fit into one activity.
+    let longest = format!("https://{}.example/user/bob", "b".repeat(470));
+    let names = DeviceName { device: device.to_owned(), name: "\u{1}".repeat(MAX_DEVICE_NAME_CHARS) };
+    let people = Decision { actor: longest, is_accepted: true, declined_ms: Some(0) };
+    let most = Decisions { people: vec![people; MAX_DECISIONS], device_names: vec![names; MAX_DEVICE_NAMES] };
+    let most = activity(ActivityContent::Decisions(most));
+    assert_eq!(Activity::from_plaintext(&most.to_plaintext().unwrap()).unwrap(), most);
     let missing = json!([{ "device": "d", "conversation": BOB, "sequence": [] }]);
     let receipt = Receipt { received: vec![ActivityId::parse(URN).unwrap()], ..Receipt::default() };
     let receipt = activity(ActivityContent::Receipt(receipt));

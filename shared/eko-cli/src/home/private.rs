@@ -34,18 +34,19 @@ pub(super) fn unique_in(parent: &Path) -> io::Result<(PathBuf, File)> {
     loop {
         let path = parent.join(format!("{NEW}{}", uuid::Uuid::new_v4()));
         DirBuilder::new().mode(FOLDER).create(&path)?;
-        if let Some(lock) = kept_by(File::open(&path), &path)? {
+        let opened = match File::open(&path) {
+            // Another process has taken it for what a dead one has left.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            opened => opened?,
+        };
+        if let Some(lock) = locked(opened, &path)? {
             return Ok((path, lock));
         }
     }
 }
 
 /// Locks what was just made, or returns `None` if another process has met it before that, and removes it.
-fn kept_by(opened: io::Result<File>, path: &Path) -> io::Result<Option<File>> {
-    let file = match opened {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
-    };
+fn locked(file: File, path: &Path) -> io::Result<Option<File>> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => return Ok(None),
         // On a disk without locks nothing is removed.
@@ -82,7 +83,7 @@ pub(super) fn mark_file(path: &Path) -> io::Result<()> {
 pub(crate) fn unique_file_in(parent: &Path) -> io::Result<(File, PathBuf)> {
     loop {
         let path = parent.join(format!("{NEW}{}", uuid::Uuid::new_v4()));
-        if let Some(file) = kept_by(new_file(&path), &path)? {
+        if let Some(file) = locked(new_file(&path)?, &path)? {
             return Ok((file, path));
         }
     }

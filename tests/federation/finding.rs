@@ -3,6 +3,7 @@
 use eko_client::device::SendOutcome;
 use eko_client::{Auth, Body, Device};
 use eko_federation::Scheme;
+use eko_service::config::Config;
 use eko_testkit::{
     DirectTransport, Internet, Stranger, StrangerAnswer, World, envelope, refusal, sign, signing_key,
 };
@@ -37,13 +38,15 @@ async fn a_handle_in_to() {
     pair.settle().await;
 }
 
-/// A handle may have another domain than its actor. The answer of WebFinger is stored for a day.
+/// A handle may have another domain than its actor, who names it, too. The answer of WebFinger is stored
+/// for a day.
 #[tokio::test]
 async fn a_handle_on_another_domain_than_its_actor() {
     let internet = Internet::new();
     let (a, _) = World::online(&internet, "a.example").await;
     let alice = a.user("alice").await;
-    let (b, _) = World::online(&internet, "social.b.example").await;
+    let own_domain = |config: &mut Config| config.handle_domain = "b.example".to_owned();
+    let (b, _) = World::online_with(&internet, "social.b.example", own_domain).await;
     let bob = b.user("bob").await;
     let front = Stranger::new(&internet, "b.example").await;
     let jrd = json!({"subject": "acct:bob@b.example", "links": [
@@ -196,7 +199,12 @@ async fn web_finger_is_redirected_to_another_host() {
     let www = Stranger::new(&internet, "www.b.example").await;
     let path = "/.well-known/webfinger?resource=acct%3Aeve%40b.example";
     apex.document(path, StrangerAnswer::status(301).with("location", format!("{}{path}", www.origin)));
-    www.document(path, web_finger(&www.actor));
+    let link = json!({"rel": "self", "type": "application/activity+json", "href": www.actor});
+    let named = json!({"subject": "acct:eve@b.example", "links": [link]});
+    www.document(
+        path,
+        StrangerAnswer { media_type: "application/jrd+json", ..StrangerAnswer::activity(200, &named) },
+    );
     assert_eq!(send_to(&alice, "@eve@b.example", &www.actor).await, (201, json!(www.actor)));
 }
 

@@ -11,6 +11,7 @@ use eko_protocol::address::{Origin, UserName};
 use eko_protocol::block::BlockedParty;
 use eko_protocol::group_state::SealedGroupState;
 use eko_protocol::id::{DeviceId, GroupStateId};
+use eko_protocol::profile::{DisplayName, PartChange, UpdateProfile};
 use eko_protocol::settings::{AccountSettings, WhoMayWrite};
 use eko_store::live::PushState;
 use eko_store::parcels::{Parcel, ParcelBody};
@@ -182,6 +183,8 @@ async fn on_one_server(world: &World) {
         bob.change_settings(AccountSettings { who_may_write }).await.unwrap();
     }
     bob.settings().await.unwrap();
+    let name = PartChange::Set(DisplayName::parse("Bob").unwrap());
+    bob.change_profile(&UpdateProfile { name, ..UpdateProfile::default() }).await.unwrap();
     let mut export = ExportProgress::default();
     while !export.is_over() {
         bob.export_next(&mut export).await.unwrap();

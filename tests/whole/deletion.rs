@@ -9,6 +9,7 @@ use eko_client::{Auth, Body, Device};
 use eko_protocol::block::BlockedParty;
 use eko_protocol::group_state::SealedGroupState;
 use eko_protocol::id::GroupStateId;
+use eko_protocol::profile::{DisplayName, Icon, PartChange, UpdateProfile};
 use eko_protocol::settings::{AccountSettings, WhoMayWrite};
 use eko_protocol::vocabulary::in_context;
 use eko_testkit::{
@@ -56,6 +57,7 @@ impl WandaScene {
         alice.change_block(&BlockedParty::parse(&wanda.actor()).unwrap(), false).await.unwrap();
         alice.change_block(&BlockedParty::parse(&wanda.actor()).unwrap(), true).await.unwrap();
         wanda.change_settings(AccountSettings { who_may_write: WhoMayWrite::Known }).await.unwrap();
+        wanda.change_profile(&wandas_profile()).await.unwrap();
         let eve = world.user("eve").await;
         alice.take(wanda.user()).await.unwrap();
         for sender in [&alice, &eve] {
@@ -84,6 +86,13 @@ impl WandaScene {
     async fn left(&self) -> Vec<String> {
         self.world.items_naming("wanda").await
     }
+}
+
+/// A display name and an avatar.
+fn wandas_profile() -> UpdateProfile {
+    let name = DisplayName::parse("Wanda W").unwrap();
+    let icon = Icon::new("https://pictures.example/wanda.png", "image/png").unwrap();
+    UpdateProfile { actor: None, name: PartChange::Set(name), icon: PartChange::Set(icon) }
 }
 
 /// Has a message that `from` sends to devices of one user reported by the first of them.

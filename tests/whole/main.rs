@@ -29,6 +29,7 @@ mod message;
 mod outcomes;
 mod people;
 mod problems;
+mod profile;
 mod push;
 mod races;
 mod redactions;

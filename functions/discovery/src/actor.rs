@@ -5,7 +5,7 @@
 
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
-use eko_protocol::address::{Origin, UserName};
+use eko_protocol::address::Handle;
 use eko_protocol::vocabulary::actor_context;
 use eko_service::caller::PathUser;
 use eko_service::negotiate::{self, Representation};
@@ -36,15 +36,16 @@ pub(crate) async fn user_actor(
             return Ok(tombstone::cached(&headers, &body));
         }
     };
+    let handle = state.handle(user.clone());
     if Representation::of_document_and_page(&headers) == Representation::Page {
-        return Ok(respond::cached(negotiate::vary(page(origin, &user)), FRESH_SECONDS));
+        return Ok(respond::cached(negotiate::vary(page(&origin.actor(&user), &handle)), FRESH_SECONDS));
     }
     let mut body = json!({
         "@context": actor_context(),
         "type": "Person",
         "id": origin.actor(&user),
         "preferredUsername": user.as_str(),
-        "webfinger": format!("{user}@{}", origin.authority()),
+        "webfinger": handle.to_string().trim_start_matches('@'),
         "url": origin.actor(&user),
         "inbox": origin.inbox(&user),
         "outbox": origin.outbox(&user),
@@ -58,6 +59,7 @@ pub(crate) async fn user_actor(
     if let Some(moved_to) = devices.moved_to {
         body["movedTo"] = json!(moved_to);
     }
+    devices.profile.put_into(&mut body);
     put_key(&state, &mut body, &origin.actor(&user))?;
     Ok(respond::cached(negotiate::negotiated(&headers, &body), FRESH_SECONDS))
 }
@@ -97,11 +99,10 @@ fn put_key(state: &AppState, body: &mut Value, actor: &str) -> Result<(), Proble
 }
 
 /// Answers with the page for a browser. It links the actor document, in a header and in its text.
-fn page(origin: &Origin, user: &UserName) -> Response {
-    // Neither a user name ([a-z0-9_]) nor an origin can contain markup, so nothing is escaped.
-    let actor = origin.actor(user);
-    let handle = format!("@{user}@{}", origin.authority());
-    let mut response = Html(PAGE.replace("{handle}", &handle).replace("{actor}", &actor)).into_response();
+fn page(actor: &str, handle: &Handle) -> Response {
+    // Neither a user name ([a-z0-9_]) nor a domain nor an origin can contain markup, so nothing is escaped.
+    let page = PAGE.replace("{handle}", &handle.to_string()).replace("{actor}", actor);
+    let mut response = Html(page).into_response();
     let link = format!("<{actor}>; rel=\"alternate\"; type=\"{}\"", respond::ACTIVITY_JSON);
     if let Ok(link) = HeaderValue::from_str(&link) {
         response.headers_mut().insert(header::LINK, link);

@@ -36,6 +36,9 @@ pub(crate) async fn capabilities(State(state): State<AppState>) -> Result<Respon
             "envelopesPerMinute": config.limits.sender_budget,
         },
     });
+    if config.handle_domain != state.origin().authority() {
+        body["handleDomain"] = json!(config.handle_domain);
+    }
     if let Some(live) = &config.live_url {
         body["live"] = json!(live);
     }

@@ -39,11 +39,11 @@ pub(crate) async fn find_actor(
     if is_server(origin, &resource) {
         return Ok(server(origin));
     }
-    let user = user_of(origin, &resource).ok_or(Problem::NotFound("resource here"))?;
+    let user = user_of(&state, &resource).ok_or(Problem::NotFound("resource here"))?;
     state.store().device_set(&user).await?.stored()?;
     let actor = origin.actor(&user);
     let body = json!({
-        "subject": format!("acct:{user}@{}", origin.authority()),
+        "subject": state.handle(user).acct(),
         "aliases": [actor],
         "links": [
             { "rel": "self", "type": respond::ACTIVITY_JSON, "href": actor },
@@ -91,10 +91,10 @@ fn server(origin: &Origin) -> Response {
 }
 
 /// Returns the user of a resource, which is an actor id or a handle of this server.
-fn user_of(origin: &Origin, resource: &str) -> Option<UserName> {
-    if let Some(user) = origin.parse_actor(resource) {
+fn user_of(state: &AppState, resource: &str) -> Option<UserName> {
+    if let Some(user) = state.origin().parse_actor(resource) {
         return Some(user);
     }
     let handle = Handle::parse(resource).ok()?;
-    handle.user().filter(|_| handle.authority() == origin.authority())
+    handle.user().filter(|_| state.is_at_home(&handle))
 }

@@ -30,7 +30,7 @@ pub(crate) async fn send_envelope(
     let own_actor = origin.actor(&caller.user);
     let handle = text(&body, "to").ok().and_then(|to| Handle::parse(to).ok());
     if let Some(handle) = &handle {
-        body["to"] = match handle.authority() == origin.authority() {
+        body["to"] = match state.is_at_home(handle) {
             true => json!(origin.actor(&handle.user().ok_or(Problem::NotFound("user"))?)),
             // An address in the place of the one that is looked up when all else is checked.
             false => json!(own_actor),
@@ -38,7 +38,7 @@ pub(crate) async fn send_envelope(
     }
     let mut create = Create::parse(&body, state.now_ms())?;
     create.authorise(&own_actor, &origin.device(&caller.user, &caller.device))?;
-    if let Some(handle) = handle.filter(|handle| handle.authority() != origin.authority()) {
+    if let Some(handle) = handle.filter(|handle| !state.is_at_home(handle)) {
         let federation = state.federation("/to")?;
         create.to = state.messaging().look_up_handle(federation, caller.address(), &handle).await?;
     }

@@ -6,6 +6,7 @@ mod block;
 mod create;
 mod delivered;
 mod flag;
+mod profile;
 mod proxy;
 mod take;
 
@@ -43,7 +44,8 @@ pub fn router() -> Router<FederatedState> {
 }
 
 /// POST `/user/{name}/outbox` (`docs/protocol.md`, sections 4, 5 and 6): accepts `Create`,
-/// `Delivered`, `Take`, `Accept`, `Block`, `Undo` and `Flag`, and calls the handler of the activity's type.
+/// `Delivered`, `Take`, `Accept`, `Block`, `Undo`, `Flag` and `Update`, and calls the handler of the
+/// activity's type.
 async fn outbox(
     State(state): State<FederatedState>,
     Owner(caller): Owner,
@@ -61,7 +63,10 @@ async fn outbox(
         block::change_block(&state, &caller, &activity).await
     } else if has_type(&activity, "Flag") {
         flag::report_message(&state, &caller, &activity).await
+    } else if has_type(&activity, "Update") {
+        profile::change_profile(&state, &caller, &activity).await
     } else {
-        Err(Invalid::at("/type", "must be Create, Delivered, Take, Accept, Block, Undo or Flag").into())
+        Err(Invalid::at("/type", "must be Create, Delivered, Take, Accept, Block, Undo, Flag or Update")
+            .into())
     }
 }

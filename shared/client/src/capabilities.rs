@@ -21,6 +21,8 @@ pub struct Capabilities {
     pub audience: String,
     /// The address of the sockets (section 8), if the server has sockets.
     pub live: Option<String>,
+    /// The domain of the users' handles, if it is another one than the server's.
+    pub handle_domain: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -29,6 +31,7 @@ struct CapabilitiesDocument {
     origin: String,
     protocol_version: String,
     live: Option<String>,
+    handle_domain: Option<String>,
     auth: CapabilitiesAuth,
 }
 
@@ -58,6 +61,7 @@ impl Capabilities {
             issuer: wire.auth.issuer,
             audience: wire.auth.audience,
             live: wire.live,
+            handle_domain: wire.handle_domain,
         })
     }
 }

@@ -20,6 +20,7 @@ mod live;
 mod outbox;
 mod packages;
 mod pending;
+mod profile;
 mod registration;
 mod session;
 
@@ -30,8 +31,10 @@ use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::{NewDevice, possession_base};
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::Signature;
+use http::header::LOCATION;
 use http::{Method, StatusCode};
 use serde_json::Value;
+use url::Url;
 
 use crate::{
     Auth, Body, ClientError, ClockDifference, DeviceKeys, Environment, Exchange, Reach, Transport, clock,
@@ -46,6 +49,9 @@ pub use packages::{PoolCount, TakenPackages};
 pub use pending::PendingDevice;
 pub use registration::{JoinKind, RegistrationProof, RegistrationStatus, SignInOutcome};
 pub use session::DeviceTokens;
+
+/// The most redirects of a WebFinger request that are followed.
+const MOST_REDIRECTS: usize = 3;
 
 /// A device: its keys, its tokens, and the transport to its server.
 pub struct Device<T> {
@@ -264,6 +270,25 @@ impl<T: Transport> Device<T> {
         let answer = Exchange::send(&self.transport, Method::GET, url, Body::Empty, None).await?;
         if self.origin.owns(url) {
             self.note_clock(&answer);
+        }
+        Ok(answer)
+    }
+
+    /// Does as [`fetch_public`](Self::fetch_public), and follows at most [`MOST_REDIRECTS`] redirects. A
+    /// domain may delegate its handles so. Each address is checked as one that others name.
+    ///
+    /// # Errors
+    /// Those of [`fetch_public`](Self::fetch_public), of any of the addresses.
+    pub(crate) async fn fetch_redirected(&self, url: &str) -> Result<Exchange, ClientError> {
+        let mut url = Url::parse(url).map_err(|_| ClientError::Unfetchable(url.to_owned()))?;
+        let mut answer = self.fetch_public(url.as_str()).await?;
+        for _ in 0..MOST_REDIRECTS {
+            let is_redirect = matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308);
+            let location = answer.headers.get(LOCATION).filter(|_| is_redirect);
+            let target = location.and_then(|location| url.join(location.to_str().ok()?).ok());
+            let Some(target) = target else { break };
+            answer = self.fetch_public(target.as_str()).await?;
+            url = target;
         }
         Ok(answer)
     }

@@ -44,6 +44,7 @@ mod leaving;
 mod live;
 mod notice;
 mod person;
+mod profile;
 mod reading;
 mod receipts;
 mod receive;

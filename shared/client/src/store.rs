@@ -24,6 +24,7 @@ mod invitations;
 mod messages;
 mod notices;
 mod pre_keys;
+mod profiles;
 mod receipts;
 mod recovery;
 mod refused;
@@ -61,6 +62,7 @@ pub use messages::{AHEAD_MS, FIRST_HOLD_MS, LATE_MS, MessageContent, StoredMessa
 pub(crate) use messages::{CiphertextKey, MessageStream};
 pub use notices::MOST_NOTICES;
 pub(crate) use notices::{KeptNotice, StoredNotice};
+pub(crate) use profiles::KeptProfile;
 pub use receipts::ASK_PAUSE_MS;
 pub use recovery::RecoveredStore;
 pub(crate) use requests::RequestOutcome;

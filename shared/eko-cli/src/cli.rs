@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     account, attachments, block, chat, completions, devices, export, groups, history, keys, listen, login,
-    man, privacy, recover, report, requests, resend, send, settings, verify,
+    man, privacy, profile, recover, report, requests, resend, send, settings, verify,
 };
 use crate::global::GlobalOptions;
 
@@ -88,6 +88,7 @@ impl Command {
             | Self::Verify(_)
             | Self::Keys(_)
             | Self::Settings(_)
+            | Self::Profile(_)
             | Self::Recover(_)
             | Self::Completions(_)
             | Self::Man(_)
@@ -144,6 +145,8 @@ pub(crate) enum Command {
     Keys(keys::KeysArgs),
     /// Show or change what this device tells others of you
     Privacy(privacy::PrivacyArgs),
+    /// Show or change your name and avatar, or look at somebody's
+    Profile(profile::ProfileArgs),
     /// Show or change who may write to you
     Settings(settings::SettingsArgs),
     /// Write all messages as JSON lines, for use in other programs; or what your server stores about you

@@ -16,6 +16,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod man;
 pub(crate) mod privacy;
+pub(crate) mod profile;
 pub(crate) mod recover;
 pub(crate) mod report;
 pub(crate) mod requests;

@@ -111,6 +111,7 @@ fn run_command(cli: Cli) -> Result<(), CommandFailure> {
             Command::Verify(verify) => verify.run(&context).await,
             Command::Keys(keys) => keys.run(&context).await,
             Command::Privacy(privacy) => privacy.run(&context),
+            Command::Profile(profile) => profile.run(&context).await,
             Command::Settings(settings) => settings.run(&context).await,
             Command::Export(export) => export.run(&context).await,
             Command::Recover(recover) => recover.run(&context),

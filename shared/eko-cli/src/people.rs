@@ -7,6 +7,7 @@ use eko_client::group::{GroupId, GroupState};
 use eko_client::messenger::{Group, MessengerError, Person};
 use eko_client::store::EndedGroup;
 use eko_protocol::address::Handle;
+use eko_protocol::profile::DisplayName;
 
 use crate::context::HttpMessenger;
 use crate::failure::{CommandFailure, Exit};
@@ -40,13 +41,30 @@ pub(crate) async fn found(
 }
 
 /// Returns the name of an actor: `@bob` for a user of the own server, `@bob@host` for a user of
-/// another Eko server, and the actor id for anyone else.
+/// another Eko server, by the handle that the user of this device has looked up, and the actor id for
+/// anyone else.
 pub(crate) fn named(client: &HttpMessenger, actor: &str) -> String {
     match Person::of(actor) {
         Some(person) if person.origin == client.me().origin => format!("@{}", person.user),
-        Some(person) => person.handle().to_string(),
+        Some(person) => client.handle_of(&person).unwrap_or_else(|_| person.handle()).to_string(),
         None => actor.to_owned(),
     }
+}
+
+/// Returns the name of an actor as [`named`] does, and beside it in quotation marks what the actor calls
+/// themselves. Nobody has verified that.
+pub(crate) fn titled(client: &HttpMessenger, actor: &str) -> String {
+    let name = named(client, actor);
+    match client.profile(actor).ok().and_then(|profile| profile.name) {
+        Some(title) => format!("{name} ({})", quoted(&title)),
+        None => name,
+    }
+}
+
+/// Returns a display name in quotation marks that it cannot end.
+pub(crate) fn quoted(name: &DisplayName) -> String {
+    let inner = name.as_str().replace(['"', '\u{201c}', '\u{201d}', '\u{201e}', '\u{201f}'], "'");
+    format!("\u{201c}{inner}\u{201d}")
 }
 
 /// Returns the name of an actor, or "you" for this user.
@@ -64,7 +82,10 @@ pub(crate) fn somebody_is(client: &HttpMessenger, actor: &str) -> String {
 pub(crate) fn is_called(client: &HttpMessenger, actor: &Person, who: &PartialHandle) -> bool {
     let host = match &who.host {
         None => actor.origin == client.me().origin,
-        Some(host) => actor.handle().authority() == host,
+        Some(host) => {
+            let known_as = client.handle_of(actor).ok();
+            actor.handle().authority() == host || known_as.is_some_and(|it| it.authority() == host)
+        }
     };
     host && actor.user == who.user
 }

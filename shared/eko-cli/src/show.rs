@@ -22,7 +22,9 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 use crate::context::HttpMessenger;
-use crate::people::{bare_id, conversation, group_argument, is_group, named, named_or_you, somebody_is};
+use crate::people::{
+    bare_id, conversation, group_argument, is_group, named, named_or_you, somebody_is, titled,
+};
 
 /// The number of characters of a message that stand for the whole in a notice.
 const EXCERPT_CHARS: usize = 32;
@@ -79,7 +81,7 @@ pub(crate) fn awaited(client: &HttpMessenger, messages: &[&AwaitedMessage], is_m
 /// words, the files and the warning. The time is the server's if the author's cannot be true, and both are
 /// named if they are far apart.
 pub(crate) fn words(client: &HttpMessenger, m: &MessageContent) -> String {
-    let who = if m.outgoing { "you".to_owned() } else { named(client, &m.actor) };
+    let who = if m.outgoing { "you".to_owned() } else { titled(client, &m.actor) };
     let place = match (is_group(&m.conversation), m.outgoing) {
         (true, _) => format!(" in {}", conversation(client, &m.conversation)),
         (false, true) => format!(" to {}", conversation(client, &m.conversation)),

@@ -1,10 +1,12 @@
 //! Actors and handles of other servers: from memory, from the table, or from their server.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::{Handle, Origin};
 use eko_protocol::{deletion, json};
+use eko_store::inbound::site;
 use eko_store::remote::{BRIEFLY_KEPT_MS, CachedLookup, KEPT_MS, LookupFailure};
 use serde_json::Value;
 
@@ -121,8 +123,8 @@ impl Federation {
     /// # Errors
     /// [`RemoteError`] with the store's error.
     pub async fn forget(&self, id: &str) -> Result<(), RemoteError> {
-        self.memory.forget(id);
-        self.forget_stored(id).await
+        let known = self.memory.forget(id);
+        self.forget_stored(id, known.as_ref().and_then(|known| known.actor.handle.as_ref())).await
     }
 
     /// Removes what the table keeps of an actor that is gone, and who says so: document, keys and handle.
@@ -137,21 +139,29 @@ impl Federation {
         if self.memory.is_forgotten(id, now_ms) {
             return Ok(());
         }
-        self.forget_stored(id).await?;
+        self.forget_stored(id, None).await?;
         self.memory.note_forgotten(id, now_ms);
         Ok(())
     }
 
-    async fn forget_stored(&self, id: &str) -> Result<(), RemoteError> {
+    /// `claimed` is the handle that the actor has claimed, as far as it is known. It is forgotten if it is
+    /// at the site of the actor's server: nobody has others' handles forgotten. Any other one is kept until
+    /// its day is over.
+    async fn forget_stored(&self, id: &str, claimed: Option<&Handle>) -> Result<(), RemoteError> {
         let user = Origin::of(id).and_then(|origin| Some((origin.parse_actor(id)?, origin)));
-        let acct = user.map(|(user, origin)| format!("acct:{user}@{}", origin.authority()));
-        Ok(self.store.forget_actor(id, acct.as_deref()).await?)
+        let is_near = |claimed: &&Handle| {
+            user.as_ref().is_some_and(|(_, origin)| site(claimed.authority()) == site(origin.authority()))
+        };
+        let claimed = claimed.filter(is_near).map(Handle::acct);
+        let own = user.as_ref().map(|(user, origin)| Handle::new(user.clone(), origin).acct());
+        let accts: BTreeSet<String> = own.into_iter().chain(claimed).collect();
+        Ok(self.store.forget_actor(id, &accts).await?)
     }
 
     /// Returns the actor id of a handle (WebFinger, RFC 7033): from the table with one GetItem, or
     /// from the handle's server and then with a PutItem for the handle and one for the actor, which
     /// is fetched because the link may be an alias. The actor may be on another server than its
-    /// handle.
+    /// handle, if the actor names the handle, too: so nobody gives somebody else's actor a handle.
     ///
     /// # Errors
     /// [`RemoteError::NotFederated`] for the server of the handle or of the actor,
@@ -174,7 +184,10 @@ impl Federation {
             }
         }
         let result = match self.web_finger(&base, &acct, limits).await {
-            Ok(link) => self.linked_actor(&link, now_ms, limits).await,
+            Ok(found) if Origin::of(&found.link).as_ref() == Some(&base) => {
+                self.linked_actor(&found.link, now_ms, limits).await.map(|actor| actor.id.clone())
+            }
+            Ok(found) => self.delegated_actor(handle, &found, now_ms, limits).await,
             Err(failure) => Err(failure),
         };
         if let Err(error) = self.store.keep_handle(&acct, &CachedLookup::new(now_ms, result.clone())).await {
@@ -183,22 +196,54 @@ impl Federation {
         result.map_err(|failure| error(&acct, failure))
     }
 
-    /// Returns the id of the actor that a WebFinger link leads to. The actor is kept, so that it is
-    /// not fetched again when something is sent to it.
+    /// Returns the actor that a WebFinger link leads to. The actor is kept, so that it is not fetched
+    /// again when something is sent to it.
     async fn linked_actor(
         &self,
         link: &str,
         now_ms: i64,
         limits: &ExchangeLimits,
-    ) -> Result<String, LookupFailure> {
-        if self.memory.get(link, now_ms).is_some() {
-            return Ok(link.to_owned());
+    ) -> Result<Arc<RemoteActor>, LookupFailure> {
+        if let Some(known) = self.memory.get(link, now_ms) {
+            return Ok(known.actor);
         }
         let actor = self.fetch_linked_actor(link, now_ms, limits).await.map_err(LookupFailure::from)?;
-        let id = actor.id.clone();
-        self.keep(&id, &CachedLookup::new(now_ms, Ok(actor.clone()))).await;
-        self.memory.put(&id, CachedActor { actor: Arc::new(actor), fetched_ms: now_ms }, now_ms);
-        Ok(id)
+        self.keep(&actor.id, &CachedLookup::new(now_ms, Ok(actor.clone()))).await;
+        let actor = Arc::new(actor);
+        let known = CachedActor { actor: Arc::clone(&actor), fetched_ms: now_ms };
+        self.memory.put(&actor.id, known, now_ms);
+        Ok(actor)
+    }
+
+    /// Returns the id of an actor on another server than its handle, if that server names the handle,
+    /// too: in the actor document, as the subject of the answer that came from it by a redirect, or as
+    /// the subject of its own WebFinger, which is asked if the document says nothing. The time of
+    /// `limits` is that of all of it.
+    async fn delegated_actor(
+        &self,
+        handle: &Handle,
+        found: &WebFingerAnswer,
+        now_ms: i64,
+        limits: &ExchangeLimits,
+    ) -> Result<String, LookupFailure> {
+        let looking = async {
+            let actor = self.linked_actor(&found.link, now_ms, limits).await?;
+            let origin = actor.origin().filter(|origin| found.served_by.as_ref() != Some(origin));
+            let named = match (&actor.handle, origin) {
+                (Some(claimed), _) => Some(claimed.clone()),
+                (None, None) => found.subject.clone(),
+                (None, Some(origin)) => {
+                    let answer = self.web_finger(&origin, &actor.id, limits).await?;
+                    answer.subject.filter(|_| answer.link == actor.id)
+                }
+            };
+            match named.is_some_and(|named| named.is_same(handle)) {
+                true => Ok(actor.id.clone()),
+                false => Err(LookupFailure::Unusable(reason(format_args!("{} is not {handle}", actor.id)))),
+            }
+        };
+        let late = || LookupFailure::Unreachable(reason(format_args!("{} took too long", found.link)));
+        tokio::time::timeout(limits.time, looking).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// Returns the origin to ask for a handle's WebFinger document: https, or http for a server of
@@ -215,13 +260,14 @@ impl Federation {
         Ok(origin)
     }
 
-    /// Asks for a WebFinger document and returns the link to an actor in it.
+    /// Asks for the WebFinger document of a handle (`acct:…`) or an actor id, and reads the link to an
+    /// actor in it.
     async fn web_finger(
         &self,
         base: &Origin,
         acct: &str,
         limits: &ExchangeLimits,
-    ) -> Result<String, LookupFailure> {
+    ) -> Result<WebFingerAnswer, LookupFailure> {
         let mut url = url::Url::parse(base.as_str()).map_err(|e| LookupFailure::Unusable(reason(e)))?;
         url.set_path("/.well-known/webfinger");
         url.query_pairs_mut().append_pair("resource", acct);
@@ -241,8 +287,20 @@ impl Federation {
         let actor = link.and_then(|link| json::text(link, "href").ok());
         let actor = actor.ok_or_else(|| unusable("it links to no actor"))?;
         self.permitted(actor).map_err(|e| unusable(&e.to_string()))?;
-        Ok(actor.to_owned())
+        let subject = json::text(&value, "subject").ok().and_then(|subject| Handle::parse(subject).ok());
+        let served_by = Origin::parse(&document.url.origin().ascii_serialization()).ok();
+        Ok(WebFingerAnswer { link: actor.to_owned(), subject, served_by })
     }
+}
+
+/// An answer of WebFinger.
+struct WebFingerAnswer {
+    /// The link to the actor.
+    link: String,
+    /// The handle that the answer is about, if it names one.
+    subject: Option<Handle>,
+    /// The server that the answer came from, after redirects.
+    served_by: Option<Origin>,
 }
 
 /// True if the server may answer the same lookup later.

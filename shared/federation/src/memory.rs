@@ -125,10 +125,10 @@ impl Memory {
         insert(&self.unverified, id, lookup, MOST_UNVERIFIED, BRIEFLY_KEPT_MS, now_ms);
     }
 
-    /// Removes an actor.
-    pub(crate) fn forget(&self, id: &str) {
-        lock(&self.actors).remove(id);
+    /// Removes an actor, and returns what was known of it.
+    pub(crate) fn forget(&self, id: &str) -> Option<CachedActor> {
         lock(&self.unverified).remove(id);
+        lock(&self.actors).remove(id).map(|entry| entry.value)
     }
 
     /// True if an actor was noted as forgotten in the last ten minutes.

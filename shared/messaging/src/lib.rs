@@ -55,6 +55,7 @@ mod group_state;
 pub mod known;
 pub mod live;
 pub mod parcel;
+mod profile;
 pub mod push;
 mod queue_message;
 pub mod report;

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! {"type": "Person" | "Service" | "Application" | "Organization" | "Group",
-//!  "id": <URL>, "inbox": <URL>, "eko:keyPackages": <URL>, optional,
+//!  "id": <URL>, "inbox": <URL>, "eko:keyPackages": <URL>, optional, "webfinger": <handle>, optional,
 //!  "publicKey": {"id": <URL#fragment>, "owner": <the actor's id>, "publicKeyPem": <PEM>}, the URL of
 //!               such a document, or an array of either}
 //! ```
@@ -13,8 +13,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::Invalid;
-use crate::address::{Origin, check_url};
+use crate::address::{Handle, Origin, check_url};
 use crate::json::{has_type, list, optional_text, text, text_of};
+use crate::profile::claimed_handle;
 
 /// The types of an actor (ActivityStreams 2.0 Vocabulary, section 3.2).
 const TYPES: [&str; 5] = ["Person", "Service", "Application", "Organization", "Group"];
@@ -36,6 +37,9 @@ pub struct RemoteActor {
     /// The address of the actor's collection of key packages, or `None` for an actor without Eko
     /// devices.
     pub key_packages: Option<String>,
+    /// The handle that the actor claims as `webfinger` (FEP-2c59), on any domain. It counts once the
+    /// handle's domain names the actor.
+    pub handle: Option<Handle>,
     /// The actor's public keys by their ids, in PEM. The PEM is not parsed here.
     pub keys: BTreeMap<String, String>,
     /// The addresses of further keys, which the document links instead of holding them: on the
@@ -92,7 +96,8 @@ impl RemoteActor {
         let links = links.filter(|link| is_key_link(link, id, &origin) && takes(&mut left, link.len()));
         let key_links = links.map(str::to_owned).collect();
         let inbox = own("inbox", text(value, "inbox")?)?;
-        Ok(Self { id: id.to_owned(), inbox, key_packages, keys, key_links })
+        let handle = claimed_handle(value);
+        Ok(Self { id: id.to_owned(), inbox, key_packages, handle, keys, key_links })
     }
 
     /// Returns the link to fetch so that the actor has the key `wanted`. If no key is wanted, it is the

@@ -55,6 +55,7 @@
 //! | collections: mailbox page, key packages, device chain | 3, 4, 6 | [`collection`] |
 //! | actors on other servers | 7 | [`actor`] |
 //! | the settings of an account | 6 | [`settings`] |
+//! | display names, avatars, and the handle that an actor claims | 2, 6 | [`profile`] |
 //! | subscriptions for Web Push | 8 | [`push`] |
 //! | the nonce of an ID token | 10 | [`sign_in`] |
 //! | RFC 9421 and draft-cavage signatures | 7 | [`http_signature`] |
@@ -90,6 +91,7 @@ pub mod letter;
 pub mod limits;
 pub mod moving;
 pub mod multibase;
+pub mod profile;
 pub mod push;
 pub mod settings;
 pub mod sign_in;

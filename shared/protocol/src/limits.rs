@@ -151,6 +151,12 @@ pub const MAX_REASON_BYTES: usize = 256;
 /// this one.
 pub const MAX_HANDLE_NAME_BYTES: usize = 128;
 
+/// The maximum length of a display name, in characters. The minimum is 1.
+pub const MAX_DISPLAY_NAME_CHARS: usize = 64;
+
+/// The maximum length of the address of an avatar, in bytes.
+pub const MAX_ICON_URL_BYTES: usize = 512;
+
 /// The maximum length of a user name, in characters. The minimum is 1.
 pub const MAX_USER_NAME_CHARS: usize = 30;
 

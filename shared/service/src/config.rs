@@ -7,6 +7,7 @@ use eko_federation::client::PrivateHosts;
 use eko_federation::policy::FederationPolicy;
 use eko_messaging::Limits;
 use eko_protocol::address::Origin;
+use eko_protocol::profile::handle_domain;
 use eko_store::Names;
 use eko_web_push::Contact;
 
@@ -16,6 +17,10 @@ use eko_web_push::Contact;
 pub struct Config {
     /// `ORIGIN`: the public base URL, `https://DOMAIN`.
     pub origin: Origin,
+    /// `HANDLE_DOMAIN`: the domain of the users' handles, in the form of
+    /// [`Handle::authority`](eko_protocol::address::Handle::authority). It is that of the origin unless
+    /// another domain delegates its handles to this server.
+    pub handle_domain: String,
     /// The names of the table and the queues: `TABLE`, `DELIVERIES_URL`, `FEDERATION_URL`,
     /// `PUSHES_URL`. The URL of a queue that the function does not need is empty.
     pub names: Names,
@@ -200,6 +205,7 @@ impl Config {
     /// Local mode and tests fill these in.
     pub fn new(origin: Origin) -> Self {
         Self {
+            handle_domain: origin.authority().to_owned(),
             origin,
             names: Names {
                 table: String::new(),
@@ -251,6 +257,13 @@ impl Config {
         let origin = Origin::parse(&need("ORIGIN")?)
             .map_err(|e| ConfigError { variable: "ORIGIN", reason: e.to_string() })?;
         let default = Self::new(origin);
+        let handle_domain = match get("HANDLE_DOMAIN").filter(|value| !value.is_empty()) {
+            None => default.handle_domain,
+            Some(text) => handle_domain(&text).map_err(|fault| ConfigError {
+                variable: "HANDLE_DOMAIN",
+                reason: format!("{text} {fault}"),
+            })?,
+        };
         // A function that only queues for other servers is not given the key. It knows by the queue
         // that there are some.
         let queues_only = (needs.parcels && !needs.signing_key)
@@ -336,6 +349,7 @@ impl Config {
             vapid_key: secrets.vapid_key,
             push,
             danger_allow_loopback_http,
+            handle_domain,
             origin: default.origin,
         })
     }
@@ -476,6 +490,7 @@ mod tests {
                 "VAPID_CONTACT: mailto:operator@localhost must be",
             ),
             ("PUSH_ALLOW", "not a host", "PUSH_ALLOW: not a host is not a host"),
+            ("HANDLE_DOMAIN", "https://b.example", "HANDLE_DOMAIN: https://b.example must be a domain name"),
         ] {
             let wrong =
                 |name: &str| if name == variable { Some(value.to_owned()) } else { environment(name) };

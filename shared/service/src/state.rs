@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use eko_federation::keys::{KeyFault, SigningKey};
 use eko_messaging::Messaging;
-use eko_protocol::address::Origin;
+use eko_protocol::address::{Handle, Origin, UserName};
 use eko_store::Store;
 use eko_web_push::{KeyError, VapidKey};
 
@@ -55,6 +55,16 @@ impl AppState {
     /// Returns the public base URL.
     pub fn origin(&self) -> &Origin {
         self.messaging().origin()
+    }
+
+    /// Returns the handle of a user of this server.
+    pub fn handle(&self, user: UserName) -> Handle {
+        Handle::at(user, &self.config().handle_domain)
+    }
+
+    /// True if a handle is at the domain of this server's handles, or at the server's own.
+    pub fn is_at_home(&self, handle: &Handle) -> bool {
+        [self.origin().authority(), &self.config().handle_domain].contains(&handle.authority())
     }
 
     /// Returns the table and the queues.

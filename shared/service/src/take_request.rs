@@ -2,7 +2,7 @@
 //! one.
 
 use eko_protocol::Invalid;
-use eko_protocol::key_package::{LocalPackages, TakeActivity, TakeTarget};
+use eko_protocol::key_package::{LocalPackages, RemotePackages, RequestedDevices, TakeActivity, TakeTarget};
 use serde_json::Value;
 
 use crate::caller::Caller;
@@ -13,7 +13,13 @@ use crate::{AppState, Problem};
 /// # Errors
 /// [`Problem::Invalid`] if it is not well formed; [`Problem::NotYours`] at `/actor`.
 pub fn parse_own(state: &AppState, caller: &Caller, activity: &Value) -> Result<TakeActivity, Problem> {
-    let take = TakeActivity::parse(activity, state.origin())?;
+    let mut take = TakeActivity::parse(activity, state.origin())?;
+    if let TakeTarget::Remote(RemotePackages::OfHandle(handle)) = &take.target
+        && state.is_at_home(handle)
+    {
+        let user = handle.user().ok_or(Invalid::at("/object", "is no name of a user here"))?;
+        take.target = TakeTarget::Local(LocalPackages { user, devices: RequestedDevices::All });
+    }
     if take.actor == state.origin().actor(&caller.user) {
         Ok(take)
     } else {

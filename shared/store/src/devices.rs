@@ -18,6 +18,7 @@
 //! | `kn` | N | actors | the number of actors whom the user knows |
 //! | `mt` | S | | the actor to whom the user has moved; the chain ends with a `Move` then |
 //! | `mf` | S | | the actor that this account takes over from, as the chain's first node says |
+//! | `nm`, `iu`, `im` | S | | the display name, the address of the avatar and its media type ([`crate::profile`]); missing if there is none |
 //! | `x` | N | epoch ms | the time at which the account was deleted; then there is no other attribute |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,13 +29,14 @@ use eko_protocol::chain::{ChainNode, ChainPosition};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::RegistrationId;
+use eko_protocol::profile::PublicProfile;
 use eko_protocol::settings::WhoMayWrite;
 
 use crate::attribute::{Item, ReadItem, WriteItem, corrupt, missing, n, s};
 use crate::blocks::Blocks;
 use crate::device::{DeviceAddress, DeviceStatus, number_or_zero};
 use crate::fill::{self, FullMark, MailboxSender};
-use crate::{Result, Store, key, known};
+use crate::{Result, Store, key, known, profile};
 
 /// The most devices of one user that are added in a day (UTC), besides the first one and those of
 /// resets. Revocations are not counted: each needs an addition before it.
@@ -59,6 +61,9 @@ pub(crate) mod attr {
     pub(crate) const KNOWN: &str = "kn";
     pub(crate) const MOVED_TO: &str = "mt";
     pub(crate) const MOVED_FROM: &str = "mf";
+    pub(crate) const NAME: &str = "nm";
+    pub(crate) const ICON_URL: &str = "iu";
+    pub(crate) const ICON_TYPE: &str = "im";
     pub(crate) const DELETED_MS: &str = "x";
 }
 
@@ -143,6 +148,8 @@ pub struct UserDevices {
     pub moved_to: Option<String>,
     /// The actor that this account takes over from, as the chain's first node says.
     pub moved_from: Option<String>,
+    /// What the user shows of themselves.
+    pub profile: PublicProfile,
 }
 
 /// The number of devices that were added on one day.
@@ -242,6 +249,7 @@ impl UserDevices {
             who_may_write: known::who_may_write(item)?,
             moved_to: item.get_s(attr::MOVED_TO).map(str::to_owned),
             moved_from: item.get_s(attr::MOVED_FROM).map(str::to_owned),
+            profile: profile::of_item(item)?,
         })
     }
 
@@ -279,8 +287,8 @@ pub(crate) fn active_attribute<'a>(
 impl Store {
     /// Reads the devices of several users, strongly consistent.
     ///
-    /// One BatchGetItem: 1 read unit a user, and more for a user with 180 blocks or more: the set has
-    /// at most 2.2 KB without blocks, and 16 bytes for each. The same user may stand twice, one after the other,
+    /// One BatchGetItem: 1 read unit a user, and more for a user with 60 blocks or more: the set has
+    /// at most 3 KB without blocks, and 16 bytes for each. The same user may stand twice, one after the other,
     /// and is read once.
     ///
     /// # Errors

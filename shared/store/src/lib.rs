@@ -43,6 +43,7 @@ pub mod mailbox;
 pub mod one_time_keys;
 pub mod outstanding;
 pub mod parcels;
+mod profile;
 pub mod publication;
 pub mod push;
 pub mod pushes;

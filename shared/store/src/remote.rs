@@ -12,6 +12,7 @@
 //! | `f` | N | epoch ms | the time of the lookup |
 //! | `i` | S | | the URL of the actor's inbox |
 //! | `k` | S | | the URL of the actor's collection of key packages |
+//! | `h` | S | | the handle that the actor claims, as `acct:`; missing if it claims none |
 //! | `p` | M | | the actor's public keys: PEM text by key id |
 //! | `l` | SS | | the addresses of further keys; missing if there are none |
 //! | `w` | S | | the kind of failure: `gone`, `deleted`, `unusable`, `unconnected` or `unreachable`; missing if the lookup succeeded |
@@ -26,9 +27,11 @@
 //! | `a` | S | | the actor id that WebFinger returned |
 //! | `f`, `w`, `d`, `ttl` | | | as for an actor |
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use eko_protocol::actor::RemoteActor;
-use eko_protocol::address::UserName;
+use eko_protocol::address::{Handle, UserName};
 use eko_protocol::excerpt::excerpt;
 use eko_protocol::limits::MAX_REASON_BYTES;
 
@@ -55,6 +58,7 @@ mod attr {
     pub(super) const FETCHED_MS: &str = "f";
     pub(super) const INBOX: &str = "i";
     pub(super) const KEY_PACKAGES: &str = "k";
+    pub(super) const HANDLE: &str = "h";
     pub(super) const PUBLIC_KEYS: &str = "p";
     pub(super) const KEY_LINKS: &str = "l";
     pub(super) const ACTOR: &str = "a";
@@ -223,17 +227,16 @@ impl Store {
         conditional(put.send().await).map(|_| ())
     }
 
-    /// Forgets the lookup of an actor and that of the actor's handle (`acct:…`), as far as the handle is
-    /// known and they are kept.
+    /// Forgets the lookup of an actor and those of the actor's handles (`acct:…`), as far as they are kept.
     ///
-    /// One BatchWriteItem: 1 write unit for each KB of both. The verb may be repeated; a lost answer does
+    /// One BatchWriteItem: 1 write unit for each KB of them. The verb may be repeated; a lost answer does
     /// no harm.
     ///
     /// # Errors
     ///
     /// [`StoreError::Call`] or [`StoreError::GaveUp`] of the writes.
-    pub async fn forget_actor(&self, id: &str, acct: Option<&str>) -> Result<()> {
-        let names = [Some(id), acct].into_iter().flatten();
+    pub async fn forget_actor(&self, id: &str, accts: &BTreeSet<String>) -> Result<()> {
+        let names = std::iter::once(id).chain(accts.iter().map(String::as_str));
         self.batch_delete(names.map(|name| key::remote(name).item()).collect()).await
     }
 
@@ -278,6 +281,9 @@ fn actor_item(id: &str, lookup: &CachedLookup<RemoteActor>) -> Item {
         item.set(attr::INBOX, s(&actor.inbox));
         if let Some(address) = &actor.key_packages {
             item.set(attr::KEY_PACKAGES, s(address));
+        }
+        if let Some(handle) = &actor.handle {
+            item.set(attr::HANDLE, s(handle.acct()));
         }
         let keys = actor.keys.iter().map(|(id, pem)| (id.clone(), s(pem)));
         item.set(attr::PUBLIC_KEYS, AttributeValue::M(keys.collect()));
@@ -333,6 +339,7 @@ pub(crate) fn read_actor(id: &str, item: &Item) -> Option<CachedLookup<RemoteAct
             id: id.to_owned(),
             inbox: item.need_s(attr::INBOX)?.to_owned(),
             key_packages: item.get_s(attr::KEY_PACKAGES).map(str::to_owned),
+            handle: item.get_s(attr::HANDLE).and_then(|handle| Handle::parse(handle).ok()),
             keys,
             key_links: item.get_ss(attr::KEY_LINKS).into_iter().collect(),
         })

@@ -90,7 +90,17 @@ impl World {
 
     /// Makes a server that others on the internet can reach. Returns it with its address.
     pub async fn online(internet: &Internet, host: &str) -> (Self, SocketAddr) {
-        let world = Self::at(internet, host, |_| {}).await;
+        Self::online_with(internet, host, |_| {}).await
+    }
+
+    /// Makes a server that others on the internet can reach, and whose configuration `change` may change.
+    /// Returns it with its address.
+    pub async fn online_with(
+        internet: &Internet,
+        host: &str,
+        change: impl FnOnce(&mut Config),
+    ) -> (Self, SocketAddr) {
+        let world = Self::at(internet, host, change).await;
         let address = internet.serve(host, world.app.clone()).await;
         (world, address)
     }

@@ -2,6 +2,7 @@
 
 use eko_client::device::JoinKind;
 use eko_protocol::block::BlockedParty;
+use eko_protocol::profile::{DisplayName, Icon, PartChange, UpdateProfile};
 use eko_protocol::settings::{AccountSettings, WhoMayWrite};
 use eko_testkit::World;
 
@@ -46,4 +47,9 @@ pub(super) async fn play(examples: &mut Examples) {
     examples.exchange("change-settings", &alice.last());
     alice.accept_actor("https://b.example/user/bob").await.unwrap();
     examples.exchange("accept", &alice.last());
+    let icon = Icon::new("https://pictures.example/alice.png", "image/png").unwrap();
+    let name = PartChange::Set(DisplayName::parse("Alice Liddell").unwrap());
+    let update = UpdateProfile { actor: None, name, icon: PartChange::Set(icon) };
+    alice.change_profile(&update).await.unwrap();
+    examples.exchange("update", &alice.last());
 }

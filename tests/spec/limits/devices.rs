@@ -1,5 +1,7 @@
 //! Limits of a user's devices and of a registration.
 
+use std::pin::Pin;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use eko_client::device::RegistrationProof;
 use eko_client::{Auth, Body, Exchange};
@@ -26,6 +28,8 @@ pub(super) const ROWS: &[&str] = &[
     "seconds that the time of a node is ahead",
     "characters of a user name",
     "characters of a device name",
+    "characters of a display name",
+    "bytes of the address of an avatar",
     "registration id",
     "blocks of a user",
     "actors whom a user knows",
@@ -183,8 +187,24 @@ async fn answer(limit: &'static str, count: u64) -> String {
             }
             pair.requests(count).await
         }
+        "characters of a display name" => update(json!({ "name": text })).await,
+        "bytes of the address of an avatar" => {
+            let url = format!("https://b.example/{}", &text["https://b.example/".len()..]);
+            let icon = json!({ "type": "Image", "mediaType": "image/png", "url": url });
+            update(json!({ "icon": icon })).await
+        }
         other => panic!("nothing plays the limit {other:?}"),
     }
+}
+
+/// Changes members of Alice's actor. The future is on the heap, since the one of all limits is large.
+fn update(mut members: Value) -> Pin<Box<dyn Future<Output = String>>> {
+    Box::pin(async move {
+        let pair = TwoUsers::new().await;
+        members["id"] = json!(pair.alice.actor());
+        let update = json!({ "type": "Update", "object": members });
+        told(&pair.post("/user/alice/outbox", &update).await)
+    })
 }
 
 impl TwoUsers {

@@ -389,3 +389,41 @@ fn signed_in(transport: CannedTransport) -> Device<CannedTransport> {
     alice.set_tokens(Some(tokens));
     alice
 }
+
+/// Redirects from each path of `https://apex.example` to what the path names, and counts the requests.
+struct Redirects(Mutex<Vec<String>>);
+
+impl Transport for Redirects {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let url = request.uri().to_string();
+        self.0.lock().unwrap().push(url.clone());
+        let target = match url.strip_prefix("https://apex.example/") {
+            Some("chat") => "https://chat.example/here",
+            Some("relative") => "/chat",
+            Some("loop") => "https://apex.example/loop",
+            Some("plain") => "http://chat.example/here",
+            Some("machine") => "http://localhost:9000/here",
+            Some("address") => "https://169.254.169.254/here",
+            _ => return Ok(Response::new(Bytes::from_static(b"here"))),
+        };
+        Ok(Response::builder().status(307).header(header::LOCATION, target).body(Bytes::new()).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_followed_to_public_addresses_and_not_for_ever() {
+    for (path, asked, answer) in [
+        ("chat", 2, Some(200)),
+        ("relative", 3, Some(200)),
+        ("loop", 1 + MOST_REDIRECTS, Some(307)),
+        ("plain", 1, None),
+        ("machine", 1, None),
+        ("address", 1, None),
+    ] {
+        let device = device(Redirects(Mutex::default()), "alice");
+        let found = device.fetch_redirected(&format!("https://apex.example/{path}")).await;
+        assert_eq!(found.as_ref().ok().map(|found| found.status.as_u16()), answer, "{path}");
+        let refused = matches!(found, Err(ClientError::Unfetchable(_)));
+        assert_eq!((refused, device.transport.0.lock().unwrap().len()), (answer.is_none(), asked), "{path}");
+    }
+}

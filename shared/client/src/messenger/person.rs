@@ -40,28 +40,40 @@ impl Person {
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Finds the user of a handle. A user of the own server needs no request, and neither does a
     /// user whom this device knows: so nobody's server decides whether they can be removed from a
-    /// group, or written to later. For others it asks their server's WebFinger (RFC 7033), over https
-    /// unless the server is on this machine.
+    /// group, or written to later. For others it asks the WebFinger (RFC 7033) of the handle's domain,
+    /// over https unless it is on this machine. If the domain names a user of another server, that
+    /// server is asked for the user, who must claim the handle.
     ///
     /// # Errors
     /// [`MessengerError::NoSuchPerson`] if there is no such user; [`MessengerError::PersonDeleted`];
     /// [`ClientError::Unfetchable`](crate::ClientError::Unfetchable) if that server may not be
-    /// asked; [`MessengerError::Store`] if the store cannot be read.
+    /// asked; [`MessengerError::Store`] if the store cannot be used.
     pub async fn find(&self, handle: &Handle) -> Result<Person, MessengerError> {
         let own = self.device.origin();
-        let nobody = || MessengerError::NoSuchPerson(handle.to_string());
         if handle.authority() == own.authority() {
+            let nobody = || MessengerError::NoSuchPerson(handle.to_string());
             let user = handle.user().ok_or_else(nobody)?;
             return Ok(Person { origin: own.clone(), user });
         }
         if let Some(known) = self.known_person(handle)? {
             return Ok(known);
         }
+        let person = self.person_of_web_finger(handle).await?;
+        if person.origin.authority() != handle.authority() {
+            self.confirm_handle(&person, handle).await?;
+        }
+        Ok(person)
+    }
+
+    /// Returns the user whom the WebFinger of a handle's domain names. The user's server may be another
+    /// one, and has not said yet that the handle is the user's.
+    pub(super) async fn person_of_web_finger(&self, handle: &Handle) -> Result<Person, MessengerError> {
+        let nobody = || MessengerError::NoSuchPerson(handle.to_string());
         let host = host_of(handle.authority());
         let scheme = if matches!(host, "localhost" | "127.0.0.1") { "http" } else { "https" };
         let query: String = form_urlencoded::byte_serialize(handle.acct().as_bytes()).collect();
         let url = format!("{scheme}://{}/.well-known/webfinger?resource={query}", handle.authority());
-        let answer = self.device.fetch_public(&url).await?;
+        let answer = self.device.fetch_redirected(&url).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Err(nobody());
         }
@@ -95,8 +107,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Returns the user with this handle of whom this device keeps the devices, or who is in a group
     /// with this user.
     fn known_person(&self, handle: &Handle) -> Result<Option<Person>, DeviceStoreError> {
-        let (people, groups) =
-            self.store.read(|tx| Ok::<_, DeviceStoreError>((tx.people()?, tx.groups()?)))?;
+        let (named, people, groups) = self.store.read(|tx| {
+            Ok::<_, DeviceStoreError>((tx.actor_with_handle(handle)?, tx.people()?, tx.groups()?))
+        })?;
+        if let Some(named) = named.as_deref().and_then(Person::of) {
+            return Ok(Some(named));
+        }
         let members = groups.iter().flat_map(|group| group.current.members());
         let mut known = people.iter().chain(members).filter_map(|actor| Person::of(actor));
         Ok(known.find(|person| person.handle() == *handle))

@@ -16,7 +16,7 @@ use crate::ask;
 use crate::context::{Context, HttpMessenger};
 use crate::failure::{CommandFailure, Exit};
 use crate::partial_handle::PartialHandle;
-use crate::people::{named, person};
+use crate::people::{named, person, quoted};
 use crate::qr;
 
 const MORE: &str = "\
@@ -108,7 +108,10 @@ impl VerifyArgs {
             tell(context, &client, &person, &text)?;
             return send_what_waits(context, &client, &person, &who).await;
         }
-        let text = shown::text(&who, &seen, own);
+        let title = client.profile(&person.actor())?.name;
+        let title = title
+            .map(|title| format!("\n{who} calls themselves {}, which nobody has verified.", quoted(&title)));
+        let text = format!("{}{}", shown::text(&who, &seen, own), title.unwrap_or_default());
         context.out.result(&text, &shown::object(&person, &seen))?;
         if !own
             && !self.no_qr

@@ -230,6 +230,7 @@ fn naming(origin: &str, issuer: &str, audience: &str) -> Capabilities {
         issuer: issuer.to_owned(),
         audience: audience.to_owned(),
         live: None,
+        handle_domain: None,
     }
 }
 

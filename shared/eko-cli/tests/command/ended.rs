@@ -109,6 +109,7 @@ impl EndedDevice {
             ("verify @bob --confirm --yes", Some(1)),
             ("keys", Some(1)),
             ("keys renew", Some(1)),
+            ("profile --name Alice", Some(1)),
             ("settings", Some(1)),
             ("settings --who-may-write known", Some(1)),
         ]

@@ -17,6 +17,7 @@ mod interrupted;
 mod kept;
 mod keys;
 mod people;
+mod profile;
 mod relaying;
 mod reporting;
 mod requests;

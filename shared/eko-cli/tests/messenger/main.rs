@@ -49,6 +49,7 @@ mod month;
 mod numbers;
 mod people;
 mod phantoms;
+mod profile;
 mod proofs;
 mod queue;
 mod races;

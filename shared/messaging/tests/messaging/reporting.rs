@@ -21,6 +21,7 @@ fn actor(id: &str) -> RemoteActor {
         id: id.to_owned(),
         inbox: format!("{id}/inbox"),
         key_packages: None,
+        handle: None,
         keys: BTreeMap::new(),
         key_links: Vec::new(),
     }

@@ -65,6 +65,25 @@ impl Handle {
         Self { name: name.into(), authority: origin.authority().to_owned() }
     }
 
+    /// Creates the handle of a user at the domain `authority`, which may be another one than the server's.
+    ///
+    /// ```
+    /// use eko_protocol::address::{Handle, UserName};
+    ///
+    /// let me = Handle::at(UserName::parse("me")?, "example.org");
+    /// assert!(me.is_same(&Handle::parse("@Me@example.org")?) && !me.is_same(&Handle::parse("@me@a.example")?));
+    /// # Ok::<(), eko_protocol::Invalid>(())
+    /// ```
+    pub fn at(name: UserName, authority: &str) -> Self {
+        Self { name: name.into(), authority: authority.to_owned() }
+    }
+
+    /// True if two handles name the same user: names are compared without regard to case, as the
+    /// servers of this protocol and most others do.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.authority == other.authority && self.name.eq_ignore_ascii_case(&other.name)
+    }
+
     /// Returns the user's name on its server, as it was written.
     pub fn name(&self) -> &str {
         &self.name

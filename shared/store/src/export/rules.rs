@@ -122,6 +122,9 @@ pub(super) const KINDS: &[ItemKind] = &[
             // The blocks themselves are items of their own.
             rule("b", "blocks", Count),
             rule("w", "whoMayWrite", Plain),
+            rule("nm", "displayName", Plain),
+            rule("iu", "iconUrl", Plain),
+            rule("im", "iconMediaType", Plain),
             rule("x", "deleted", Milliseconds),
             rule("mt", "movedTo", Plain),
             rule("mf", "movedFrom", Plain),

@@ -50,7 +50,8 @@ impl LoginArgs {
             return Err(failure.next(format!("eko login {} --server {origin}", who.user)));
         }
         match &who.host {
-            Some(host) if host != origin.authority() => {
+            // A name at the domain that the server has its handles at is the same name at the server.
+            Some(host) if host != origin.authority() && Some(host) != capabilities.handle_domain.as_ref() => {
                 let what = format!("{}@{host} is not at {origin}", who.user);
                 Err(CommandFailure::new(what)
                     .next(format!("eko login {}", Handle::new(who.user.clone(), origin)))

@@ -1,0 +1,74 @@
+//! Tests of `profile`: what people call themselves is shown beside their handles, and is no name.
+
+use serde_json::json;
+
+use super::people::signed_in;
+use super::test_home::server;
+
+const PICTURE: &str = "https://pictures.example/me.JPG?v=2";
+
+#[tokio::test]
+async fn a_name_is_set_shown_beside_the_handle_and_removed() {
+    let server = server().await;
+    let host = server.strip_prefix("http://").unwrap();
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    assert_eq!(alice.eko(&["profile"]).await.done(), format!("@alice@{host}\n"));
+    let set = ["profile", "--name", " Alice \u{201d}@bob\u{201c} ", "--avatar", PICTURE];
+    assert_eq!(
+        alice.eko(&set).await.done(),
+        format!("@alice@{host}\n  name         \u{201c}Alice '@bob'\u{201d}\n  avatar       {PICTURE}\n")
+    );
+    // Bob sees the name once he has looked, and never as a handle.
+    bob.eko(&["send", "@alice", "hello"]).await.done();
+    alice.eko(&["send", "@bob", "who is there?"]).await.done();
+    let heard = bob.eko(&["listen", "--once"]).await.done();
+    assert!(heard.contains("  @alice: who is there?"), "{heard}");
+    let seen = bob.object(&["profile", "@alice"]).await;
+    let icon = json!({ "type": "Image", "mediaType": "image/jpeg", "url": PICTURE });
+    assert_eq!(
+        seen,
+        json!({
+            "type": "profile", "actor": format!("{server}/user/alice"), "handle": format!("@alice@{host}"),
+            "name": "Alice \u{201d}@bob\u{201c}", "icon": icon,
+        })
+    );
+    let shown = bob.eko(&["history"]).await.done();
+    assert!(shown.contains("  @alice (\u{201c}Alice '@bob'\u{201d}): who is there?"), "{shown}");
+    assert!(shown.contains("  you to @alice: hello"), "{shown}");
+    let verified = bob.eko(&["verify", "@alice", "--no-qr"]).await.done();
+    assert!(
+        verified.contains("@alice calls themselves \u{201c}Alice '@bob'\u{201d}, which nobody has verified.")
+    );
+    assert_eq!(bob.fails(&["send", "@Alice '@bob'", "no"]).await.code, 2);
+    // Each part for itself.
+    let seen = alice.object(&["profile", "--no-name"]).await;
+    assert_eq!((&seen["name"], &seen["icon"]), (&json!(null), &icon));
+    alice.eko(&["profile", "--no-avatar", "--name", "A"]).await.done();
+    assert_eq!(
+        bob.eko(&["profile", "@alice"]).await.done(),
+        format!("@alice@{host}\n  name         \u{201c}A\u{201d}\n")
+    );
+}
+
+#[tokio::test]
+async fn what_nobody_can_be_called_is_refused_here() {
+    let server = server().await;
+    let alice = signed_in(&server, "alice").await;
+    for (options, what) in [
+        (&["--name", ""][..], "--name has no character that can be seen"),
+        (&["--name", "a\u{202e}b"], "--name has a control character"),
+        (&["--avatar", "http://pictures.example/me.png"], "--avatar must be an https URL"),
+        (&["--avatar", "https://pictures.example/me"], "--avatar-type must be one of image/png"),
+        (&["--avatar", PICTURE, "--avatar-type", "image/svg+xml"], "--avatar-type must be one of image/png"),
+    ] {
+        let refused = alice.fails(&[&["profile"], options].concat()).await;
+        assert_eq!(refused.code, 2, "{options:?}");
+        assert!(refused.what.starts_with(what), "{options:?}: {}", refused.what);
+    }
+    for wrong in
+        [&["@bob", "--name", "x"][..], &["--name", "x", "--no-name"], &["--avatar-type", "image/png"]]
+    {
+        assert_eq!(alice.fails(&[&["profile"], wrong].concat()).await.code, 2, "{wrong:?}");
+    }
+    assert_eq!(alice.fails(&["profile", "@nosuch"]).await.code, 2);
+}

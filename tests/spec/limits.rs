@@ -95,8 +95,9 @@ async fn check<F: Future<Output = String>>(
     for limit in limits {
         let row = rows.iter().find(|row| row[0] == *limit).unwrap_or_else(|| panic!("no row: {limit}"));
         let most: u64 = row[1].parse().unwrap();
-        assert_eq!(answer(limit, most + 1).await, row[2], "{limit}: {}", most + 1);
-        assert_ne!(answer(limit, most).await, row[2], "{limit}: {most}");
+        // The future of all rows of a file is too large for the stack.
+        assert_eq!(Box::pin(answer(limit, most + 1)).await, row[2], "{limit}: {}", most + 1);
+        assert_ne!(Box::pin(answer(limit, most)).await, row[2], "{limit}: {most}");
     }
 }
 

@@ -1,9 +1,15 @@
 //! Tests of `export`: all messages are in the file, and no key.
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use eko_protocol::address::Origin;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::people::{ReportedFailure, lines, signed_in, text};
-use super::test_home::server;
+use super::test_home::{serve, server};
 
 #[tokio::test]
 async fn everything_that_was_said_and_no_keys() {
@@ -87,4 +93,49 @@ async fn what_the_server_stores_is_one_private_file_or_none() {
     let none = folder.join("none.json");
     let ReportedFailure { code, .. } = bob.fails(&["export", "--server", none.to_str().unwrap()]).await;
     assert_eq!((code, names()), (1, 1));
+}
+
+/// Relays a connection, and cuts it in place of a request for a later page of an export, while there are cuts left.
+async fn relay(mut from: TcpStream, to: String, cuts: Arc<AtomicUsize>) {
+    let mut to = TcpStream::connect(to).await.unwrap();
+    let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
+    loop {
+        tokio::select! {
+            Ok(length @ 1..) = from.read(&mut asked) => {
+                let request = String::from_utf8_lossy(&asked[..length]);
+                let one_less = |left: usize| left.checked_sub(1);
+                if request.contains("/export?cursor=")
+                    && cuts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+                {
+                    return;
+                }
+                to.write_all(&asked[..length]).await.unwrap();
+            }
+            Ok(length @ 1..) = to.read(&mut answered) => from.write_all(&answered[..length]).await.unwrap(),
+            else => return,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_cut_between_pages_is_made_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+    let server = serve(Some(Origin::parse(&origin).unwrap())).await;
+    let to = server.url.trim_start_matches("http://").to_owned();
+    let left = Arc::new(AtomicUsize::new(0));
+    let cuts = Arc::clone(&left);
+    tokio::spawn(async move {
+        while let Ok((from, _)) = listener.accept().await {
+            tokio::spawn(relay(from, to.clone(), Arc::clone(&cuts)));
+        }
+    });
+    let bob = signed_in(&origin, "bob").await;
+    let whole: serde_json::Value =
+        serde_json::from_str(&bob.eko(&["export", "--server"]).await.done()).unwrap();
+    left.store(1, Ordering::Relaxed);
+    let cut = bob.eko(&["export", "--server"]).await;
+    assert_eq!(left.load(Ordering::Relaxed), 0, "there is more than one page");
+    let cut: serde_json::Value = serde_json::from_str(&cut.done()).unwrap();
+    assert_eq!(cut["totalItems"], whole["totalItems"]);
 }

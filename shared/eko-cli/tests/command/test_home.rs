@@ -5,18 +5,32 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use eko_local::server::{BoundServer, ServerOptions};
+use eko_protocol::address::Origin;
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// Starts a server on a free port, and returns its origin. The server ends with the test's runtime.
 pub(crate) async fn server() -> String {
-    let mut options = ServerOptions::default();
+    serve(None).await.origin.to_string()
+}
+
+/// The address of a server that runs.
+pub(crate) struct ServerAddress {
+    /// The public base URL.
+    pub(crate) origin: Origin,
+    /// The URL at which it listens.
+    pub(crate) url: String,
+}
+
+/// Starts a server on a free port, whose public base URL may be another one.
+pub(crate) async fn serve(origin: Option<Origin>) -> ServerAddress {
+    let mut options = ServerOptions { origin, ..ServerOptions::default() };
     // A test deletes an account that it has just made.
     options.limits.deletable_after_ms = 0;
     let server = BoundServer::bind(&options).await.unwrap();
-    let origin = server.origin.to_string();
+    let address = ServerAddress { origin: server.origin.clone(), url: server.url.clone() };
     tokio::spawn(server.run(std::future::pending()));
-    origin
+    address
 }
 
 /// The output of a command that has ended.

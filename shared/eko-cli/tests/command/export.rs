@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::people::{ReportedFailure, lines, signed_in, text};
-use super::test_home::{serve, server};
+use super::test_home::{TestHome, serve, server};
 
 #[tokio::test]
 async fn everything_that_was_said_and_no_keys() {
@@ -130,7 +130,9 @@ async fn a_connection_that_is_cut_between_pages_is_made_again() {
             tokio::spawn(relay(from, to.clone(), Arc::clone(&cuts)));
         }
     });
-    let bob = signed_in(&origin, "bob").await;
+    let bob = TestHome::new();
+    // The issuer is asked without the relay.
+    bob.eko(&["login", "bob", "--server", &origin, "--local-server", &server.url]).await.done();
     let whole: serde_json::Value =
         serde_json::from_str(&bob.eko(&["export", "--server"]).await.done()).unwrap();
     left.store(1, Ordering::Relaxed);

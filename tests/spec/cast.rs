@@ -7,7 +7,7 @@ use eko_client::keys::{CurvePair, IdentityPair, KyberPair, MadeKeyCounts, SavedK
 use eko_client::transport::Transport;
 use eko_client::{DeviceKeys, Environment, JoiningCode};
 use eko_protocol::address::{Origin, UserName};
-use eko_protocol::chain::possession_base;
+use eko_protocol::chain::{NewDevice, possession_base};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::{KeyId, RegistrationId, Signature};
@@ -107,6 +107,16 @@ impl DeviceRole {
     /// Returns the device's identity.
     pub(crate) fn identity(&self) -> IdentityPair {
         IdentityPair::from_secret(self.secret("identity"))
+    }
+
+    /// Returns the device as it registers at a server.
+    pub(crate) fn new_device(&self, origin: &Origin) -> NewDevice {
+        NewDevice {
+            id: self.device_id(),
+            identity_key: self.identity().public(),
+            registration_id: self.registration_id(),
+            possession: self.possession(origin),
+        }
     }
 
     /// Signs bytes with the device's identity key, with a nonce that follows from `what`.

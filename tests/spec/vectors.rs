@@ -64,7 +64,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn the_files_are_what_the_code_makes() {
-    let made: [(&str, Value); 16] = [
+    let made: [(&str, Value); 17] = [
         ("attachment", attachment::vectors()),
         ("chain", chain::vectors()),
         ("coverage", coverage::vectors()),
@@ -75,6 +75,7 @@ fn the_files_are_what_the_code_makes() {
         ("http-signatures", http_signatures::vectors()),
         ("joining", joining::vectors(&chain::nodes())),
         ("key-package", key_package::vectors()),
+        ("moving", chain::moving()),
         ("padding", padding::vectors()),
         ("possession", signatures::possession()),
         ("publication", signatures::publications()),

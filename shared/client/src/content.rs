@@ -10,6 +10,7 @@ mod franked;
 mod head;
 pub(crate) mod id;
 pub(crate) mod member;
+mod moving;
 mod number_range;
 mod padding;
 pub(crate) mod read;
@@ -32,6 +33,7 @@ pub use decision::{Decision, Decisions, DeviceName, MAX_DECISIONS, MAX_DEVICE_NA
 pub(crate) use franked::{FrankedContent, lacks_key, tag_of, with_key};
 pub use head::{HeadStatement, SignedHead};
 pub use id::{ActivityId, NoteId};
+pub use moving::{MAX_MOVE_NODES, MoveEvidence};
 pub use number_range::NumberRange;
 pub use padding::{MAX_PLAINTEXT, PADDED_LENGTHS, pad, unpad};
 pub use receipt::{MAX_MISSING, MAX_RECEIVED, MissingMessages, Receipt, UnreadableEnvelope};
@@ -115,6 +117,8 @@ pub enum ActivityContent {
     Decisions(Decisions),
     /// The keys of the user's group records, for the user's other devices.
     StateKeys(StateKeys),
+    /// The author has moved here from another account.
+    Move(MoveEvidence),
     /// An activity of an unknown type, whole.
     Other(Value),
 }

@@ -42,6 +42,7 @@ mod known;
 mod lanes;
 mod leaving;
 mod live;
+mod moving;
 mod notice;
 mod person;
 mod profile;
@@ -93,6 +94,7 @@ pub use live::{
     ANSWER_MS, APPROVAL_PAUSE_MS, DeliveryMode, FIRST_CONNECT_PAUSE_MS, FetchingReason,
     LONGEST_CONNECT_PAUSE_MS, LiveFeed, PING_MS, RECEIPTS_PAUSE_MS, RENEWED_AFTER_MS, STABLE_AFTER_MS,
 };
+pub use moving::{Departure, FOLLOWED_AT_ONCE, MoveProgress};
 pub use notice::{GroupEvent, Notice, Severity, UnreadableReason};
 pub use person::Person;
 pub use receipts::{READ_FOR_RECEIPTS, SIDE_ENVELOPES};
@@ -212,7 +214,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Returns the last messages of a conversation, oldest first. `conversation` is an actor id or
-    /// a group's id; `None` selects all conversations.
+    /// a group's id; `None` selects all conversations. Those with all accounts of a person who has moved are
+    /// one conversation.
     ///
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be read.
@@ -221,7 +224,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         conversation: Option<&str>,
         last: u32,
     ) -> Result<Vec<StoredMessage>, DeviceStoreError> {
-        self.store.read(|tx| tx.history(conversation, last))
+        self.store.read(|tx| {
+            let accounts = conversation.map(|conversation| tx.accounts_of(conversation)).transpose()?;
+            tx.history(accounts.as_ref(), last)
+        })
     }
 
     /// Returns the messages that arrived and were not shown yet, in order.

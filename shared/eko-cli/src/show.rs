@@ -163,6 +163,11 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
         Notice::NotRead { actor, id } => {
             format!("{} could not read {}; send it again", name(actor), excerpt(client, id)?)
         }
+        Notice::Moved { actor, to } => format!(
+            "{} has moved to {}: their devices have signed it. What you write to them goes there from now on",
+            name(actor),
+            name(to)
+        ),
         Notice::Forged { actor, count } => format!(
             "{} got {count} envelopes in your name that this device has not sent: a server has made them up, or \
              this device's folder was restored from an old copy. They could not read them",

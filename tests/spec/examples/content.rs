@@ -5,18 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use eko_client::attachment;
 use eko_client::content::{
     Activity, ActivityContent, ActivityId, Decision, Decisions, DeviceName, GroupRef, HeadStatement,
-    MissingMessages, Note, NoteId, Receipt, device_sets_hash, unpad,
+    MissingMessages, MoveEvidence, Note, NoteId, Receipt, device_sets_hash, unpad,
 };
 use eko_client::group::{GroupChange, GroupControl, GroupState, Proposal, propose};
 use eko_client::keys::IdentityPair;
 use eko_client::sealed::{StateKey, StateKeys};
+use eko_protocol::address::Origin;
 use eko_protocol::block::BlockedParty;
+use eko_protocol::chain::{ChainNode, ChainPosition, MoveTarget, NextNode, UnsignedNode};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_testkit::START_MS;
 use serde_json::Value;
 
 use super::Examples;
-use crate::cast::{environment, signing, stopped};
+use crate::cast::{ALINA, environment, signing, stopped};
 
 const ALICE: &str = "https://eko.example/user/alice";
 /// The address of Alice's phone.
@@ -56,6 +58,22 @@ fn said(number: u8, to: &str, content: ActivityContent) -> Activity {
     }
 }
 
+/// Returns the evidence of Alice's move from the account `alina`: its chain of two nodes.
+fn moved() -> MoveEvidence {
+    let (origin, old) = (Origin::parse("https://eko.example").unwrap(), ALINA.user());
+    let device = ALINA.new_device(&origin);
+    let sign = |node: UnsignedNode, what: &str| {
+        let signature = ALINA.sign(&node.signing_bytes().unwrap(), what);
+        ChainNode::parse(&node.finish(&ALINA.device_id(), &signature)).unwrap()
+    };
+    let begin = NextNode::new(&origin, &old, &ChainPosition::default(), START_MS).begin(&device);
+    let first = sign(begin, "first node");
+    let target = MoveTarget { actor: ALICE.to_owned(), root: "0a".repeat(32) };
+    let position = first.position();
+    let leave = NextNode::new(&origin, &old, &position, START_MS).move_to(&device.id, &target);
+    MoveEvidence::of(&[first, sign(leave, "move")]).unwrap()
+}
+
 pub(super) fn play(examples: &mut Examples) {
     let environment = environment("content", stopped());
     let mut hello = said(1, BOB, ActivityContent::Note(note("Hello Bob")));
@@ -80,6 +98,7 @@ pub(super) fn play(examples: &mut Examples) {
         "decisions between devices",
         &plain(&said(11, ALICE, ActivityContent::Decisions(decisions))),
     );
+    examples.document("move", &plain(&said(12, BOB, ActivityContent::Move(moved()))));
     let receipt = Receipt {
         received: vec![hello.id.clone()],
         missing: vec![MissingMessages {

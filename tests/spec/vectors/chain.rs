@@ -1,20 +1,51 @@
 //! A device chain of three nodes: a first device, a second that the first approves, and the second
 //! revoked.
 
-use eko_protocol::chain::{ChainNode, ChainState, NewDevice, NextNode, proof_base};
+use eko_protocol::chain::{
+    ChainNode, ChainPosition, ChainState, MoveTarget, NewDevice, NextNode, UnsignedNode, check_move,
+    proof_base,
+};
 use eko_testkit::START_MS;
 use serde_json::{Value, json};
 
 use super::{hex, origin, sha256, text};
-use crate::cast::{ALICE, ALICE_TABLET, DeviceRole};
+use crate::cast::{ALICE, ALICE_TABLET, ALINA, DeviceRole};
 
 pub(super) fn described(role: &DeviceRole) -> NewDevice {
-    NewDevice {
-        id: role.device_id(),
-        identity_key: role.identity().public(),
-        registration_id: role.registration_id(),
-        possession: role.possession(&origin()),
-    }
+    role.new_device(&origin())
+}
+
+/// Returns a move of the user of the chain to the account `alina`: both links.
+pub(super) fn moving() -> Value {
+    let (origin, user, nodes) = (origin(), ALICE.user(), nodes());
+    let position = ChainState::replay(&origin, &user, &nodes).unwrap().position;
+    let shown = |unsigned: UnsignedNode, role: &DeviceRole, what: &str| {
+        let signed = unsigned.signing_bytes().unwrap();
+        let value = unsigned.finish(&role.device_id(), &role.sign(&signed, what));
+        let node = ChainNode::parse(&value).unwrap();
+        let shown = json!({
+            "node": node.to_value(),
+            "signed": hex(signed),
+            "canonical": text(node.canonical()),
+            "hash": node.hash(),
+        });
+        (node, shown)
+    };
+    let new = ALINA.user();
+    let empty = ChainPosition::default();
+    let begin = NextNode::new(&origin, &new, &empty, START_MS + 180_000);
+    let begin = begin.begin_moved(&described(&ALINA), &origin.actor(&user));
+    let (first, first_shown) = shown(begin, &ALINA, "first node after a move");
+    let target = MoveTarget { actor: first.actor().to_owned(), root: first.hash() };
+    let leave = NextNode::new(&origin, &user, &position, START_MS + 240_000);
+    let (last, last_shown) = shown(leave.move_to(&ALICE.device_id(), &target), &ALICE, "move");
+    let old: Vec<ChainNode> = nodes.into_iter().chain([last]).collect();
+    assert_eq!(check_move(&old, &[first]), Ok(()));
+    json!({
+        "first": first_shown,
+        "move": last_shown,
+        "identityPrivate": hex(ALINA.identity().secret()),
+    })
 }
 
 /// Returns the nodes of the chain.

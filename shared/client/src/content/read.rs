@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::member::{actor, number, parsed, required};
 use super::{
-    Activity, ActivityContent, ActivityId, GroupRef, MAX_ATTACHMENTS, MAX_DEVICE_SETS, Note, NoteId,
-    decision, head, number_range, receipt,
+    Activity, ActivityContent, ActivityId, GroupRef, MAX_ATTACHMENTS, MAX_DEVICE_SETS, MoveEvidence, Note,
+    NoteId, decision, head, number_range, receipt,
 };
 use crate::attachment::Attachment;
 use crate::group::{GroupControl, GroupId, MAX_EPOCH};
@@ -147,6 +147,9 @@ fn content(value: &Value, head: &ActivityHeader) -> Result<ActivityContent, Inva
     }
     if has_type(value, "StateKeys") {
         return StateKeys::parse(value).map(ActivityContent::StateKeys);
+    }
+    if has_type(value, "Move") {
+        return MoveEvidence::read(value, &head.actor).map(ActivityContent::Move);
     }
     match only(value, "object") {
         Ok(object) if has_type(value, "Undo") && has_type(object, "Block") => {

@@ -2,6 +2,7 @@
 //! checked.
 
 mod any;
+mod moving;
 mod refused;
 
 use std::sync::{Arc, Mutex};

@@ -89,7 +89,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         has_others: bool,
     ) -> Result<(), MessengerError> {
         let me = self.device.actor();
-        let Some(message) = tx.message(&me, &unsent.id)? else { return Ok(()) };
+        // The former device may be of the account that this user has left.
+        let former = self.former_actor(tx)?;
+        let author = match tx.message(&me, &unsent.id)? {
+            Some(_) => me.clone(),
+            None => former.clone().unwrap_or_default(),
+        };
+        let Some(message) = tx.message(&author, &unsent.id)? else { return Ok(()) };
         let conversation = message.content.conversation.clone();
         let members = tx.group(&conversation)?.map(|known| known.current.members().clone());
         let is_of_group = GroupId::parse(&conversation).is_ok();
@@ -100,9 +106,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             unsent.recipients.iter().partition(|recipient| **recipient == me);
         // Whoever was removed meanwhile gets nothing.
         let is_meant = |actor: &&String| members.as_ref().is_none_or(|members| members.contains(*actor));
-        let to: Vec<Person> =
-            others.into_iter().filter(is_meant).filter_map(|actor| Person::of(actor)).collect();
-        tx.withdraw(&me, &unsent.id)?;
+        let to: Vec<Person> = others
+            .into_iter()
+            .filter(is_meant)
+            .filter(|actor| Some(*actor) != former.as_ref())
+            .filter_map(|actor| Person::of(actor))
+            .collect();
+        tx.withdraw(&author, &unsent.id)?;
         let draft = MessageDraft { text: message.content.text, attachments: message.content.attachments };
         let (group, content) =
             (self.current_group(tx, &conversation)?, ActivityContent::Note(self.note(draft)));

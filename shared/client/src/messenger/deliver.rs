@@ -7,6 +7,7 @@ use eko_protocol::id::{DeviceId, EnvelopeId};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::contact::Contact;
+use super::moving::says_moved;
 use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
 use crate::content::tag_of;
 use crate::device::{OutgoingEnvelope, SendOutcome};
@@ -79,6 +80,8 @@ enum RoundsOutcome {
     Settled(Settlement),
     /// As [`Attempt::HeldBackFirst`].
     HeldBackFirst,
+    /// The recipient has moved, and this device has followed: the envelope is for the new account.
+    Redirected,
 }
 
 /// The next step for an envelope whose report has been applied.
@@ -139,6 +142,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let _lane = self.lanes.enter(&envelope.recipient).await;
         for _ in 0..RELEASES {
             match Box::pin(self.attempt(envelope)).await? {
+                Attempt::Tried(kept)
+                    if kept.recipient != envelope.recipient && kept.state == EnvelopeState::ToSend =>
+                {
+                    return Box::pin(self.deliver(&kept)).await;
+                }
                 Attempt::Tried(kept) => return Ok(Some(kept)),
                 Attempt::WithAnotherProcess | Attempt::NotDue => return Ok(None),
                 Attempt::HeldBackFirst => {}
@@ -190,6 +198,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             true => Ok(RoundsOutcome::Settled(Settlement::failed("it is of no more use"))),
             false => Box::pin(self.rounds(envelope, &mut asked)).await,
         };
+        let outcome = match (outcome, Person::of(&envelope.recipient)) {
+            (Err(error), Some(person)) if says_moved(&error) => {
+                Box::pin(self.follow_after(error, &person)).await.map(|_| RoundsOutcome::Redirected)
+            }
+            (outcome, _) => outcome,
+        };
         if let Err(error) = &outcome {
             Box::pin(self.check_deleted(error, &envelope.recipient)).await;
         }
@@ -197,6 +211,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         match outcome {
             // The claim ends, so that it is due again.
             Ok(RoundsOutcome::HeldBackFirst) => return Ok(Attempt::HeldBackFirst),
+            // It is claimed no more, and due.
+            Ok(RoundsOutcome::Redirected) => {
+                drop(claim);
+                let kept = self.store.read(|tx| tx.envelope(id.as_str()))?;
+                return Ok(kept.map_or(Attempt::NotDue, Attempt::Tried));
+            }
             Ok(RoundsOutcome::Settled(outcome)) => {
                 self.store.write(|tx| tx.settle(id, outcome.state, outcome.reason.as_deref()))?
             }
@@ -250,12 +270,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<RoundsOutcome, MessengerError> {
         let settled = |settlement| Ok(RoundsOutcome::Settled(settlement));
         let person = Person::of(&envelope.recipient).ok_or(DeviceStoreError::Corrupt("recipient"))?;
+        if let Some(moved) = self.store.read(|tx| tx.moved_to(&envelope.recipient))? {
+            self.store.write(|tx| tx.redirect(&envelope.recipient, &moved, self.now_ms()))?;
+            return Ok(RoundsOutcome::Redirected);
+        }
         for _ in 0..ROUNDS {
             // A stranger's chain is read through the own server.
             if !self.knows_as_stranger(&envelope.recipient)? {
                 asked.clone_from(&person.origin);
             }
-            let contact = self.trusted(&person).await?;
+            let contact = match self.trusted(&person).await {
+                Err(MessengerError::PersonMoved(_)) => return Ok(RoundsOutcome::Redirected),
+                trusted => trusted?,
+            };
             let attempt =
                 SendingAttempt { id: &envelope.id, sender: self.store.sender()?, now_ms: self.now_ms() };
             // Another process may release what is older, send it and have it held back again. Each transaction
@@ -434,6 +461,9 @@ pub(super) fn reason(error: &MessengerError, asked: &Origin) -> String {
         }
         MessengerError::Client(ClientError::Problem(problem)) if problem.slug() == "user-deleted" => {
             DELETED.to_owned()
+        }
+        error if says_moved(error) => {
+            "their server says that they have moved, and does not show where to".to_owned()
         }
         MessengerError::PersonDeleted(_) => DELETED.to_owned(),
         MessengerError::Client(ClientError::Problem(problem)) => problem.in_words(),

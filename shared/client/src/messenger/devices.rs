@@ -201,7 +201,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Reads the own chain, which must continue the pinned one, and about which there must be no
     /// alarm. A node is signed on no other chain.
-    async fn undisputed_own(&self) -> Result<Contact, MessengerError> {
+    pub(super) async fn undisputed_own(&self) -> Result<Contact, MessengerError> {
         self.require_joined().await?;
         let me = self.me();
         self.look_again(&me).await?;
@@ -214,7 +214,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// The hash of the node is stored before: any other node under the key of this device was made by
     /// somebody who has a copy of the key. If the process is cut off in between, the chain is read before
     /// the next message, so that copies go to every device.
-    async fn append(&self, node: &Value, said: &'static str) -> Result<(), MessengerError> {
+    pub(super) async fn append(&self, node: &Value, said: &'static str) -> Result<(), MessengerError> {
         let hash = ChainNode::parse(node)?.hash();
         let now_ms = self.now_ms();
         self.store.write(|tx| {

@@ -77,6 +77,16 @@ pub enum MessengerError {
     /// The account of this person was deleted, as their server says.
     #[error("the account of {0} was deleted")]
     PersonDeleted(String),
+    /// The person has moved to another account, with this handle, and this device has followed.
+    #[error("they have moved to {0}")]
+    PersonMoved(String),
+    /// This user has moved to another account, with this actor id or handle. This one sends nothing any
+    /// more.
+    #[error("you have moved from this account to {0}")]
+    AccountMoved(String),
+    /// The account to which the user wants to move is there already.
+    #[error("that account exists already, and nobody can move to it: a move needs a new one")]
+    NotNew,
     /// This device was registered once, but the server does not know it any more.
     #[error(
         "the server does not know this device any more: it has lost its data, or the account was deleted"
@@ -163,6 +173,13 @@ pub enum Distrust {
     /// The server has shown a false list of this user's own devices, and the user has not accepted
     /// the true one again.
     Contradicted(String),
+    /// A move to another account is not proven by both device chains.
+    FalseMove {
+        /// The handle of the other account.
+        to: String,
+        /// The reason, in words.
+        why: String,
+    },
     /// A key package differs from what the chain says of its device.
     FalseKeys(String),
 }
@@ -231,6 +248,10 @@ impl Distrust {
                 "no copy goes to your other devices, and none of theirs is read, because your server has shown \
                  something false of them: {why}"
             ),
+            Self::FalseMove { to, why } => format!(
+                "a move from {their} account to {to} is claimed and not proven ({why}); somebody may want to take \
+                 {their} place"
+            ),
             Self::FalseKeys(why) => {
                 format!("{their} server gives out keys that are not {their} device's: {why}")
             }
@@ -254,6 +275,7 @@ impl From<ClientError> for MessengerError {
                 "device-pending" => Self::Pending,
                 "device-revoked" => Self::Revoked,
                 "account-deleted" => Self::AccountDeleted,
+                "account-moved" => Self::AccountMoved("another one".to_owned()),
                 _ => Self::Client(error),
             },
             _ => Self::Client(error),

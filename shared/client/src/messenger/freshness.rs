@@ -30,12 +30,20 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if let Some(alarm) = contact.pinned.alarm.as_ref().filter(|_| own) {
             return Err(contact.distrust(Distrust::Contradicted(alarm.why.clone())));
         }
-        let contact = self.read_again(contact).await?;
+        // Nothing follows a move, so that its chain is as new as it will ever be.
+        let contact = match contact.target().is_some() && !contact.is_in_doubt() {
+            true => contact,
+            false => self.read_again(contact).await?,
+        };
         if own {
             if !contact.active().contains(&self.device.address()) {
                 return Err(MessengerError::Revoked);
             }
             return Ok(contact);
+        }
+        if contact.target().is_some() && contact.trust() != Trust::Reset {
+            let new = Box::pin(self.follow(&contact)).await?;
+            return Err(MessengerError::PersonMoved(new.handle().to_string()));
         }
         match self.objection(&contact) {
             None => Ok(contact),
@@ -52,6 +60,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) fn objection(&self, contact: &Contact) -> Option<Distrust> {
         if contact.trust() == Trust::Reset {
             return Some(Distrust::Reset { verified: contact.pinned.verified.is_some() });
+        }
+        if contact.target().is_some() {
+            return None;
         }
         let age_ms = self.unconfirmed_ms(contact);
         (age_ms >= REFUSED_AFTER_DAYS * DAY_MS).then(|| Distrust::Stale { days: days(age_ms) })

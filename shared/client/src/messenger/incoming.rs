@@ -252,7 +252,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 }
             }
             (ActivityContent::Note(note), None) => {
-                let Some(conversation) = conversation(activity, &me) else {
+                let Some(conversation) = conversation(activity, &me, self.former_actor(tx)?.as_deref())
+                else {
                     notices.push(unreadable(whence.actor, UnreadableReason::OtherAddressee));
                     return Ok(EntryDisposition::Drop);
                 };
@@ -283,6 +284,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.keep_block(tx, activity, party, whence)?;
             }
             (ActivityContent::Decisions(decisions), _) => self.keep_decisions(tx, decisions, whence)?,
+            (ActivityContent::Move(evidence), _) => self.keep_move(tx, evidence, whence, notices)?,
             (ActivityContent::StateKeys(keys), _) => self.keep_state_keys(tx, activity, keys, whence)?,
             (ActivityContent::Join(_) | ActivityContent::Other(_), _) => {}
         }
@@ -409,10 +411,11 @@ pub(super) fn unreadable(actor: &str, why: UnreadableReason) -> Notice {
 }
 
 /// Returns the conversation of an activity that is for no group: with its author, or with the user to whom another
-/// device of this user wrote.
-pub(super) fn conversation(activity: &Activity, me: &str) -> Option<String> {
+/// device of this user wrote. What was addressed to `former`, the account that this user has left for this
+/// one, is for this user, too: its author has followed.
+pub(super) fn conversation(activity: &Activity, me: &str, former: Option<&str>) -> Option<String> {
     if activity.actor == me {
         return Some(activity.to.clone());
     }
-    (activity.to == me).then(|| activity.actor.clone())
+    (activity.to == me || Some(activity.to.as_str()) == former).then(|| activity.actor.clone())
 }

@@ -102,6 +102,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.missed(tx, stored.row, actor, ids)?
             }
             KeptNotice::NotRead(id) => Some(Notice::NotRead { actor, id: id.clone() }),
+            KeptNotice::Moved(to) => Some(Notice::Moved { actor, to: to.clone() }),
             KeptNotice::Distrusted(why) => {
                 let why = serde_json::from_str(why).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
                 Some(Notice::Distrusted { actor, why })
@@ -150,7 +151,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Records that a notice was shown. [`Notice::DevicesChanged`], [`Notice::KeyCopied`],
     /// [`Notice::Forged`], [`Notice::Contradiction`], [`Notice::Distrusted`], [`Notice::Missed`],
-    /// [`Notice::NotRead`], [`GroupEvent::TwoStories`], [`GroupEvent::NotTold`],
+    /// [`Notice::NotRead`], [`Notice::Moved`], [`GroupEvent::TwoStories`], [`GroupEvent::NotTold`],
     /// [`GroupEvent::UnseenAdmin`] and [`GroupEvent::Undone`] are returned again, by the next process, until then.
     ///
     /// # Errors
@@ -220,6 +221,7 @@ fn kept(notice: &Notice) -> Option<(String, KeptNotice)> {
             Some((actor.clone(), KeptNotice::Missed(serde_json::json!(ids).to_string())))
         }
         Notice::NotRead { actor, id } => Some((actor.clone(), KeptNotice::NotRead(id.clone()))),
+        Notice::Moved { actor, to } => Some((actor.clone(), KeptNotice::Moved(to.clone()))),
         _ => None,
     }
 }

@@ -130,6 +130,14 @@ pub enum Notice {
         /// The number of nodes of the chain that the notice is about.
         length: u64,
     },
+    /// Somebody has moved to another account. Both device chains prove it, and this device goes on with the
+    /// new one.
+    Moved {
+        /// The actor who has moved.
+        actor: String,
+        /// The actor id of the new account.
+        to: String,
+    },
     /// The server had keys of this device that this device did not make, so all of its keys were
     /// replaced. Either the device goes on from an old copy of its data, or somebody has a copy of
     /// its identity key.
@@ -288,6 +296,7 @@ impl Notice {
             Self::DevicesChanged { added, .. } if !added.is_empty() => Severity::Attention,
             Self::Settled(envelope) if envelope.state == EnvelopeState::Refused => Severity::Warning,
             Self::Group { event, difference, .. } => event.severity(difference),
+            Self::Moved { .. } => Severity::Attention,
             Self::Settled(_)
             | Self::DevicesChanged { .. }
             | Self::DeviceWaits(_)

@@ -223,6 +223,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.store.write(|tx| self.put_decisions(tx))?;
         Box::pin(self.flush()).await?;
         Box::pin(self.take_later(later, received)).await?;
+        Box::pin(self.settle_moves()).await?;
         Box::pin(self.read_unknown_authors(&mut received.notices)).await?;
         // A group that cannot be changed or whose key cannot be renewed now is tried again at the next
         // look. It holds up nothing else. Leaving is first, because whoever leaves makes no key.

@@ -42,6 +42,8 @@ pub struct PreparedSignIn<T> {
     issuer: String,
     audience: String,
     reset: bool,
+    /// The actor id of the account from which the user moves to this one.
+    moved_from: Option<String>,
     /// True if the device was made by this preparation, so that no server can know it.
     is_new: bool,
 }
@@ -92,7 +94,15 @@ impl<T: Transport> PreparedSignIn<T> {
                 Ok::<_, DeviceStoreError>(drawn)
             }
         })?;
-        Ok(Self { device, store, environment, challenge, issuer, audience, reset, is_new })
+        let moved_from = None;
+        Ok(Self { device, store, environment, challenge, issuer, audience, reset, moved_from, is_new })
+    }
+
+    /// Makes the account one that takes over from the account with this actor id, from which the user
+    /// moves. It must be a new one.
+    #[must_use]
+    pub fn after(self, old_actor: String) -> Self {
+        Self { moved_from: Some(old_actor), ..self }
     }
 
     /// Returns the challenge. The ID token must carry its nonce.
@@ -114,13 +124,15 @@ impl<T: Transport> PreparedSignIn<T> {
     /// [`MessengerError::Client`] with the problem `name-taken`, `account-exists` or another;
     /// [`MessengerError::Revoked`] or [`MessengerError::Forgotten`] if the device can no longer be
     /// used and a new store is needed; [`MessengerError::ResetHere`] if a reset needs a new store;
-    /// [`MessengerError::NothingToReset`] if the server shows no devices to reset.
+    /// [`MessengerError::NothingToReset`] if the server shows no devices to reset;
+    /// [`MessengerError::NotNew`] if the user moves to an account that is there already.
     pub async fn complete<S: SignalSessions>(
         self,
         sessions: S,
         id_token: &str,
     ) -> Result<(Messenger<T, S>, SignInOutcome), MessengerError> {
-        let Self { device, store, environment, challenge, issuer, audience, reset, is_new } = self;
+        let Self { device, store, environment, challenge, issuer, audience, reset, moved_from, is_new } =
+            self;
         let id_token = challenge.accept(id_token, &issuer, &audience)?;
         let again = if is_new { None } else { sign_in_again(&device, &store, &id_token).await? };
         let registered = match again {
@@ -134,7 +146,7 @@ impl<T: Transport> PreparedSignIn<T> {
             None if !is_new && device.keys().first().signed_pre_key.is_none() => {
                 return Err(MessengerError::Forgotten);
             }
-            None => register(&device, &store, &id_token, reset).await?,
+            None => register(&device, &store, &id_token, reset, moved_from).await?,
         };
         store.write(|tx| {
             tx.keep_tokens(device.tokens().as_ref())?;
@@ -232,6 +244,7 @@ async fn register<T: Transport>(
     store: &DeviceStore,
     id_token: &IdToken,
     reset: bool,
+    moved_from: Option<String>,
 ) -> Result<SignInOutcome, MessengerError> {
     let exists = match device.chain(device.user()).await {
         Ok((nodes, _)) => !nodes.is_empty(),
@@ -246,6 +259,9 @@ async fn register<T: Transport>(
     if reset && !exists {
         return Err(MessengerError::NothingToReset);
     }
+    if exists && moved_from.is_some() {
+        return Err(MessengerError::NotNew);
+    }
     let joining = store.write(|tx| match (exists, reset) {
         (true, false) => {
             let known = tx.joining_code()?;
@@ -253,7 +269,9 @@ async fn register<T: Transport>(
             tx.keep_joining_code(&code)?;
             Ok(JoinKind::Further(code))
         }
-        (false, _) => tx.forget_joining_code().map(|()| JoinKind::First),
+        (false, _) => {
+            tx.forget_joining_code().map(|()| moved_from.map_or(JoinKind::First, JoinKind::FirstAfter))
+        }
         (true, true) => tx.forget_joining_code().map(|()| JoinKind::Reset),
     });
     let joining: Result<JoinKind, DeviceStoreError> = joining;

@@ -21,6 +21,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let id = &report.envelope;
         let Some(envelope) = self.store.read(|tx| tx.envelope(id.as_str()))? else { return Ok(None) };
         let open = matches!(envelope.state, EnvelopeState::ToSend | EnvelopeState::Queued);
+        let is_lost = report.kind == ReportKind::Reject && envelope.state == EnvelopeState::Queued;
+        if is_lost && let Some(moved) = self.moved_recipient(&envelope.recipient).await? {
+            self.store.write(|tx| tx.redirect_queued(id, &moved, self.now_ms()))?;
+            return Ok(None);
+        }
         match report.kind {
             ReportKind::Confirm if open => {
                 self.store.write(|tx| tx.settle(id, EnvelopeState::Accepted, None))?;
@@ -45,6 +50,25 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         Ok(self.store.read(|tx| tx.envelope(id.as_str()))?.filter(|envelope| !envelope.silent))
     }
+    /// Returns the new account of a recipient who has moved. Their chain is read for it once in ten minutes.
+    async fn moved_recipient(&self, recipient: &str) -> Result<Option<String>, MessengerError> {
+        if let Some(moved) = self.store.read(|tx| tx.moved_to(recipient))? {
+            return Ok(Some(moved));
+        }
+        let Some(person) = Person::of(recipient).filter(|person| *person != self.me()) else {
+            return Ok(None);
+        };
+        if !self.may_look(&format!("lost {recipient}")) {
+            return Ok(None);
+        }
+        // Without an answer the report is taken as it is.
+        let Ok(left) = Box::pin(self.look_again(&person)).await else { return Ok(None) };
+        match left.target() {
+            Some(_) => Ok(Box::pin(self.follow(&left)).await.ok().map(|new| new.actor())),
+            None => Ok(None),
+        }
+    }
+
     async fn correction(
         &self,
         envelope: &OutboxEnvelope,

@@ -72,6 +72,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// [`MessengerError::NoSuchPerson`], [`MessengerError::Distrust`] or [`MessengerError::Blocked`].
     pub async fn check_addressee(&self, to: &Person) -> Result<(), MessengerError> {
         self.require_joined().await?;
+        let to = &self.whereabouts(to)?;
         self.require_not_blocked(&to.actor())?;
         if self.knows_as_stranger(&to.actor())? {
             // What the own server has shown is compared with what theirs shows.
@@ -80,7 +81,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 _ => {}
             }
         }
-        self.require_trusted(to).await
+        match self.require_trusted(to).await {
+            // This device has just followed.
+            Err(MessengerError::PersonMoved(_)) => Ok(()),
+            trusted => trusted,
+        }
     }
 
     /// Stores a message to a person with its envelopes, and returns its id. What the person wrote as a stranger,
@@ -93,14 +98,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// nothing was stored.
     pub async fn put_message(&self, to: &Person, draft: MessageDraft) -> Result<String, MessengerError> {
         self.require_joined().await?;
+        let mut to = self.whereabouts(to)?;
         self.require_not_blocked(&to.actor())?;
         if !self.store.read(|tx| tx.is_pinned(&to.actor()))? {
-            self.require_trusted(to).await?;
+            match self.require_trusted(&to).await {
+                Err(MessengerError::PersonMoved(_)) => to = self.whereabouts(&to)?,
+                trusted => trusted?,
+            }
         }
         self.store.write(|tx| self.take_as_contact(tx, &to.actor()))?;
         let content = ActivityContent::Note(self.note(draft));
         let outgoing = OutgoingActivity { conversation: to.actor(), group: None, content };
-        self.put_activity(outgoing, vec![to.clone()]).await
+        self.put_activity(outgoing, vec![to]).await
     }
 
     /// Sends the envelopes of a message that was stored, after those before it to the same recipients.
@@ -265,6 +274,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 | ActivityContent::Block(_)
                 | ActivityContent::Unblock(_)
                 | ActivityContent::Decisions(_)
+                | ActivityContent::Move(_)
                 | ActivityContent::StateKeys(_)
         );
         let is_note = matches!(activity.content, ActivityContent::Note(_));

@@ -235,6 +235,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             contact.settle_proofs();
             tx.pin(&actor, &contact.pinned)?;
+            if let Some(target) = contact.target().filter(|_| !own) {
+                tx.note_move(&actor, &target.actor)?;
+            }
             Ok::<_, DeviceStoreError>(ChainComparison::Pinned(contact.pinned))
         })?;
         match compared {

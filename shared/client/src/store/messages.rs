@@ -1,6 +1,6 @@
 //! The messages of all conversations, and the order in which they are shown.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde_json::Value;
@@ -633,19 +633,20 @@ impl Transaction<'_> {
             .collect::<Result<_, _>>()?)
     }
 
-    /// Returns the last messages of a conversation, or of all, oldest first.
+    /// Returns the last messages of these conversations, or of all, oldest first.
     pub(crate) fn history(
         &self,
-        conversation: Option<&str>,
+        conversations: Option<&BTreeSet<String>>,
         last: u32,
     ) -> Result<Vec<StoredMessage>, DeviceStoreError> {
         let sql = format!(
-            "{COLUMNS} WHERE position IS NOT NULL AND (?1 IS NULL OR conversation = ?1) \
+            "{COLUMNS} WHERE position IS NOT NULL AND (?1 IS NULL OR conversation IN (SELECT value FROM json_each(?1))) \
              ORDER BY position DESC LIMIT ?2"
         );
+        let conversations = conversations.map(|all| serde_json::json!(all).to_string());
         let mut statement = self.inner.prepare_cached(&sql)?;
         let mut messages: Vec<_> =
-            statement.query_map(params![conversation, last], read)?.collect::<Result<_, _>>()?;
+            statement.query_map(params![conversations, last], read)?.collect::<Result<_, _>>()?;
         messages.reverse();
         Ok(messages)
     }

@@ -33,6 +33,8 @@ const MISSED: i64 = 7;
 const NOT_READ: i64 = 8;
 /// The kind of notices about members who could not be told of a change of a group.
 const NOT_TOLD: i64 = 9;
+/// The kind of notices about somebody who has moved to another account.
+const MOVED: i64 = 10;
 
 /// The weight of a notice where too many are kept. The least one makes room first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +81,8 @@ pub(crate) enum KeptNotice {
     NotRead(String),
     /// The actor could not be told of the last change of this group.
     NotTold(String),
+    /// The actor has moved to the account of this actor id, and this device has followed.
+    Moved(String),
 }
 
 /// A notice in the store.
@@ -110,6 +114,7 @@ impl KeptNotice {
             Self::Missed(ids) => (MISSED, ids),
             Self::NotRead(id) => (NOT_READ, id),
             Self::NotTold(group) => (NOT_TOLD, group),
+            Self::Moved(to) => (MOVED, to),
         }
     }
 
@@ -120,7 +125,8 @@ impl KeptNotice {
             | Self::Contradiction(..)
             | Self::TwoStories(_)
             | Self::Distrusted(_)
-            | Self::UnseenAdmin(_) => MOST_OF_ACTOR,
+            | Self::UnseenAdmin(_)
+            | Self::Moved(_) => MOST_OF_ACTOR,
             Self::Undone(_) | Self::Missed(_) | Self::NotRead(_) | Self::NotTold(_) => MOST_NEWS_OF_ACTOR,
         }
     }
@@ -147,7 +153,8 @@ impl Transaction<'_> {
             | KeptNotice::Undone(_)
             | KeptNotice::Missed(_)
             | KeptNotice::NotRead(_)
-            | KeptNotice::NotTold(_) => (0, ""),
+            | KeptNotice::NotTold(_)
+            | KeptNotice::Moved(_) => (0, ""),
             KeptNotice::Distrusted(why) => (0, why.as_str()),
         };
         let is_same = before.as_ref().is_some_and(|(was, of, _)| (*was, of.as_str()) == (number, head));
@@ -217,6 +224,7 @@ impl Transaction<'_> {
                 MISSED => Some(KeptNotice::Missed(about)),
                 NOT_READ => Some(KeptNotice::NotRead(about)),
                 NOT_TOLD => Some(KeptNotice::NotTold(about)),
+                MOVED => Some(KeptNotice::Moved(about)),
                 _ => None,
             };
             let (number, actor, settled, told) = (row.get(0)?, row.get(1)?, row.get(6)?, row.get(7)?);
@@ -253,7 +261,8 @@ impl Transaction<'_> {
             | KeptNotice::Undone(_)
             | KeptNotice::Missed(_)
             | KeptNotice::NotRead(_)
-            | KeptNotice::NotTold(_) => {}
+            | KeptNotice::NotTold(_)
+            | KeptNotice::Moved(_) => {}
         }
         let told = if let KeptNotice::Forged(count) = notice { *count } else { 0 };
         let sql = "DELETE FROM notices WHERE actor = ?1 AND kind = ?2 AND about = ?3 AND (kind <> ?4 OR number <= ?5)";

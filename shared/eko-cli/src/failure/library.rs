@@ -82,6 +82,11 @@ impl From<MessengerError> for CommandFailure {
             MessengerError::PersonDeleted(_) => {
                 Self::new(&error).next("eko history, for what you have of them; nobody else gets the name")
             }
+            MessengerError::PersonMoved(to) => Self::new(&error).next(format!("eko send {to} TEXT")),
+            MessengerError::AccountMoved(_) => Self::new(&error).next("eko account move, to go on with a move that was begun, or the new account"),
+            MessengerError::NotNew => {
+                Self::new(&error).next("eko account move with a name that nobody has").exit(Exit::Usage)
+            }
             MessengerError::Distrust { actor, why } => {
                 let who = handle(actor);
                 Self::new(format!("{who}: {why}")).next(format!("eko verify {who}")).exit(Exit::NotTrusted)

@@ -64,6 +64,7 @@ pub(crate) fn notice_object(client: &HttpMessenger, notice: &Notice) -> Value {
         Notice::Missed { actor, ids } => json!({ "type": "missed", "by": actor, "ids": ids }),
         Notice::Awaited { actor } => json!({ "type": "awaited", "from": actor }),
         Notice::NotRead { actor, id } => json!({ "type": "notRead", "by": actor, "id": id }),
+        Notice::Moved { actor, to } => json!({ "type": "moved", "from": actor, "to": to }),
         Notice::Forged { actor, count } => json!({ "type": "forged", "by": actor, "count": count }),
         Notice::Unreadable { actor, why } => {
             json!({ "type": "unreadable", "from": actor, "why": why.to_string() })

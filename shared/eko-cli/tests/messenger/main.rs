@@ -46,6 +46,7 @@ mod lineages;
 mod live;
 mod lives;
 mod month;
+mod moving;
 mod numbers;
 mod people;
 mod phantoms;

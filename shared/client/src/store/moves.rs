@@ -1,0 +1,174 @@
+//! The accounts that people have left for others, and the account that this user has left.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use eko_protocol::chain::ChainNode;
+use eko_protocol::id::EnvelopeId;
+use rusqlite::params;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{DeviceStoreError, Transaction};
+
+/// The name under which the store keeps the moves of others.
+const MOVES: &str = "moves";
+/// The name under which the store keeps the account that this user has left for the one of this store.
+const FORMER_SELF: &str = "former_self";
+/// The name under which the store keeps the node by which this user leaves the account of this store.
+const OWN_MOVE: &str = "own_move";
+/// The greatest number of accounts that lead to one another.
+const MOST_HOPS: usize = 8;
+
+/// The move of somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeptMove {
+    /// The new actor id.
+    pub(crate) to: String,
+    /// True if both chains were verified, and this device goes on with the new account.
+    pub(crate) is_followed: bool,
+}
+
+/// The account that this user has left for the one of this store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredFormerSelf {
+    nodes: Vec<Value>,
+    told: Vec<String>,
+}
+
+/// The account that this user has left for the one of this store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FormerSelf {
+    /// The nodes of its chain, the `Move` last.
+    pub(crate) nodes: Vec<ChainNode>,
+    /// The ids of the activities by which the contacts are told.
+    pub(crate) told: Vec<String>,
+}
+
+impl Transaction<'_> {
+    fn moves(&self) -> Result<BTreeMap<String, KeptMove>, DeviceStoreError> {
+        Ok(self.json(MOVES)?.unwrap_or_default())
+    }
+
+    /// Returns the move of an account, if its user has left it.
+    pub(crate) fn kept_move(&self, actor: &str) -> Result<Option<KeptMove>, DeviceStoreError> {
+        Ok(self.moves()?.remove(actor))
+    }
+
+    /// Records that the chain of an account ends with a move, or that somebody says so. One that is
+    /// followed stays so.
+    pub(crate) fn note_move(&self, actor: &str, to: &str) -> Result<(), DeviceStoreError> {
+        let mut moves = self.moves()?;
+        if moves.get(actor).is_some_and(|kept| kept.is_followed || kept.to == to) {
+            return Ok(());
+        }
+        moves.insert(actor.to_owned(), KeptMove { to: to.to_owned(), is_followed: false });
+        self.put_json(MOVES, &moves)
+    }
+
+    /// Records that this device goes on with the new account of somebody.
+    pub(crate) fn note_followed(&self, actor: &str, to: &str) -> Result<(), DeviceStoreError> {
+        let mut moves = self.moves()?;
+        moves.insert(actor.to_owned(), KeptMove { to: to.to_owned(), is_followed: true });
+        self.put_json(MOVES, &moves)
+    }
+
+    /// Returns the accounts whose moves are not followed yet.
+    pub(crate) fn open_moves(&self) -> Result<Vec<String>, DeviceStoreError> {
+        let open = self.moves()?.into_iter().filter(|(_, kept)| !kept.is_followed);
+        Ok(open.map(|(actor, _)| actor).collect())
+    }
+
+    /// Returns the account under which somebody is reached now, if this device has followed a move.
+    pub(crate) fn moved_to(&self, actor: &str) -> Result<Option<String>, DeviceStoreError> {
+        let moves = self.moves()?;
+        let mut at = None;
+        for _ in 0..MOST_HOPS {
+            let from = at.unwrap_or(actor);
+            match moves.get(from).filter(|kept| kept.is_followed) {
+                Some(kept) => at = Some(kept.to.as_str()),
+                None => break,
+            }
+        }
+        Ok(at.map(str::to_owned))
+    }
+
+    /// Returns the accounts of one person, this one and those that lead to it or follow from it.
+    pub(crate) fn accounts_of(&self, actor: &str) -> Result<BTreeSet<String>, DeviceStoreError> {
+        let moves = self.moves()?;
+        let followed: Vec<(&String, &String)> =
+            moves.iter().filter(|(_, kept)| kept.is_followed).map(|(from, kept)| (from, &kept.to)).collect();
+        let mut accounts = BTreeSet::from([actor.to_owned()]);
+        for _ in 0..MOST_HOPS {
+            for (from, to) in &followed {
+                if accounts.contains(*from) || accounts.contains(*to) {
+                    accounts.extend([(*from).clone(), (*to).clone()]);
+                }
+            }
+        }
+        Ok(accounts)
+    }
+
+    /// Has everything sent to the new account of somebody that is still to be sent to the old one, or was
+    /// held back from it. It is encrypted anew. What was sent again to one device of the old account has
+    /// failed.
+    pub(crate) fn redirect(&self, from: &str, to: &str, now_ms: i64) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE envelopes SET state = 5, reason = 'they have moved' WHERE recipient = ?1 \
+                   AND state IN (1, 6) AND resent_to IS NOT NULL";
+        self.inner.execute(sql, [from])?;
+        let sql = "DELETE FROM ciphertexts WHERE envelope IN \
+                   (SELECT id FROM envelopes WHERE recipient = ?1 AND state IN (1, 6))";
+        self.inner.execute(sql, [from])?;
+        let sql = "UPDATE envelopes SET recipient = ?2, state = 1, due = ?3, put = ?3, tries = 0, claimed = 0, \
+                   reason = NULL, full_devices = '[]' WHERE recipient = ?1 AND state IN (1, 6)";
+        self.inner.execute(sql, params![from, to, now_ms])?;
+        Ok(())
+    }
+
+    /// Does as [`redirect`](Self::redirect) with one envelope that the own server could not deliver.
+    pub(crate) fn redirect_queued(
+        &self,
+        id: &EnvelopeId,
+        to: &str,
+        now_ms: i64,
+    ) -> Result<(), DeviceStoreError> {
+        self.inner.execute("DELETE FROM ciphertexts WHERE envelope = ?1", [id.as_str()])?;
+        let sql = "UPDATE envelopes SET recipient = ?2, state = 1, due = ?3, put = ?3, tries = 0, claimed = 0, \
+                   reason = NULL, full_devices = '[]' WHERE id = ?1";
+        self.inner.execute(sql, params![id.as_str(), to, now_ms])?;
+        Ok(())
+    }
+
+    /// Numbers the notes to the new account of somebody on from those to the old one.
+    pub(crate) fn carry_numbers(&self, from: &str, to: &str) -> Result<(), DeviceStoreError> {
+        let sql = "INSERT INTO sequences (conversation, last) SELECT ?2, last FROM sequences WHERE conversation = ?1 \
+                   ON CONFLICT (conversation) DO UPDATE SET last = max(last, excluded.last)";
+        self.inner.execute(sql, [from, to])?;
+        Ok(())
+    }
+
+    /// Returns the node by which this user leaves the account of this store, if it was made.
+    pub(crate) fn own_move(&self) -> Result<Option<ChainNode>, DeviceStoreError> {
+        let kept: Option<Value> = self.json(OWN_MOVE)?;
+        let node = kept.map(|node| ChainNode::parse(&node)).transpose();
+        node.map_err(|_| DeviceStoreError::Corrupt("own move"))
+    }
+
+    /// Keeps the node by which this user leaves the account of this store, before anybody gets it.
+    pub(crate) fn keep_own_move(&self, node: &ChainNode) -> Result<(), DeviceStoreError> {
+        self.put_json(OWN_MOVE, &node.to_value())
+    }
+
+    /// Returns the account that this user has left for the one of this store.
+    pub(crate) fn former_self(&self) -> Result<Option<FormerSelf>, DeviceStoreError> {
+        let Some(stored) = self.json::<StoredFormerSelf>(FORMER_SELF)? else { return Ok(None) };
+        let nodes = stored.nodes.iter().map(ChainNode::parse).collect::<Result<_, _>>();
+        let nodes = nodes.map_err(|_| DeviceStoreError::Corrupt("former chain"))?;
+        Ok(Some(FormerSelf { nodes, told: stored.told }))
+    }
+
+    /// Keeps the account that this user has left for the one of this store.
+    pub(crate) fn keep_former_self(&self, former: &FormerSelf) -> Result<(), DeviceStoreError> {
+        let nodes = former.nodes.iter().map(ChainNode::to_value).collect();
+        self.put_json(FORMER_SELF, &StoredFormerSelf { nodes, told: former.told.clone() })
+    }
+}

@@ -88,6 +88,20 @@ impl Context {
         Ok((account, client))
     }
 
+    /// Returns the messenger of the account of a handle, or `None` if nobody has signed in with it here.
+    pub(crate) fn client_of(&self, handle: &Handle) -> Result<Option<HttpMessenger>, CommandFailure> {
+        let database = self.home.database(handle);
+        if !database.exists() {
+            return Ok(None);
+        }
+        let store = DeviceStore::open(&database)?;
+        if !store.is_registered()? {
+            return Ok(None);
+        }
+        let client = Messenger::open(self.http()?, LibSignal, store, self.environment.clone())?;
+        Ok(client.map(|client| client.with_local_servers(self.local_servers.clone())))
+    }
+
     /// Returns the reason for which the device of the account that the command was about has ended, or
     /// `None` if it has not. A store that cannot be read has failed the command itself.
     pub(crate) fn device_end(&self) -> Option<DeviceEnd> {

@@ -1,5 +1,7 @@
 //! `eko account`: the account as a whole.
 
+mod moving;
+
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 
@@ -51,6 +53,9 @@ enum AccountAction {
     /// Delete your account, for good; asks for your name
     #[command(after_help = MORE)]
     Delete(DeleteArgs),
+    /// Move to a new account, on this server or another one, for good; your contacts follow
+    #[command(after_help = moving::MORE)]
+    Move(moving::MoveArgs),
 }
 
 /// The options of `eko account delete`.
@@ -78,6 +83,7 @@ impl AccountArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         match &self.action {
             AccountAction::Delete(delete) => delete.run(context).await,
+            AccountAction::Move(moving) => moving.run(context).await,
         }
     }
 }

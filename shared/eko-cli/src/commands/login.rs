@@ -27,6 +27,15 @@ use crate::partial_handle::PartialHandle;
 use crate::{recovery, show};
 use failure::SignInFailure;
 
+/// The account from which a person moves to the one that signs in.
+#[derive(Debug, Clone)]
+pub(in crate::commands) struct LeftAccount {
+    /// Its actor id.
+    pub(in crate::commands) actor: String,
+    /// The database of its device.
+    pub(in crate::commands) database: PathBuf,
+}
+
 /// The name of a device whose user gives it none.
 pub(super) const DEVICE_NAME: &str = "eko";
 /// The time that a person has in the browser.
@@ -108,6 +117,9 @@ pub(crate) struct LoginArgs {
     /// Do not wait for the approval of a further device: only show its joining code
     #[arg(long)]
     no_wait: bool,
+    /// The account from which the person moves to this one, which is new.
+    #[arg(skip)]
+    left: Option<LeftAccount>,
 }
 
 impl LoginArgs {
@@ -174,6 +186,51 @@ impl LoginArgs {
         }
     }
 
+    /// Returns the command that shows the nonce for an ID token.
+    fn nonce_command(&self) -> &'static str {
+        match self.left {
+            Some(_) => "eko account move HANDLE --print-nonce",
+            None => PRINT_NONCE,
+        }
+    }
+
+    /// Returns the handle of the account that signs in, as its server names it.
+    ///
+    /// # Errors
+    /// No server answers, or another one.
+    pub(in crate::commands) async fn handle(&self, context: &Context) -> Result<Handle, CommandFailure> {
+        let capabilities = self.capabilities(context, &context.http()?).await?;
+        Ok(Handle::new(self.who.user.clone(), &capabilities.origin))
+    }
+
+    /// Registers the first device of a new account that takes over from another one of the same person, and
+    /// returns it. Without a device, only the nonce for it was shown.
+    ///
+    /// # Errors
+    /// Those of `eko login`; the account is there already.
+    pub(in crate::commands) async fn take_over(
+        &self,
+        context: &Context,
+    ) -> Result<Option<HttpMessenger>, CommandFailure> {
+        let http = context.http()?;
+        let capabilities = self.capabilities(context, &http).await?;
+        self.ask_of_shared_issuer(context, &capabilities)?;
+        let handle = Handle::new(self.who.user.clone(), &capabilities.origin);
+        let PreparedAccount { account, is_new } = context.home.prepare(&handle)?;
+        if self.print_nonce {
+            return self.show_nonce(context, &capabilities, &account).map(|()| None);
+        }
+        match self.sign_in(context, &http, &capabilities, &account).await {
+            Ok(device) => Ok(Some(device.client)),
+            Err(error) => {
+                if is_new && error.was_refused() && never_registered(context, &account)? {
+                    context.home.remove(&account)?;
+                }
+                Err(self.failure(error, &capabilities))
+            }
+        }
+    }
+
     /// Prepares the sign-in of the device in this folder. The keys of a new one are made and kept.
     fn prepare(
         &self,
@@ -193,10 +250,20 @@ impl LoginArgs {
             reset: self.reset,
         };
         let store = DeviceStore::open(&account.database())?;
-        if !store.has_device()? {
-            carry_over(context, account, &store, &actor, self.reset);
+        match &self.left {
+            Some(LeftAccount { actor, database }) if !store.has_device()? => {
+                let former = FormerDevice { store: database, actor, is_reset: true };
+                context.out.remark(&told::carried(store.carry_over(former)?));
+            }
+            None if !store.has_device()? => carry_over(context, account, &store, &actor, self.reset),
+            Some(_) | None => {}
         }
-        PreparedSignIn::new(HttpTransport::new()?, store, context.environment.clone(), request)
+        let prepared =
+            PreparedSignIn::new(HttpTransport::new()?, store, context.environment.clone(), request)?;
+        Ok(match &self.left {
+            Some(left) => prepared.after(left.actor.clone()),
+            None => prepared,
+        })
     }
 
     /// Signs in with the device in this folder, with an ID token that is made for it.
@@ -209,7 +276,7 @@ impl LoginArgs {
     ) -> Result<SignedInDevice, SignInFailure> {
         let prepared = self.prepare(context, capabilities, account)?;
         let id_token = match &self.id_token {
-            Some(file) => id_token::read(file, PRINT_NONCE)?,
+            Some(file) => id_token::read(file, self.nonce_command())?,
             None => {
                 let way = BrowserSignIn {
                     nonce: prepared.challenge().nonce(),
@@ -268,7 +335,9 @@ impl LoginArgs {
             SignInFailure::Messenger(error) => error,
         };
         let given = self.id_token.as_ref();
-        if let Some(refused) = given.and_then(|_| id_token::refused(&error, capabilities, PRINT_NONCE)) {
+        if let Some(refused) =
+            given.and_then(|_| id_token::refused(&error, capabilities, self.nonce_command()))
+        {
             return refused;
         }
         let crowded = match &error {
@@ -288,6 +357,57 @@ impl LoginArgs {
                 .next("eko devices turn-away ID, on another device, for each that is not yours any more"),
             (false, true) => failure.next("eko login with another name; nobody gets this one any more"),
             (false, false) => failure,
+        }
+    }
+}
+
+/// The options of the sign-in at a new account to which a person moves.
+#[derive(Debug, Args)]
+pub(in crate::commands) struct NewAccountArgs {
+    /// The new account, with or without the server: alice@new.example
+    #[arg(value_name = "HANDLE")]
+    who: PartialHandle,
+    /// The new server's URL [default: the URL of the handle's host]
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// A name for this device; the new server sees it
+    #[arg(long, value_name = "NAME", default_value = DEVICE_NAME)]
+    device_name: String,
+    /// Read the issuer's ID token from a file, or from standard input (-)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["print_url", "redirect_port"])]
+    id_token: Option<PathBuf>,
+    /// Show the nonce that the issuer must put into an ID token for --id-token, and end
+    #[arg(long, conflicts_with_all = ["id_token", "print_url", "redirect_port"])]
+    pub(in crate::commands) print_nonce: bool,
+    /// Show the address of the sign-in page, and open no browser
+    #[arg(long)]
+    print_url: bool,
+    /// The port on 127.0.0.1 to which the browser returns, if the issuer requires a fixed one
+    /// [default: a free port]
+    #[arg(long, value_name = "PORT")]
+    redirect_port: Option<u16>,
+    /// Sign in though the new server uses the same sign-in as another one, and do not ask
+    #[arg(long)]
+    shared_issuer: bool,
+}
+
+impl NewAccountArgs {
+    /// Returns the sign-in at the new account, for a person who leaves another one.
+    pub(in crate::commands) fn sign_in(&self, left: LeftAccount) -> LoginArgs {
+        LoginArgs {
+            who: self.who.clone(),
+            server: self.server.clone(),
+            device_name: self.device_name.clone(),
+            id_token: self.id_token.clone(),
+            print_nonce: self.print_nonce,
+            print_url: self.print_url,
+            redirect_port: self.redirect_port,
+            anew: false,
+            reset: false,
+            shared_issuer: self.shared_issuer,
+            yes: false,
+            no_wait: true,
+            left: Some(left),
         }
     }
 }

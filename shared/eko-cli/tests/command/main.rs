@@ -16,6 +16,7 @@ mod groups;
 mod interrupted;
 mod kept;
 mod keys;
+mod moving;
 mod people;
 mod profile;
 mod relaying;

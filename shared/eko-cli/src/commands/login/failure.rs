@@ -36,7 +36,10 @@ impl SignInFailure {
             }
             Self::NoToken(_)
             | Self::Messenger(
-                MessengerError::IdToken(_) | MessengerError::NothingToReset | MessengerError::WrongClock(_),
+                MessengerError::IdToken(_)
+                | MessengerError::NothingToReset
+                | MessengerError::NotNew
+                | MessengerError::WrongClock(_),
             ) => true,
             Self::Messenger(_) => false,
         }

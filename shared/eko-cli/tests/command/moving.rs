@@ -1,0 +1,100 @@
+//! Tests of `eko account move`: what it asks, what it takes along, and what everybody is told.
+
+use super::people::{signed_in, text};
+use super::test_home::{TestHome, server};
+
+/// Returns a handle at a server, without the sign in front.
+fn at(server: &str, name: &str) -> String {
+    format!("{name}@{}", server.trim_start_matches("http://"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_takes_contacts_and_messages_along() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.eko(&["send", "@bob", "before"]).await.done();
+    assert_eq!(bob.hears().await, ["before"]);
+    bob.eko(&["send", "@alice", "an answer"]).await.done();
+    assert_eq!(alice.hears().await, ["an answer"]);
+    let (old, new) = (at(&server, "alice"), at(&server, "alina"));
+
+    // It explains, and asks for the name.
+    let asked = alice.eko(&["account", "move", "alina", "--server", &server]).await;
+    assert_eq!(asked.code, 2, "{asked:?}");
+    let next = format!("Next: eko account move {new} --yes {new}");
+    assert!(asked.err.contains(&next), "{}", asked.err);
+    let wrong = alice.eko(&["account", "move", "alina", "--server", &server, "--yes", "bob"]).await;
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    assert!(wrong.err.contains("nothing was changed"), "{}", wrong.err);
+    let same = alice.eko(&["account", "move", "alice", "--server", &server, "--yes", &old]).await;
+    assert_eq!(same.code, 2, "{same:?}");
+    // Nobody moves to an account that somebody has.
+    let taken =
+        alice.eko(&["account", "move", "bob", "--server", &server, "--yes", &at(&server, "bob")]).await;
+    assert_eq!(taken.code, 2, "{taken:?}");
+    assert!(taken.err.contains("a move needs a new one"), "{}", taken.err);
+    alice.eko(&["send", "@bob", "still here"]).await.done();
+    assert_eq!(bob.hears().await, ["still here"]);
+
+    let moving = ["--as", "alice", "account", "move", "alina", "--server", &server, "--yes", &new];
+    let done = alice.eko(&moving).await.done();
+    assert!(
+        done.contains(&format!("You have moved from @{old} to @{new}. Contacts who were told: 1 of 1.")),
+        "{done}"
+    );
+    // It may be repeated, and asks nothing then.
+    let again = alice.object(&["--as", "alice", "account", "move", "alina", "--server", &server]).await;
+    assert_eq!((again["told"].clone(), text(&again, "movedTo")), (1.into(), &*format!("@{new}")));
+
+    let heard = bob.eko(&["listen", "--once"]).await;
+    let told = format!("{}{}", heard.out, heard.err);
+    assert!(told.contains("@alice has moved to @alina"), "{told}");
+    bob.eko(&["send", "@alice", "to the new one"]).await.done();
+    let shown = alice.eko(&["--as", "alina", "listen", "--once"]).await.done();
+    assert!(shown.contains("to the new one"), "{shown}");
+    alice.eko(&["--as", "alina", "send", "@bob", "from the new one"]).await.done();
+    assert_eq!(bob.hears().await, ["from the new one"]);
+    for who in ["@alice", "@alina"] {
+        let history = bob.eko(&["history", who]).await.done();
+        for words in ["before", "an answer", "to the new one", "from the new one"] {
+            assert!(history.contains(words), "{who}: {history}");
+        }
+    }
+    let history = alice.eko(&["--as", "alina", "history"]).await.done();
+    assert!(history.contains("before") && history.contains("from the new one"), "{history}");
+
+    // The old account says what it is.
+    let failed = alice.eko(&["--as", "alice", "send", "@bob", "from the old one"]).await;
+    assert_ne!(failed.code, 0, "{failed:?}");
+    assert!(format!("{}{}", failed.out, failed.err).contains("you have moved"), "{failed:?}");
+    let other = TestHome::new();
+    let refused = other.eko(&["login", "alice", "--server", &server, "--no-wait"]).await;
+    assert_ne!(refused.code, 0, "{refused:?}");
+    assert!(refused.err.contains("moved"), "{refused:?}");
+    // It can still be deleted, and the contact stays.
+    alice.eko(&["--as", "alice", "account", "delete", "--yes", &old]).await.done();
+    bob.eko(&["send", "@alice", "later"]).await.done();
+    let shown = alice.eko(&["--as", "alina", "listen", "--once"]).await.done();
+    assert!(shown.contains("later"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_new_account_is_invited_to_the_groups_of_an_admin() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.object(&["groups", "create", "Friday", "@bob"]).await;
+    bob.hears().await;
+    bob.eko(&["groups", "join", "Friday"]).await.done();
+    alice.hears().await;
+    let new = at(&server, "alina");
+    let moved = alice.eko(&["account", "move", "alina", "--server", &server, "--yes", &new]).await;
+    assert!(moved.err.contains("The new account is invited to \"Friday\"."), "{moved:?}");
+    moved.done();
+    bob.hears().await;
+    alice.eko(&["--as", "alina", "listen", "--once"]).await.done();
+    alice.eko(&["--as", "alina", "groups", "join", "Friday"]).await.done();
+    bob.hears().await;
+    bob.eko(&["send", "--group", "Friday", "hello all"]).await;
+    let shown = alice.eko(&["--as", "alina", "listen", "--once"]).await.done();
+    assert!(shown.contains("hello all"), "{shown}");
+}

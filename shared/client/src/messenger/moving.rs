@@ -142,7 +142,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if let Err(why) = check_move(&left.pinned.nodes, &new.pinned.nodes) {
             return Ok(Err(why.to_string()));
         }
-        if to == self.device.actor() || tx.kept_move(&to)?.is_some_and(|kept| kept.is_followed) {
+        if to == self.device.actor() {
+            // It is the account that this user has left. It may still be a member of groups.
+            tx.redirect(&from, &to, now_ms)?;
+            tx.note_followed(&from, &to)?;
+            return Ok(Ok(()));
+        }
+        if tx.kept_move(&to)?.is_some_and(|kept| kept.is_followed) {
             return Ok(Err("they have left that account before".to_owned()));
         }
         let Some(first) = new.pinned.nodes.first().map(ChainNode::hash) else {

@@ -16,9 +16,9 @@ use eko_store::deliveries::{DeviceCiphertext, LetterDelivery};
 use eko_store::devices::UserDevices;
 use eko_store::fill::MailboxSender;
 
-use crate::active_device::require_reachable;
+use crate::active_device::moved;
 use crate::known::LetterFate;
-use crate::{Messaging, Result};
+use crate::{Messaging, Refusal, Result};
 
 /// The outcome of an envelope for a user of this server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,8 @@ impl Messaging {
     /// Four AWS calls in three rounds, if the author's key is in memory: GetItem of the device set
     /// beside the UpdateItem of the budgets; UpdateItem of the envelope's record; SendMessageBatch.
     /// A rejected envelope costs the first round and the UpdateItem that gives it back; one that
-    /// names full devices only, and not all devices, also the GetItem of its record.
+    /// names full devices only, and not all devices, or is for a user who has moved, also the GetItem of
+    /// its record.
     ///
     /// # Errors
     /// [`Refusal::UnknownUser`], [`Refusal::UserDeleted`], [`Refusal::UserMoved`],
@@ -54,8 +55,11 @@ impl Messaging {
         let charge = self.recipient_charge(create, user.as_str());
         let (devices, mut spending) = tokio::join!(self.store().device_set(user), self.spend(None, charge));
         let accept = async {
-            let devices = require_reachable(devices?)?;
+            let devices = devices?.stored()?;
             spending.check()?;
+            if let Some(refusal) = moved(&devices) {
+                self.require_accepted(create, user, refusal).await?;
+            }
             self.accept(create, user, &devices, None, None).await
         };
         let accepted = accept.await;
@@ -165,6 +169,27 @@ impl Messaging {
         let (author, id, set) = (&header.author, &header.id, Some(devices.set.clone()));
         let report = Report::partial_delivery(self.origin(), user, author, id, &missing, set);
         Ok(Acceptance::Partial(report.with_full_devices(self.origin(), user, &full)))
+    }
+
+    /// Checks that an envelope was accepted for all devices that it names. One that comes again after its
+    /// author or `user` has moved is answered as it was before, and queued in case that it was not: its
+    /// sender may have lost the answer, and the process may have died in between. One GetItem.
+    ///
+    /// # Errors
+    /// `refusal`, if the envelope was not accepted. The store is broken or out of reach.
+    pub(crate) async fn require_accepted(
+        &self,
+        create: &Create,
+        user: &UserName,
+        refusal: Refusal,
+    ) -> Result<()> {
+        let messages = create.local_ciphertexts(self.origin(), user)?;
+        let record = self.store().envelope_record(user, &create.header, self.now_ms()).await?;
+        let accepted = record.map(|record| record.devices).unwrap_or_default();
+        match messages.iter().all(|(device, _)| accepted.contains(device)) {
+            true => Ok(()),
+            false => Err(refusal.into()),
+        }
     }
 
     /// Returns the devices that lack a ciphertext of an envelope, of which all `named` devices are

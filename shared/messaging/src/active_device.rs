@@ -67,10 +67,15 @@ pub fn require_sending(
 /// [`Refusal::UnknownUser`], [`Refusal::UserDeleted`] or [`Refusal::UserMoved`].
 pub(crate) fn require_reachable(devices: OfUser<UserDevices>) -> std::result::Result<UserDevices, Refusal> {
     let devices = devices.stored()?;
-    match devices.moved_to {
-        Some(actor) => Err(Refusal::UserMoved(Some(actor))),
+    match moved(&devices) {
+        Some(refusal) => Err(refusal),
         None => Ok(devices),
     }
+}
+
+/// Returns the refusal of what is for a user who has moved, or `None` if the user has not.
+pub(crate) fn moved(devices: &UserDevices) -> Option<Refusal> {
+    devices.moved_to.clone().map(|actor| Refusal::UserMoved(Some(actor)))
 }
 
 /// Checks the status of the calling device. `None` means that the store has no such device.

@@ -19,7 +19,7 @@ use eko_store::remote::{CachedLookup, SendContext};
 use eko_store::sent::SentEnvelopeName;
 
 use crate::accept::Acceptance;
-use crate::active_device::{require_active, require_reachable, require_sending};
+use crate::active_device::{moved, require_active, require_here, require_sending};
 use crate::budget::Spending;
 use crate::dispatch::{Admission, Dispatch, DispatchOutcome, Wait, WaitScope};
 use crate::{Messaging, Refusal, Result};
@@ -86,9 +86,12 @@ impl Messaging {
             tokio::join!(self.store().device_sets([caller.user, user]), self.spend(Some(account), recipient));
         let accept = async {
             let [own, recipient] = sets?;
-            require_sending(own, caller.device)?;
-            let recipient = require_reachable(recipient)?;
+            let own = require_active(own, caller.device)?;
+            let recipient = recipient.stored()?;
             spending.check()?;
+            if let Some(refusal) = require_here(&own).err().or_else(|| moved(&recipient)) {
+                self.require_accepted(create, user, refusal).await?;
+            }
             let sender = create.is_sync().then_some(caller.device);
             self.accept(create, user, &recipient, sender, franking).await
         };

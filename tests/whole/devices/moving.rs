@@ -30,7 +30,10 @@ async fn departure(of: &Device<DirectTransport>, to: &Device<DirectTransport>) -
 async fn a_move_ends_an_account_and_leads_to_the_next_one() {
     let (world, alice, bob) = alice_and_bob().await;
     let second = world.further(&bob, "two").await;
-    world.send(&alice, &[&bob, &second]).await;
+    let early = envelope(&alice, &[&bob, &second]);
+    let answered = alice.send(&early).await.unwrap();
+    let of_bob = envelope(&bob, &[&alice]);
+    bob.send(&of_bob).await.unwrap();
     world.deliver().await;
     let robert = robert(&world, &bob).await;
     let node = departure(&bob, &robert).await;
@@ -47,7 +50,12 @@ async fn a_move_ends_an_account_and_leads_to_the_next_one() {
     let actor = get(&alice, "/user/robert").await.json().unwrap();
     assert_eq!((&actor["movedTo"], &actor["alsoKnownAs"]), (&json!(null), &json!([bob.actor()])));
 
-    // What came before is read. Nothing comes any more, and nothing goes.
+    // Who has lost the answer of what was accepted gets it again, and nothing is there twice.
+    assert_eq!(alice.send(&early).await.unwrap(), answered);
+    bob.send(&of_bob).await.unwrap();
+    world.deliver().await;
+    assert_eq!(alice.fetch().await.unwrap().entries.len(), 1);
+    // What came before is read. Nothing else comes any more, and nothing else goes.
     let to_bob = envelope(&alice, &[&bob, &second]);
     assert_eq!(refused(alice.send(&to_bob).await), "410 user-moved");
     assert_eq!(refused(alice.take(bob.user()).await), "410 user-moved");

@@ -21,7 +21,8 @@ Their programs compare the signatures of both accounts and go on with the new on
 verified, and they are told. No server can fake that or take it back.
 
 It cannot be undone: the old account sends nothing any more, gets no new devices, and cannot be reset. Its \
-devices read what arrived before, and it can be deleted (eko account delete). The new account must be one that \
+devices read what arrived before, and can delete it (eko account delete). Nobody can without one of them: keep \
+one until you have deleted the old account, if you want to. The new account must be one that \
 nobody has yet. Your other devices sign in there as further devices: eko login.
 
 A group does not move. Where you are an admin, the new account is added and made an admin, and gets an \
@@ -139,7 +140,8 @@ fn ask(context: &Context, old: &str, name: &str) -> Result<String, CommandFailur
     context.out.prompt(&format!(
         "This moves you from {old} to {name}, for good. The new account takes over the messages, contacts and \
          blocks that are here. Your contacts are told and go on with it. {old} sends nothing any more, gets no new \
-         devices and cannot be reset; what arrived before can be read there. In groups where you are no admin, \
+         devices and cannot be reset; this device can still read what arrived before, and delete it. In groups \
+         where you are no admin, \
          somebody has to add the new account.\n\
          It cannot be undone. Type {name} to move:"
     ));

@@ -184,6 +184,8 @@ fn every_limit_of_a_client() {
             "minutes until the chain of such a sender is read again that could not be read" => {
                 whole(messenger::SENDER_PAUSE_MINUTES)
             }
+            "moves that are followed in one look" => messenger::FOLLOWED_AT_ONCE,
+            "nodes in an activity `Move`" => content::MAX_MOVE_NODES,
             "strangers whose sessions `eko` keeps though no note of theirs is" => messenger::STRANGERS_KNOWN,
             "days for which the session with a revoked device is kept" => whole(messenger::ENDED_AFTER_DAYS),
             "days for which what was sent is kept, to send it again" => whole(messenger::RESENT_FOR_DAYS),

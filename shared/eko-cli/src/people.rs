@@ -328,7 +328,9 @@ impl Correspondent {
                 .next("--group, if it is a group's")
                 .exit(Exit::Usage)
         })?;
-        person(client, &who).await.map(Self::Person)
+        let person = person(client, &who).await?;
+        // Whoever has moved is meant by the old handle, too.
+        Ok(Self::Person(client.whereabouts(&person)?))
     }
 
     /// Finds someone to write to: as [`Self::find`], and fails for a group that the user is not in.

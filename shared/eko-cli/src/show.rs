@@ -14,7 +14,9 @@ pub(crate) use object::{
 pub(crate) use request::{messages_not_kept, request, request_object};
 
 use eko_client::group::GroupDifference;
-use eko_client::messenger::{Distrust, GroupEvent, Notice, Severity, TOLD_FOR_DAYS, UnreadableReason};
+use eko_client::messenger::{
+    Distrust, GroupEvent, Notice, Person, Severity, TOLD_FOR_DAYS, UnreadableReason,
+};
 use eko_client::store::{
     AwaitedMessage, AwaitedReason, EnvelopeState, HeldReason, MessageContent, OutboxEnvelope, StoredMessage,
 };
@@ -163,6 +165,11 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
         Notice::NotRead { actor, id } => {
             format!("{} could not read {}; send it again", name(actor), excerpt(client, id)?)
         }
+        Notice::Moved { actor, to } if *actor == client.me().actor() => format!(
+            "you have moved to {to}: another device of yours has signed it. This account sends nothing any more. To go \
+             on: eko login {to}. If it was not you, somebody has a device of yours",
+            to = Person::of(to).map_or_else(|| to.clone(), |to| to.handle().to_string())
+        ),
         Notice::Moved { actor, to } => format!(
             "{} has moved to {}: their devices have signed it. What you write to them goes there from now on",
             name(actor),

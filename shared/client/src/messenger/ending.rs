@@ -59,6 +59,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     let _ = self.look_again(&self.me()).await;
                 }
             }
+            Err(MessengerError::AccountMoved(_)) => {
+                // The own chain says where to. Without an answer it is not known.
+                if self.moved_account()?.is_none() {
+                    let _ = Box::pin(self.look_again(&self.me())).await;
+                }
+                if let Some(new) = self.moved_account()? {
+                    return Err(MessengerError::AccountMoved(new.handle().to_string()));
+                }
+            }
             Ok(_) | Err(_) => {}
         }
         answer

@@ -80,8 +80,7 @@ pub enum MessengerError {
     /// The person has moved to another account, with this handle, and this device has followed.
     #[error("they have moved to {0}")]
     PersonMoved(String),
-    /// This user has moved to another account, with this actor id or handle. This one sends nothing any
-    /// more.
+    /// This user has moved to another account, with this handle. This one sends nothing any more.
     #[error("you have moved from this account to {0}")]
     AccountMoved(String),
     /// The account to which the user wants to move is there already.

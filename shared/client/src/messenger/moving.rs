@@ -275,6 +275,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                         for gone in before.difference(&left.active()) {
                             tx.end_session(gone, self.now_ms())?;
                         }
+                        if !before.is_subset(&left.active()) {
+                            tx.rekey_groups_of(old, left.state.position.length)?;
+                        }
                         left.settle_proofs();
                         return tx.pin(old, &left.pinned);
                     }
@@ -306,7 +309,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let target = MoveTarget { actor: first.actor().to_owned(), root: first.hash() };
         if let Some(before) = own.target() {
             if *before != target {
-                return Err(MessengerError::AccountMoved(before.actor.clone()));
+                let to = Person::of(&before.actor).map(|to| to.handle().to_string());
+                return Err(MessengerError::AccountMoved(to.unwrap_or_default()));
             }
             return Ok(Departure { nodes: own.pinned.nodes, is_served: !is_server_gone });
         }

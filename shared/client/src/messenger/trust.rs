@@ -120,6 +120,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         route: ChainRoute,
     ) -> Result<Contact, MessengerError> {
         let actor = person.actor();
+        // Nothing follows a move, whatever a server shows later.
+        if *person != self.me()
+            && let Some(kept) = self.store.read(|tx| self.kept_contact(tx, &actor))?
+            && kept.target().is_some()
+            && !kept.is_in_doubt()
+        {
+            return Ok(kept);
+        }
         self.step(ProgressStep::Chain { actor: actor.clone() });
         let before = self.store.read(|tx| tx.device_set(&actor))?;
         let read = match route {
@@ -213,6 +221,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             let before = Contact::new(person.clone(), pinned.clone())?.active();
             let is_reset = root(&nodes).map(ChainNode::hash) != root(&pinned.nodes).map(ChainNode::hash);
+            let had_moved = pinned.nodes.last().is_some_and(|node| node.target().is_some());
             pinned.nodes = nodes;
             pinned.looked_ms = now_ms;
             if let Some(alarm) = pinned.alarm.as_mut().filter(|alarm| alarm.raised_ms > now_ms) {
@@ -235,8 +244,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             contact.settle_proofs();
             tx.pin(&actor, &contact.pinned)?;
-            if let Some(target) = contact.target().filter(|_| !own) {
-                tx.note_move(&actor, &target.actor)?;
+            if let Some((target, last)) = contact.target().zip(contact.state.position.head.as_ref())
+                && !had_moved
+            {
+                match own {
+                    false => tx.note_move(&actor, &target.actor)?,
+                    true if tx.own_nodes()?.contains(last) => {}
+                    true => {
+                        tx.keep_notice(&actor, &KeptNotice::Moved(target.actor.clone()))?;
+                    }
+                }
             }
             Ok::<_, DeviceStoreError>(ChainComparison::Pinned(contact.pinned))
         })?;

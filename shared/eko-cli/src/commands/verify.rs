@@ -72,7 +72,7 @@ pub(crate) struct VerifyArgs {
 impl VerifyArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (_, client) = context.active_client().await?;
-        let person = person(&client, &self.who).await?;
+        let person = client.whereabouts(&person(&client, &self.who).await?)?;
         let who = named(&client, &person.actor());
         let own = person == client.me();
         if own && (self.confirm || self.scanned.is_some() || self.forget) {

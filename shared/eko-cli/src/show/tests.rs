@@ -156,6 +156,7 @@ fn of_people(client: &HttpMessenger) -> Vec<Notice> {
         Notice::Missed { actor: actor(), ids: vec![id()] },
         Notice::NotRead { actor: actor(), id: id() },
         Notice::Moved { actor: actor(), to: actor() },
+        Notice::Moved { actor: ALICE.to_owned(), to: actor() },
         Notice::Awaited { actor: actor() },
         Notice::Forged { actor: actor(), count: 2 },
         unreadable(UnreadableReason::Malformed(Invalid::at("/type", "is missing"))),

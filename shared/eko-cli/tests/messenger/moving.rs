@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::distrust::{distrust, inserted, show_chain_of};
 use crate::forging::ForgingSessions;
-use crate::people::{TestMessenger, befriend, first, hear, know, request, say, sign_in, text};
+use crate::people::{TestMessenger, befriend, first, further, hear, know, request, say, sign_in, text};
 use crate::test_network::{FalseAnswer, NetworkFault, TestNetwork};
 
 /// Alice and Bob, who are contacts, and the account `robert` to which Bob moves. Alice and `robert` are on
@@ -66,6 +66,12 @@ impl MovingScene {
     async fn hear_on(&self, world: &World, client: &TestMessenger) -> Vec<String> {
         self.settle().await;
         hear(world, client).await
+    }
+
+    /// Signs in a second device of Bob's.
+    async fn second(&self) -> TestMessenger {
+        self.hear_on(&self.b, &self.bob).await;
+        further(&self.b, &self.his, &self.bob, "two").await
     }
 
     /// Registers the account `robert`, with what Bob's device has left.
@@ -393,6 +399,113 @@ async fn nobody_becomes_somebody_else_by_saying_so() {
     }
     say(alice, &bob.me(), "still to Bob").await;
     assert_eq!(scene.hear_on(&scene.b, bob).await, ["still to Bob"]);
+    scene.settle().await;
+}
+
+/// The new account moves on, and the last one names one that was left before.
+#[tokio::test]
+async fn moves_follow_each_other_and_never_lead_back() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { alice, bob, a, his, .. } = &scene;
+    let robert = scene.move_bob().await;
+    robert.flush().await.unwrap();
+    assert_eq!(scene.told().await, [robert.me().actor()]);
+    let rob = moved_from(a, his, &robert, "rob").await;
+    let (nodes, _) = rob.device().chain(&rob.me().user).await.unwrap();
+    let departure = robert.depart(&nodes, false).await.unwrap();
+    // The old server and the evidence of the first move are not asked for any more.
+    scene.lose_old_server();
+    let sent = say(alice, &bob.me(), "where now").await;
+    assert_eq!(sent.envelopes[0].recipient, rob.me().actor());
+    assert_eq!(scene.hear_on(a, &rob).await, ["where now"]);
+    assert_eq!(alice.whereabouts(&bob.me()).unwrap(), rob.me());
+    assert_eq!(departure.nodes.len(), 2);
+
+    // A chain whose first node names `rob`, and which was left before.
+    let (robs, state) = rob.device().chain(&rob.me().user).await.unwrap();
+    let back = MoveTarget { actor: robert.me().actor(), root: robs[0].hash() };
+    rob.device().append(&rob.device().departure(&state.position, &back).unwrap()).await.unwrap();
+    let sent = alice.send(&bob.me(), text("secret")).await;
+    let envelope = &sent.unwrap().envelopes[0];
+    assert_eq!(envelope.state, EnvelopeState::Refused, "{envelope:?}");
+    assert_eq!(alice.whereabouts(&bob.me()).unwrap(), rob.me());
+    scene.settle().await;
+}
+
+/// Registers an account that takes over from another one, with nothing of it.
+async fn moved_from(world: &World, line: &TestNetwork, old: &TestMessenger, name: &str) -> TestMessenger {
+    let environment = Environment { clock: world.clock(), random: seeded(format!("{name}/one")) };
+    let (store, request) = (DeviceStore::in_memory().unwrap(), request(world, name, false));
+    let prepared = PreparedSignIn::new(line.clone(), store, environment, request).unwrap();
+    let prepared = prepared.after(old.me().actor());
+    let token = world.issue(name, Some(prepared.challenge().nonce())).await;
+    prepared.complete(LibSignal, &token).await.unwrap().0
+}
+
+/// The old server hides the node, and shows the chain as it was, or another one.
+#[tokio::test]
+async fn an_old_server_that_hides_the_move_changes_nothing() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { alice, bob, hers, .. } = &scene;
+    let robert = scene.move_bob().await;
+    show_chain_of("bob", hers, |nodes| nodes.truncate(1));
+    robert.flush().await.unwrap();
+    assert_eq!(scene.told().await, [robert.me().actor()]);
+    scene.a.advance(25 * 3_600_000);
+    scene.b.advance(25 * 3_600_000);
+    assert_eq!(alice.verification(&bob.me()).await.unwrap().alarm, None);
+    let sent = say(alice, &bob.me(), "to the new one").await;
+    assert_eq!(sent.envelopes[0].recipient, robert.me().actor());
+    assert_eq!(alice.receive().await.unwrap().notices, []);
+    assert_eq!(scene.hear_on(&scene.a, &robert).await, ["to the new one"]);
+    scene.settle().await;
+}
+
+/// The evidence lacks nodes that Alice does not have. The old server has them.
+#[tokio::test]
+async fn what_the_evidence_lacks_is_read_from_the_old_server() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { alice, bob, a, his, .. } = &scene;
+    let sessions = ForgingSessions::default();
+    let environment = Environment { clock: a.clock(), random: seeded("robert/one") };
+    let (store, request) = (DeviceStore::in_memory().unwrap(), request(a, "robert", false));
+    let prepared = PreparedSignIn::new(his.clone(), store, environment, request).unwrap();
+    let prepared = prepared.after(bob.me().actor());
+    let token = a.issue("robert", Some(prepared.challenge().nonce())).await;
+    let robert = prepared.complete(sessions.clone(), &token).await.unwrap().0;
+    scene.second().await;
+    let (nodes, _) = robert.device().chain(&robert.me().user).await.unwrap();
+    let departure = bob.depart(&nodes, false).await.unwrap();
+    assert_eq!(departure.nodes.len(), 3);
+    let mut last = departure.nodes[2].to_value();
+    last.as_object_mut().unwrap().remove("@context");
+    let old = bob.me().actor();
+    sessions.forge(move |activity| {
+        activity["type"] = json!("Move");
+        activity["object"] = json!(old);
+        activity["target"] = activity["actor"].clone();
+        activity["eko:nodes"] = json!([last]);
+    });
+    robert.send(&alice.me(), text("I have moved")).await.unwrap();
+    assert_eq!(scene.told().await, [robert.me().actor()]);
+    assert_eq!(alice.whereabouts(&bob.me()).unwrap(), robert.me());
+    scene.settle().await;
+}
+
+/// Another device of Bob's hears of the move from the own chain.
+#[tokio::test]
+async fn the_other_devices_are_told() {
+    let scene = MovingScene::begin().await;
+    let second = scene.second().await;
+    let robert = scene.robert().await;
+    scene.depart(&robert, false).await;
+    let sent = second.send(&scene.alice.me(), text("from the second")).await.unwrap();
+    let reason = sent.envelopes.iter().find_map(|envelope| envelope.reason.clone()).unwrap();
+    assert_eq!(reason, "you have moved from this account to @robert@a.example");
+    let told = second.receive().await.unwrap().notices;
+    let due = Notice::Moved { actor: scene.bob.me().actor(), to: robert.me().actor() };
+    assert!(told.contains(&due), "{told:?}");
+    assert_eq!(second.moved_account().unwrap(), Some(robert.me()));
     scene.settle().await;
 }
 

@@ -19,7 +19,7 @@ use crate::deletion::WandaScene;
 use crate::people::alice_and_bobs_two;
 
 /// Reads a whole export.
-async fn export(device: &Device<DirectTransport>) -> Vec<Value> {
+pub(crate) async fn export(device: &Device<DirectTransport>) -> Vec<Value> {
     let (mut progress, mut items) = (ExportProgress::default(), Vec::new());
     while !progress.is_over() {
         items.extend(device.export_next(&mut progress).await.unwrap());
@@ -43,7 +43,7 @@ fn kind(item: &Value) -> &str {
 }
 
 /// Returns the items of a type.
-fn of_kind<'a>(items: &'a [Value], name: &str) -> Vec<&'a Value> {
+pub(crate) fn of_kind<'a>(items: &'a [Value], name: &str) -> Vec<&'a Value> {
     items.iter().filter(|item| kind(item) == name).collect()
 }
 

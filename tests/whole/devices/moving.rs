@@ -7,7 +7,9 @@ use eko_testkit::{BARE, ChainChanges as _, DirectTransport, World, envelope, ref
 use serde_json::{Value, json};
 
 use super::append;
-use crate::people::alice_and_bob;
+use crate::HOUR_MS;
+use crate::export::{export, of_kind};
+use crate::people::{alice_and_bob, sign_in_again};
 use crate::requests::get;
 
 /// Registers the account `robert`, which takes over from Bob's.
@@ -118,6 +120,28 @@ async fn only_an_active_device_moves_its_own_user() {
     assert_eq!(append(&bob, &to_itself).await, "422 invalid #/target");
     assert_eq!(world.stored().await.difference(&before), []);
     assert_eq!(get(&alice, "/user/bob").await.json().unwrap()["movedTo"], json!(null));
+}
+
+/// The account that was left is its user's still, until it is deleted. Then nothing says where the user is.
+#[tokio::test]
+async fn an_account_that_was_left_is_exported_and_deleted() {
+    let (world, alice, bob) = alice_and_bob().await;
+    let robert = robert(&world, &bob).await;
+    assert!(append(&bob, &departure(&bob, &robert).await).await.starts_with("201 "));
+    for (device, member, actor) in [(&bob, "movedTo", robert.actor()), (&robert, "movedFrom", bob.actor())] {
+        let exported = export(device).await;
+        assert_eq!(of_kind(&exported, "DeviceSet")[0][member], json!(actor));
+    }
+    world.advance(HOUR_MS);
+    sign_in_again(&world, &bob).await;
+    bob.delete_account(&world.id_token(&bob).await).await.unwrap();
+    world.erase().await;
+    let gone = get(&alice, "/user/bob").await;
+    let document = gone.json().unwrap();
+    assert_eq!((gone.status.as_u16(), &document["movedTo"]), (410, &json!(null)));
+    sign_in_again(&world, &alice).await;
+    assert_eq!(refused(alice.send(&envelope(&alice, &[&bob])).await), "410 user-deleted");
+    assert_eq!(world.stored().await.keys("U#bob", "").len(), 1, "the tombstone");
 }
 
 /// A move and a revocation race for one place.

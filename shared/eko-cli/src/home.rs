@@ -27,6 +27,7 @@ use etcetera::BaseStrategy;
 pub use account_folder::AccountFolder;
 pub(crate) use account_folder::StagedFolder;
 use named_issuers::NamedIssuers;
+use private::Unfinished;
 pub(crate) use private::unique_file_in;
 
 use crate::failure::{CommandFailure, Exit, FileUse};
@@ -160,7 +161,11 @@ impl EkoHome {
     /// The folder cannot be created; other users of this machine can read it.
     pub fn prepare(&self, handle: &Handle) -> Result<PreparedAccount, CommandFailure> {
         private::create(&self.accounts)?;
-        self.accounts.parent().into_iter().chain([&*self.accounts]).for_each(private::remove_unfinished);
+        // Only files are made in HOME itself, and only folders among the accounts.
+        if let Some(home) = self.accounts.parent() {
+            private::remove_unfinished(home, Unfinished::File);
+        }
+        private::remove_unfinished(&self.accounts, Unfinished::Folder);
         let account = self.folder(handle);
         self.end_replacement(&account)?;
         if account.path().is_dir() && !account.database().exists() {

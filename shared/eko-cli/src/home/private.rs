@@ -32,7 +32,7 @@ pub(super) fn create_folder(path: &Path) -> io::Result<()> {
 /// long as the returned file is kept, which is its lock.
 pub(super) fn unique_in(parent: &Path) -> io::Result<(PathBuf, File)> {
     loop {
-        let path = parent.join(format!("{NEW}{}", uuid::Uuid::new_v4()));
+        let path = parent.join(new_name());
         DirBuilder::new().mode(FOLDER).create(&path)?;
         let opened = match File::open(&path) {
             // Another process has taken it for what a dead one has left.
@@ -55,18 +55,53 @@ fn locked(file: File, path: &Path) -> io::Result<Option<File>> {
     Ok(path.try_exists()?.then_some(file))
 }
 
-/// Removes the files and folders that processes were making here which have ended: the kernel frees a lock
-/// with its process. What cannot be removed now stays for the next time.
-pub(super) fn remove_unfinished(parent: &Path) {
+/// A kind of what processes make under a name that begins with a dot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unfinished {
+    /// A file of [`unique_file_in`].
+    File,
+    /// A folder of [`unique_in`].
+    Folder,
+}
+
+/// Removes the files or the folders that processes were making here which have ended: the kernel frees a lock
+/// with its process. What cannot be removed now stays for the next time. Whatever has another name or is of
+/// another kind is not eko's, and is not even opened.
+pub(super) fn remove_unfinished(parent: &Path, kind: Unfinished) {
     let Ok(listed) = parent.read_dir() else { return };
     for entry in listed.flatten() {
-        let is_new = entry.file_name().to_str().is_some_and(|name| name.starts_with(NEW));
-        let (path, is_folder) = (entry.path(), entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        let lock = is_new.then(|| File::open(&path).ok()).flatten();
-        if lock.as_ref().is_some_and(|lock| lock.try_lock().is_ok()) {
-            let _ = if is_folder { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        let path = entry.path();
+        if !entry.file_name().to_str().is_some_and(is_new) || !is_of_kind(&path, kind) {
+            continue;
+        }
+        if File::open(&path).is_ok_and(|lock| lock.try_lock().is_ok() && is_of_kind(&path, kind)) {
+            let _ = match kind {
+                Unfinished::File => std::fs::remove_file(&path),
+                Unfinished::Folder => std::fs::remove_dir_all(&path),
+            };
         }
     }
+}
+
+/// True if a name is one of [`new_name`].
+fn is_new(name: &str) -> bool {
+    let id = name.strip_prefix(NEW).and_then(|id| uuid::Uuid::parse_str(id).ok());
+    id.is_some_and(|id| id.get_version_num() == 4 && format!("{NEW}{id}") == name)
+}
+
+fn new_name() -> String {
+    format!("{NEW}{}", uuid::Uuid::new_v4())
+}
+
+/// True if this user's file or folder is there. A link is neither.
+fn is_of_kind(path: &Path, kind: Unfinished) -> bool {
+    path.symlink_metadata().is_ok_and(|found| {
+        let is_kind = match kind {
+            Unfinished::File => found.is_file(),
+            Unfinished::Folder => found.is_dir(),
+        };
+        is_kind && found.uid() == geteuid().as_raw()
+    })
 }
 
 /// Creates an empty file, which must not exist.
@@ -82,7 +117,7 @@ pub(super) fn mark_file(path: &Path) -> io::Result<()> {
 /// Creates an empty file in a folder. Its name begins with a dot and is not used yet. The file is its own lock.
 pub(crate) fn unique_file_in(parent: &Path) -> io::Result<(File, PathBuf)> {
     loop {
-        let path = parent.join(format!("{NEW}{}", uuid::Uuid::new_v4()));
+        let path = parent.join(new_name());
         if let Some(file) = locked(new_file(&path)?, &path)? {
             return Ok((file, path));
         }

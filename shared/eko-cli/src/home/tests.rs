@@ -201,13 +201,48 @@ fn what_a_dead_process_was_making_is_removed_by_the_next_sign_in() {
     assert!(!live_path.exists() && account.database().exists());
 }
 
+/// HOME is any folder that the user names, with files and folders of the user's own.
 #[test]
 fn what_is_no_account_is_left_alone() {
-    let (_folder, home) = home(&["alice@a.example"]);
-    std::fs::create_dir(home.accounts.join(".new-half")).unwrap();
+    let (folder, home) = home(&["alice@a.example"]);
+    let top = folder.path().join("home");
+    // A name as eko makes it is another thing: a link, a pipe, or a folder where only files are made.
+    let new = || format!(".new-{}", uuid::Uuid::new_v4());
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::write(elsewhere.join("kept"), "").unwrap();
+    let mut left = Vec::new();
+    for parent in [&top, &home.accounts] {
+        let [site, text, number, upper, link, pipe] = [
+            ".new-site".to_owned(),
+            ".new-notes.txt".to_owned(),
+            format!(".new-{}", uuid::Uuid::new_v4().simple()),
+            new().to_uppercase().replace(".NEW", ".new"),
+            new(),
+            new(),
+        ]
+        .map(|name| parent.join(name));
+        std::fs::create_dir(&site).unwrap();
+        std::fs::write(site.join("index.html"), "").unwrap();
+        for file in [&text, &number, &upper] {
+            std::fs::write(file, "").unwrap();
+        }
+        std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        left.extend([site.join("index.html"), text, number, upper, link, pipe]);
+    }
+    let (folder_of_user, file_of_user) = (top.join(new()), home.accounts.join(new()));
+    std::fs::create_dir(&folder_of_user).unwrap();
+    std::fs::write(&file_of_user, "").unwrap();
+    left.extend([folder_of_user, file_of_user, elsewhere.join("kept")]);
     std::fs::create_dir(home.accounts.join("@bob@b.example")).unwrap();
     std::fs::write(home.accounts.join("notes.txt"), "").unwrap();
-    assert_eq!(chosen(&home, None).unwrap(), "alice@a.example");
+    home.prepare(&Handle::parse("carol@a.example").unwrap()).unwrap();
+    home.prepare(&Handle::parse("alice@a.example").unwrap()).unwrap();
+    let gone: Vec<_> = left.iter().filter(|path| path.symlink_metadata().is_err()).collect();
+    assert!(gone.is_empty(), "{gone:?}");
+    assert_eq!(chosen(&home, Some("alice")).unwrap(), "alice@a.example");
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub const MOST_HELD_OF_STRANGERS: i64 = 200;
 /// The greatest number of activities held of contacts and members together.
 pub const MOST_HELD: i64 = 5_000;
 
-const COLUMNS: &str = "SELECT row, grp, actor, device, author, awaited, received, plaintext, why, stranger, \
+pub(super) const COLUMNS: &str = "SELECT row, grp, actor, device, author, awaited, received, plaintext, why, stranger, \
                        warning, awaited_device, place, \
                        (SELECT flag FROM held_evidence WHERE held_evidence.row = held.row) FROM held";
 
@@ -170,7 +170,7 @@ impl Transaction<'_> {
     }
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<HeldActivity> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<HeldActivity> {
     Ok(HeldActivity {
         row: row.get(0)?,
         group: row.get(1)?,

@@ -132,6 +132,9 @@ impl KeptNotice {
     }
 }
 
+/// The columns that [`read`] reads.
+pub(super) const COLUMNS: &str = "SELECT row, actor, kind, about, number, head, settled, told FROM notices";
+
 impl Transaction<'_> {
     /// Keeps a notice, in place of another one of the same actor about the same. Envelopes that were
     /// made up are added to those that the user was not told of. Of another view of the same chain the
@@ -207,29 +210,7 @@ impl Transaction<'_> {
 
     /// Returns all kept notices, oldest first, also those that the user was told of.
     pub(crate) fn kept_notices(&self) -> Result<Vec<StoredNotice>, DeviceStoreError> {
-        let sql = "SELECT row, actor, kind, about, number, head, settled, told FROM notices ORDER BY row";
-        let mut statement = self.inner.prepare_cached(sql)?;
-        let read = |row: &Row<'_>| {
-            let (kind, about, number): (i64, String, u64) = (row.get(2)?, row.get(3)?, row.get(4)?);
-            let notice = match kind {
-                FORGED => Some(KeptNotice::Forged(number)),
-                CONTRADICTION => {
-                    let set = DeviceSetRef { length: number, head: row.get(5)? };
-                    Some(KeptNotice::Contradiction(about, set))
-                }
-                TWO_STORIES => Some(KeptNotice::TwoStories(about)),
-                DISTRUSTED => Some(KeptNotice::Distrusted(row.get(5)?)),
-                UNSEEN_ADMIN => Some(KeptNotice::UnseenAdmin(about)),
-                UNDONE => Some(KeptNotice::Undone(about)),
-                MISSED => Some(KeptNotice::Missed(about)),
-                NOT_READ => Some(KeptNotice::NotRead(about)),
-                NOT_TOLD => Some(KeptNotice::NotTold(about)),
-                MOVED => Some(KeptNotice::Moved(about)),
-                _ => None,
-            };
-            let (number, actor, settled, told) = (row.get(0)?, row.get(1)?, row.get(6)?, row.get(7)?);
-            Ok(notice.map(|notice| StoredNotice { row: number, actor, notice, settled, told }))
-        };
+        let mut statement = self.inner.prepare_cached(&format!("{COLUMNS} ORDER BY row"))?;
         let notices = statement.query_map([], read)?.collect::<Result<Vec<_>, _>>()?;
         notices.into_iter().map(|notice| notice.ok_or(DeviceStoreError::Corrupt("notice"))).collect()
     }
@@ -305,4 +286,27 @@ impl Transaction<'_> {
             .execute("DELETE FROM notices WHERE kind = ?1 AND about = ?2", params![CONTRADICTION, of])?;
         Ok(())
     }
+}
+
+/// Reads a notice, or returns `None` if it is of no kind that this library knows.
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Option<StoredNotice>> {
+    let (kind, about, number): (i64, String, u64) = (row.get(2)?, row.get(3)?, row.get(4)?);
+    let notice = match kind {
+        FORGED => Some(KeptNotice::Forged(number)),
+        CONTRADICTION => {
+            let set = DeviceSetRef { length: number, head: row.get(5)? };
+            Some(KeptNotice::Contradiction(about, set))
+        }
+        TWO_STORIES => Some(KeptNotice::TwoStories(about)),
+        DISTRUSTED => Some(KeptNotice::Distrusted(row.get(5)?)),
+        UNSEEN_ADMIN => Some(KeptNotice::UnseenAdmin(about)),
+        UNDONE => Some(KeptNotice::Undone(about)),
+        MISSED => Some(KeptNotice::Missed(about)),
+        NOT_READ => Some(KeptNotice::NotRead(about)),
+        NOT_TOLD => Some(KeptNotice::NotTold(about)),
+        MOVED => Some(KeptNotice::Moved(about)),
+        _ => None,
+    };
+    let (number, actor, settled, told) = (row.get(0)?, row.get(1)?, row.get(6)?, row.get(7)?);
+    Ok(notice.map(|notice| StoredNotice { row: number, actor, notice, settled, told }))
 }

@@ -55,6 +55,17 @@ const IS_TOLD: &str = "NOT EXISTS (SELECT 1 FROM awaited JOIN receipts ON receip
      AND receipts.kind = 2 AND receipts.device = awaited.device AND receipts.id = awaited.envelope \
      WHERE awaited.device = gaps.device AND awaited.position < gaps.position)";
 
+/// Checks what a receipt is about, as it is read for a kind of [`OwedKind`].
+pub(super) fn check(kind: i64, id: &str) -> Result<(), DeviceStoreError> {
+    let is_read = match kind {
+        1 | 3 => ActivityId::parse(id).is_ok(),
+        2 => EnvelopeId::parse(id).is_ok(),
+        4..=7 => true,
+        _ => false,
+    };
+    if is_read { Ok(()) } else { Err(DeviceStoreError::Corrupt("receipt")) }
+}
+
 impl Transaction<'_> {
     /// Records that the author of an activity is owed the statement that it arrived.
     pub(crate) fn owe_receipt(&self, actor: &str, activity: &str) -> Result<(), DeviceStoreError> {

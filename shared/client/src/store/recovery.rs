@@ -1,9 +1,12 @@
 //! Recovering what can be read of a damaged store.
 //!
 //! Each table is read by SQLite. What SQLite cannot read of it is looked for on all pages of the file
-//! (`pages.rs`): the pages of a tree outlive its root, and a file that was cut.
+//! (`pages.rs`): the pages of a tree outlive its root, and a file that was cut. Of a page that was cut SQLite
+//! reads the rows as if zeros followed; such rows are left out, and whatever else this library could not read
+//! (`readable.rs`).
 
 mod pages;
+mod readable;
 
 use std::path::Path;
 
@@ -11,7 +14,6 @@ use eko_protocol::address::{Origin, UserName};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, params, params_from_iter};
 
-use super::groups::{read_control, read_known};
 use super::upgrade::{ADDED, OLDEST, read_as_upgraded};
 use super::{DeviceStore, DeviceStoreError, Transaction, VERSION};
 use pages::{PageFile, PageRow};
@@ -55,15 +57,15 @@ const TOLD_BY_TYPES: [&str; 16] = [
 ];
 
 impl DeviceStore {
-    /// True if SQLite finds no fault in this store, its indexes included, and all that a person keeps in it
-    /// can be read.
+    /// True if SQLite finds no fault in this store, its indexes included, and this library can read all that a
+    /// person keeps in it.
     ///
     /// # Errors
     /// [`DeviceStoreError`] if it cannot be read.
     pub fn is_sound(&self) -> Result<bool, DeviceStoreError> {
         self.read(|tx| {
             let found: String = tx.inner.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-            Ok(found == "ok" && tx.account().is_ok() && tx.reads_all().is_ok())
+            Ok(found == "ok" && tx.account().is_ok() && tx.reads_all().unwrap_or(false))
         })
     }
 
@@ -125,15 +127,6 @@ impl DeviceStore {
 }
 
 impl Transaction<'_> {
-    /// Reads all messages, people and groups.
-    fn reads_all(&self) -> Result<(), DeviceStoreError> {
-        self.history(None, u32::MAX)?;
-        for actor in self.people()? {
-            self.pinned(&actor)?;
-        }
-        self.groups().map(drop)
-    }
-
     fn copy_from(
         &self,
         source: &Connection,
@@ -145,9 +138,11 @@ impl Transaction<'_> {
         let tables = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let tables: Vec<(String, bool)> = tables.collect::<Result<_, _>>()?;
         let (mut is_partial, mut torn) = (false, Vec::new());
+        let cut = pages.map(PageFile::cut_rows).unwrap_or_default();
         for (name, is_index) in tables {
             let table = self.table(name, is_index)?;
-            if !self.copy_table(source, &table)? {
+            let cut: Vec<_> = cut.iter().filter_map(|row| table.in_order(row)).collect();
+            if !self.copy_table(source, &table, &cut)? {
                 is_partial = true;
                 torn.push(table);
             }
@@ -195,12 +190,18 @@ impl Transaction<'_> {
         Ok(RecoveredTable { name, is_index, columns })
     }
 
-    /// Copies the rows of a table that SQLite can read. Returns false if there may be others.
-    fn copy_table(&self, source: &Connection, table: &RecoveredTable) -> Result<bool, DeviceStoreError> {
+    /// Copies the rows of a table that SQLite can read, but for those of which the file has a part only. Returns
+    /// false if there may be others.
+    fn copy_table(
+        &self,
+        source: &Connection,
+        table: &RecoveredTable,
+        cut: &[Vec<Value>],
+    ) -> Result<bool, DeviceStoreError> {
         let names: Vec<&str> = table.columns.iter().map(|column| &*column.name).collect();
         let mut is_whole = true;
         let rows = read_rows(source, &table.name, &names, |row| {
-            is_whole &= self.put_row(table, row)?;
+            is_whole &= !cut.contains(&row) && self.put_row(table, row)?;
             Ok(())
         });
         match rows {
@@ -232,27 +233,6 @@ impl Transaction<'_> {
             format!("INSERT OR IGNORE INTO \"{}\" ({}) VALUES ({places})", table.name, names.join(", "));
         self.inner.prepare_cached(&sql)?.execute(params_from_iter(values))?;
         Ok(true)
-    }
-
-    /// Deletes what this library cannot read of people and groups. Returns true if there was such.
-    fn drop_unreadable(&self) -> Result<bool, DeviceStoreError> {
-        let mut found = false;
-        for actor in self.people()? {
-            if self.pinned(&actor).is_err() {
-                self.unpin(&actor)?;
-                found = true;
-            }
-        }
-        let mut statement = self.inner.prepare("SELECT id, known, latest FROM groups")?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        let groups: Vec<(String, Vec<u8>, Option<Vec<u8>>)> = rows.collect::<Result<_, _>>()?;
-        for (id, known, latest) in groups {
-            if read_known(&known).is_err() || latest.is_some_and(|latest| read_control(&latest).is_err()) {
-                self.inner.execute("DELETE FROM groups WHERE id = ?1", [id])?;
-                found = true;
-            }
-        }
-        Ok(found)
     }
 }
 

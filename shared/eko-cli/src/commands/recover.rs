@@ -17,7 +17,8 @@ const MORE: &str = "\
 A store is damaged by a failing disk, or by a copy that was made while eko was running. What can be read \
 of it is kept: messages, people, groups, and this device with its keys if those are sound. Messages whose \
 sessions are lost are sent again by their authors' programs. This command looks at every page of the file, \
-so it reads a file that was cut, and one whose indexes are damaged.
+so it reads a file that was cut, and one whose indexes are damaged. What eko could not read afterwards is left \
+out, and counts as lost.
 
 If the keys are lost, the device is a new one. eko history and eko export show what was recovered, and \
 eko login signs the new device in. It sends what was not sent. Run again before that, this command says so.

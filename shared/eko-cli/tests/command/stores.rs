@@ -233,6 +233,64 @@ async fn a_store_that_was_cut_has_what_is_left_of_it() {
     assert_eq!((&recovered["device"], &recovered["partial"]), (&true.into(), &true.into()), "{recovered}");
 }
 
+/// A store is cut at many places of two pages. SQLite reads what is missing as zeros. Whatever is recovered
+/// can be read, and then the store is sound.
+#[tokio::test]
+async fn what_is_recovered_of_a_store_that_was_cut_anywhere_can_be_read() {
+    let scene = ReadStore::new().await;
+    scene.alice.hears().await;
+    for number in 0..8 {
+        scene.bob.eko(&["send", "@alice", &format!("{number} {}", "y".repeat(100))]).await.done();
+    }
+    scene.changed("PRAGMA user_version");
+    let whole = std::fs::read(&scene.store).unwrap();
+    let account = scene.bob.account();
+    let connection = Connection::open(&scene.store).unwrap();
+    let id: String = connection.query_row("SELECT max(id) FROM envelopes", [], |row| row.get(0)).unwrap();
+    drop(connection);
+    let places = whole.windows(id.len()).enumerate().filter(|(_, window)| *window == id.as_bytes());
+    let page_of_envelope = places.map(|(at, _)| at / PAGE_BYTES).max().unwrap();
+    let page_of_message = usize::try_from(scene.page_of_message(20)).unwrap() - 1;
+    for (page, cut) in
+        [page_of_envelope, page_of_message].iter().flat_map(|page| (0..30).map(move |cut| (page, cut)))
+    {
+        let _ = std::fs::remove_dir_all(scene.bob.path().join("former"));
+        for side in ["eko.db-wal", "eko.db-shm"] {
+            let _ = std::fs::remove_file(account.join(side));
+        }
+        let length = page * PAGE_BYTES + 1 + cut * (PAGE_BYTES - 2) / 29;
+        std::fs::write(&scene.store, &whole[..length]).unwrap();
+        let recovered = scene.bob.object(&["recover"]).await;
+        assert_eq!(
+            (&recovered["type"], &recovered["partial"]),
+            (&"recovered".into(), &true.into()),
+            "{length}"
+        );
+        if recovered["messages"] == 0 {
+            continue;
+        }
+        let shown = scene.bob.objects(&["history"]).await;
+        assert_eq!(Value::from(shown.len()), recovered["messages"], "{length}");
+        let is_whole = |message: &&Value| {
+            let text = text(message, "text");
+            let (_, filling) = text.split_once(' ').unwrap();
+            [2_000, 100].contains(&filling.len()) && filling.chars().all(|c| c == 'x' || c == 'y')
+        };
+        assert!(shown.iter().all(|message| is_whole(&message)), "{length}: {shown:?}");
+        scene.bob.objects(&["export"]).await;
+        if recovered["device"] == true {
+            scene.has_nothing_to_recover().await;
+        }
+    }
+    // A sector in the middle of a page is zero, as far as SQLite can tell.
+    std::fs::write(&scene.store, &whole).unwrap();
+    scene.changed("UPDATE envelopes SET state = 0 WHERE id IN (SELECT max(id) FROM envelopes) RETURNING 1");
+    let recovered = scene.bob.object(&["recover"]).await;
+    assert_eq!((&recovered["messages"], &recovered["partial"]), (&38.into(), &true.into()), "{recovered}");
+    assert_eq!(scene.bob.objects(&["history"]).await.len(), 38);
+    scene.has_nothing_to_recover().await;
+}
+
 /// The keys are lost: what was recovered can be read at once, and the next device of the user has it.
 #[tokio::test]
 async fn what_is_recovered_without_keys_is_shown_and_taken_over() {

@@ -40,6 +40,17 @@ pub(super) struct PageFile {
     file: File,
     page_bytes: u16,
     pages: u32,
+    /// True if the last page was cut.
+    is_cut: bool,
+}
+
+/// The bytes that a page has which was cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CutPage {
+    /// Those that are in the file.
+    Left,
+    /// Those, and zeros for the others: so SQLite reads it.
+    Zeroed,
 }
 
 impl PageFile {
@@ -50,57 +61,72 @@ impl PageFile {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let page_bytes = page_length(&file).unwrap_or(PAGE_BYTES);
-        let pages = file.metadata()?.len().div_ceil(page_bytes.into());
-        Ok(Self { file, page_bytes, pages: u32::try_from(pages).unwrap_or(u32::MAX) })
+        let length = file.metadata()?.len();
+        let pages = u32::try_from(length.div_ceil(page_bytes.into())).unwrap_or(u32::MAX);
+        let is_cut = !length.is_multiple_of(page_bytes.into());
+        Ok(Self { file, page_bytes, pages, is_cut })
     }
 
-    /// Passes on every row that can be read. The last page may be cut.
+    /// Passes on every row that can be read. Of the last page, which may be cut, those are left out that the
+    /// file does not have to their end.
     ///
     /// # Errors
     /// Those of `take`.
     pub(super) fn rows<E>(&self, mut take: impl FnMut(PageRow) -> Result<(), E>) -> Result<(), E> {
-        for number in 1..=self.pages {
-            let Some(page) = self.page(number) else { continue };
-            let start = if number == 1 { FILE_HEADER_BYTES } else { 0 };
-            let Some(kind) = page.get(start).copied().filter(|kind| matches!(kind, 2 | 10 | 13)) else {
-                continue;
-            };
-            let offsets = start.saturating_add(if kind == 2 { 12 } else { 8 });
-            let count = two_bytes(&page, start.saturating_add(3)).unwrap_or(0);
-            for cell in 0..usize::from(count) {
-                let offset = two_bytes(&page, offsets.saturating_add(cell.saturating_mul(2)));
-                if let Some(row) = offset.and_then(|offset| self.row(&page, kind, offset.into())) {
-                    take(row)?;
-                }
-            }
-        }
-        Ok(())
+        (1..=self.pages).flat_map(|number| self.rows_of(number, CutPage::Left)).try_for_each(&mut take)
     }
 
-    /// Reads a page. What the file lacks of it is zero.
-    fn page(&self, number: u32) -> Option<Vec<u8>> {
+    /// Returns the rows of which the file has a part only, as SQLite reads them: with zeros for the rest.
+    pub(super) fn cut_rows(&self) -> Vec<PageRow> {
+        let mut cut = Vec::new();
+        for number in (1..=self.pages).filter(|_| self.is_cut) {
+            let left = self.rows_of(number, CutPage::Left);
+            cut.extend(self.rows_of(number, CutPage::Zeroed).into_iter().filter(|row| !left.contains(row)));
+        }
+        cut
+    }
+
+    fn rows_of(&self, number: u32, cut: CutPage) -> Vec<PageRow> {
+        let Some(page) = self.page(number, cut) else { return Vec::new() };
+        let start = if number == 1 { FILE_HEADER_BYTES } else { 0 };
+        let Some(kind) = page.get(start).copied().filter(|kind| matches!(kind, 2 | 10 | 13)) else {
+            return Vec::new();
+        };
+        let offsets = start.saturating_add(if kind == 2 { 12 } else { 8 });
+        let count = two_bytes(&page, start.saturating_add(3)).unwrap_or(0);
+        let row = |cell: u16| {
+            let offset = two_bytes(&page, offsets.saturating_add(usize::from(cell).saturating_mul(2)))?;
+            self.row(&page, kind, offset.into(), cut)
+        };
+        (0..count).filter_map(row).collect()
+    }
+
+    /// Reads a page.
+    fn page(&self, number: u32, cut: CutPage) -> Option<Vec<u8>> {
         let length = u64::from(self.page_bytes);
         let mut file = &self.file;
         file.seek(SeekFrom::Start(u64::from(number.checked_sub(1)?).checked_mul(length)?)).ok()?;
         let mut page = Vec::new();
         file.take(length).read_to_end(&mut page).ok()?;
-        page.resize(self.page_bytes.into(), 0);
+        if cut == CutPage::Zeroed {
+            page.resize(self.page_bytes.into(), 0);
+        }
         Some(page)
     }
 
-    fn row(&self, page: &[u8], kind: u8, offset: usize) -> Option<PageRow> {
+    fn row(&self, page: &[u8], kind: u8, offset: usize, cut: CutPage) -> Option<PageRow> {
         let mut cell = Cursor { bytes: page, at: offset };
         if kind == 2 {
             cell.take(4)?;
         }
         let length = usize::try_from(cell.integer()?).ok().filter(|length| *length <= MOST_BYTES)?;
         let id = if kind == 13 { Some(cell.integer()?) } else { None };
-        let values = values(&self.payload(&mut cell, kind, length)?)?;
+        let values = values(&self.payload(&mut cell, kind, length, cut)?)?;
         Some(PageRow { id, values })
     }
 
     /// Reads a payload from its cell, and the rest from the pages into which it overflows.
-    fn payload(&self, cell: &mut Cursor<'_>, kind: u8, length: usize) -> Option<Vec<u8>> {
+    fn payload(&self, cell: &mut Cursor<'_>, kind: u8, length: usize, cut: CutPage) -> Option<Vec<u8>> {
         let usable = usize::from(self.page_bytes);
         let share = |part: usize| usable.saturating_sub(12).saturating_mul(part) / 255;
         let most = if kind == 13 { usable.checked_sub(35)? } else { share(64).checked_sub(23)? };
@@ -112,7 +138,7 @@ impl PageFile {
         let mut payload = cell.take(if filled <= most { filled } else { least })?.to_vec();
         let mut next = u32::from_be_bytes(cell.take(4)?.try_into().ok()?);
         while payload.len() < length {
-            let page = self.page(next).filter(|_| next <= self.pages)?;
+            let page = self.page(next, cut).filter(|_| next <= self.pages)?;
             let mut page = Cursor { bytes: &page, at: 0 };
             next = u32::from_be_bytes(page.take(4)?.try_into().ok()?);
             let rest = length.saturating_sub(payload.len()).min(usable.checked_sub(4)?);

@@ -8,6 +8,7 @@ use eko_protocol::chain::{
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::{IdentityKey, JoiningMac, NonceRandom, RegistrationId, Signature};
 use eko_protocol::key_package::PublishedKeys;
+use eko_protocol::limits::MAX_DEVICE_NAME_CHARS;
 use eko_protocol::{multibase, sign_in};
 use eko_service::caller::Caller;
 use eko_service::{AppState, Problem, respond};
@@ -16,9 +17,6 @@ use eko_store::device_keys::LastingKeys;
 use eko_store::sessions::NewSession;
 use serde::Deserialize;
 use serde_json::Value;
-
-/// The maximum length of a device's name, in characters.
-const NAME_CHARS: usize = 256;
 
 /// The members of a registration. The keys are not among them; [`PublishedKeys`] reads those.
 #[derive(Deserialize)]
@@ -73,8 +71,9 @@ impl RegistrationRequest {
         let members: RegistrationMembers = respond::shape(body)?;
         let username = members.username.as_deref().map(UserName::parse).transpose();
         let username = username.map_err(|invalid| invalid.under("/username"))?;
-        if members.device_name.as_ref().is_some_and(|name| name.chars().count() > NAME_CHARS) {
-            return Err(Invalid::at("/deviceName", format!("is longer than {NAME_CHARS} characters")).into());
+        if members.device_name.as_ref().is_some_and(|name| name.chars().count() > MAX_DEVICE_NAME_CHARS) {
+            let what = format!("is longer than {MAX_DEVICE_NAME_CHARS} characters");
+            return Err(Invalid::at("/deviceName", what).into());
         }
         let signature = |text: Option<&str>, pointer: &str| {
             text.map(multibase::decode).transpose().map_err(|invalid| invalid.under(pointer))

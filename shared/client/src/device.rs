@@ -185,7 +185,7 @@ impl<T: Transport> Device<T> {
     }
 
     /// Returns the name that its owner gave the device.
-    pub(crate) fn name(&self) -> Option<&str> {
+    pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 

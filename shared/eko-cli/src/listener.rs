@@ -39,6 +39,9 @@ use sending::LineSender;
 /// The time in which the mailbox must have been read where the input of a chat ends before anything was typed.
 const LOOK_TIME: Duration = Duration::from_secs(10);
 
+/// The time in which the mailbox of a device that is to be replaced must have been read.
+const LAST_LOOK_TIME: Duration = Duration::from_secs(30);
+
 /// The beginning of a failure to read the mailbox, where the rest was done.
 const UNREAD: &str = "the mailbox was not read, so something may be missing: ";
 
@@ -236,6 +239,28 @@ impl<'a> MailboxListener<'a> {
         Ok(())
     }
 
+    /// Reads the mailbox to the end, and shows notices on standard error.
+    async fn look_for_the_last_time(&self) -> Result<(), CommandFailure> {
+        let mut received = match self.receive().await {
+            Ok(received) => received,
+            // Nothing comes for such a device, or nothing that waits can be read any more.
+            Err(error) if error.is_end() || matches!(error, MessengerError::Pending) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        for notice in &received.notices {
+            tell(self.context, self.client, notice)?;
+        }
+        while let Some(ms) = received.look_again_ms {
+            sleep(self.time_until(ms)).await;
+            received = ReceivedBatch::default();
+            self.client.place(&mut received)?;
+        }
+        match Box::pin(self.client.is_mailbox_empty()).await? {
+            true => Ok(()),
+            false => Err(CommandFailure::new("some of it cannot be read now")),
+        }
+    }
+
     fn say_unread(&self, failure: CommandFailure) {
         let unread = failure.led_by(UNREAD);
         self.context.out.failure(&self.context.explained(unread));
@@ -318,6 +343,24 @@ pub(crate) async fn look(
             Ok(())
         }
     }
+}
+
+/// Reads the mailbox of a device that is to be replaced into its store, to the end.
+///
+/// # Errors
+/// It was not read to the end: the server does not answer in time, or another process has the mailbox.
+pub(crate) async fn look_for_the_last_time(
+    context: &Context,
+    account: &AccountFolder,
+    client: &HttpMessenger,
+) -> Result<(), CommandFailure> {
+    let listener = MailboxListener::new(context, account, client, Duration::ZERO, None);
+    let Some(lock) = listener.take_lock()? else {
+        return Err(CommandFailure::new("another eko on this machine reads it"));
+    };
+    let look = lock.alive(&context.environment, listener.look_for_the_last_time());
+    let slow = |_| CommandFailure::new(format!("{} does not answer in time", client.device().origin()));
+    timeout(LAST_LOOK_TIME, look).await.map_err(slow)?
 }
 
 /// Takes the lock of an account's mailbox, which lasts as long as the value, or returns `None` if another

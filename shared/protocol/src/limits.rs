@@ -3,6 +3,9 @@
 /// The maximum number of active devices of one user.
 pub const MAX_ACTIVE_DEVICES: usize = 16;
 
+/// The maximum length of a device's name, in characters.
+pub const MAX_DEVICE_NAME_CHARS: usize = 256;
+
 /// The maximum number of nodes in a device chain.
 pub const MAX_CHAIN_NODES: u64 = 3_000;
 

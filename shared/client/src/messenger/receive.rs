@@ -79,6 +79,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Box::pin(self.look(ReceiptTime::Now)).await
     }
 
+    /// True if nothing is left in the mailbox, so that an earlier [`Messenger::receive`] has read it to the end.
+    /// One call.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn is_mailbox_empty(&self) -> Result<bool, MessengerError> {
+        let page = Box::pin(self.signed_in(async || self.device.fetch().await)).await?;
+        Ok(page.entries.is_empty() && page.next.is_none())
+    }
+
     /// Does what [`Messenger::receive`] does, and sends receipts now or leaves them for later.
     pub(super) async fn look(&self, receipts: ReceiptTime) -> Result<ReceivedBatch, MessengerError> {
         let mut received = ReceivedBatch::default();

@@ -1,20 +1,22 @@
 //! `eko login`: signs in with a new device on this machine, or again with the device that is here.
 
 mod failure;
+mod former;
 pub(in crate::commands) mod id_token;
 mod server;
 mod told;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use eko_client::capabilities::Capabilities;
 use eko_client::device::{RegistrationStatus, SignInOutcome};
 use eko_client::messenger::{MessengerError, PreparedSignIn, SignInRequest};
-use eko_client::store::{CarriedOver, DeviceStoreError, FormerDevice};
+use eko_client::store::FormerDevice;
 use eko_client::{ClientError, DeviceStore, HttpTransport, KeyCounts, Messenger};
 use eko_protocol::address::Handle;
+use eko_protocol::limits::MAX_DEVICE_NAME_CHARS;
 use serde_json::json;
 
 use crate::ask;
@@ -24,7 +26,7 @@ use crate::home::{AccountFolder, PreparedAccount};
 use crate::libsignal::LibSignal;
 use crate::oidc::BrowserSignIn;
 use crate::partial_handle::PartialHandle;
-use crate::{recovery, show};
+use crate::show;
 use failure::SignInFailure;
 
 /// The account from which a person moves to the one that signs in.
@@ -62,7 +64,8 @@ and begins anew; it asks first. Keys are made on this machine, and their private
 
 A device that was revoked, or that the server has forgotten, cannot be used again. --anew makes \
 another device in its place, and in the place of one that still waits for approval. A reset always \
-needs a new device: where there is one already, --anew --reset replaces it too. The new device takes over \
+needs a new device: where there is one already, --anew --reset replaces it too. What waits in the old one's \
+mailbox is read first; if that cannot be done, eko says so. The new device takes over \
 messages, people, groups and what was not sent; the old one's files are kept in another folder.
 
 Examples:
@@ -83,9 +86,9 @@ pub(crate) struct LoginArgs {
     /// of that name on this machine, or else http://localhost:8080; env: EKO_SERVER]
     #[arg(long, value_name = "URL")]
     server: Option<String>,
-    /// A name for this device; your server sees it
-    #[arg(long, value_name = "NAME", default_value = DEVICE_NAME)]
-    device_name: String,
+    /// A name for this device, which it keeps; your server sees it [default: eko]
+    #[arg(long, value_name = "NAME", value_parser = device_name)]
+    device_name: Option<String>,
     /// Read the issuer's ID token from a file, or from standard input (-)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["print_url", "redirect_port"])]
     id_token: Option<PathBuf>,
@@ -129,14 +132,14 @@ impl LoginArgs {
         let handle = Handle::new(self.who.user.clone(), &capabilities.origin);
         context.note_account(&handle);
         if self.reset && !self.yes && !self.print_nonce {
-            self.confirm_reset(context, &handle)?;
+            self.confirm_reset(context, &handle).await?;
         }
         self.ask_of_shared_issuer(context, &capabilities)?;
         let PreparedAccount { account, is_new } = context.home.prepare(&handle)?;
         if self.print_nonce {
             return self.show_nonce(context, &capabilities, &account);
         }
-        let replaces = self.anew && !is_new;
+        let (replaces, mut unread) = (self.anew && !is_new, None);
         let why = match self.sign_in(context, &http, &capabilities, &account).await {
             Ok(device)
                 if replaces && device.again && device.registered.status == RegistrationStatus::Pending =>
@@ -150,6 +153,7 @@ impl LoginArgs {
             }
             Ok(device) => return self.tell(context, &account, &device, None).await,
             Err(SignInFailure::Messenger(MessengerError::ResetHere)) if replaces => {
+                unread = former::unread(context, &handle).await;
                 "the device that was here is replaced, because a reset begins with a new one".to_owned()
             }
             Err(SignInFailure::Messenger(error)) if replaces && failure::is_lost(&error) => {
@@ -162,9 +166,13 @@ impl LoginArgs {
                 return Err(self.failure(error, &capabilities));
             }
         };
-        context.out.remark(&format!("{why}."));
         let aside = context.home.set_aside(&account, &stamp(context))?;
+        let tell_replaced = || {
+            context.out.remark(&format!("{why}."));
+            unread.iter().for_each(|unread| context.out.prompt(&format!("{unread}.")));
+        };
         if self.id_token.is_some() {
+            tell_replaced();
             let what = format!(
                 "the files of the former device are in {}; the new device needs an ID token of its own",
                 aside.display()
@@ -173,15 +181,21 @@ impl LoginArgs {
         }
         let PreparedAccount { account, .. } = context.home.prepare(&handle)?;
         match self.sign_in(context, &http, &capabilities, &account).await {
-            Ok(device) => self.tell(context, &account, &device, Some(&aside)).await,
+            Ok(device) => {
+                tell_replaced();
+                self.tell(context, &account, &device, Some(&aside)).await
+            }
             Err(error) => {
-                if error.was_refused() && never_registered(context, &account)? {
+                let is_brought_back = error.was_refused() && never_registered(context, &account)?;
+                if is_brought_back {
                     context.home.remove(&account)?;
                     context.home.bring_back(&aside, &account)?;
                 } else {
+                    tell_replaced();
                     context.out.remark(&format!("The files of the former device are in {}", aside.display()));
                 }
-                Err(self.failure(error, &capabilities))
+                let failure = self.failure(error, &capabilities);
+                Err(if is_brought_back { failure.led_by("nothing was changed: ") } else { failure })
             }
         }
     }
@@ -231,13 +245,14 @@ impl LoginArgs {
         }
     }
 
-    /// Prepares the sign-in of the device in this folder. The keys of a new one are made and kept.
+    /// Prepares the sign-in of the device in this folder. The keys of a new one are made and kept. Returns the
+    /// sentence that tells what it has taken over, too.
     fn prepare(
         &self,
         context: &Context,
         capabilities: &Capabilities,
         account: &AccountFolder,
-    ) -> Result<PreparedSignIn<HttpTransport>, MessengerError> {
+    ) -> Result<(PreparedSignIn<HttpTransport>, Option<String>), MessengerError> {
         let Capabilities { origin, issuer, audience, .. } = capabilities.clone();
         let actor = origin.actor(&self.who.user);
         let request = SignInRequest {
@@ -245,28 +260,30 @@ impl LoginArgs {
             issuer,
             audience,
             user: self.who.user.clone(),
-            device_name: Some(self.device_name.clone()),
+            device_name: Some(self.device_name.as_deref().unwrap_or(DEVICE_NAME).to_owned()),
             counts: KeyCounts::default(),
             reset: self.reset,
         };
         let store = DeviceStore::open(&account.database())?;
-        match &self.left {
-            Some(LeftAccount { actor, database }) if !store.has_device()? => {
+        let carried = match &self.left {
+            _ if store.has_device()? => None,
+            Some(LeftAccount { actor, database }) => {
                 let former = FormerDevice { store: database, actor, is_reset: true };
-                context.out.remark(&told::carried(store.carry_over(former)?));
+                Some(told::carried(store.carry_over(former)?))
             }
-            None if !store.has_device()? => carry_over(context, account, &store, &actor, self.reset),
-            Some(_) | None => {}
-        }
+            None => former::carry_over(context, account, &store, &actor, self.reset),
+        };
         let prepared =
             PreparedSignIn::new(HttpTransport::new()?, store, context.environment.clone(), request)?;
-        Ok(match &self.left {
+        let prepared = match &self.left {
             Some(left) => prepared.after(left.actor.clone()),
             None => prepared,
-        })
+        };
+        Ok((prepared, carried))
     }
 
-    /// Signs in with the device in this folder, with an ID token that is made for it.
+    /// Signs in with the device in this folder, with an ID token that is made for it. Says what the device has
+    /// taken over, unless the sign-in was refused.
     async fn sign_in(
         &self,
         context: &Context,
@@ -274,7 +291,22 @@ impl LoginArgs {
         capabilities: &Capabilities,
         account: &AccountFolder,
     ) -> Result<SignedInDevice, SignInFailure> {
-        let prepared = self.prepare(context, capabilities, account)?;
+        let (prepared, carried) = self.prepare(context, capabilities, account)?;
+        let done = self.complete(context, http, capabilities, account, prepared).await;
+        if done.as_ref().err().is_none_or(|error| !error.was_refused()) {
+            carried.iter().for_each(|carried| context.out.remark(carried));
+        }
+        done
+    }
+
+    async fn complete(
+        &self,
+        context: &Context,
+        http: &HttpTransport,
+        capabilities: &Capabilities,
+        account: &AccountFolder,
+        prepared: PreparedSignIn<HttpTransport>,
+    ) -> Result<SignedInDevice, SignInFailure> {
         let id_token = match &self.id_token {
             Some(file) => id_token::read(file, self.nonce_command())?,
             None => {
@@ -307,20 +339,23 @@ impl LoginArgs {
         capabilities: &Capabilities,
         account: &AccountFolder,
     ) -> Result<(), CommandFailure> {
-        let prepared = self.prepare(context, capabilities, account)?;
+        let (prepared, carried) = self.prepare(context, capabilities, account)?;
+        carried.iter().for_each(|carried| context.out.remark(carried));
         let Capabilities { issuer, audience, .. } = capabilities;
         let nonce = prepared.challenge().nonce();
         context.out.result(nonce, &json!({ "nonce": nonce, "issuer": issuer, "audience": audience }))
     }
 
     /// Asks whether all other devices are to go.
-    fn confirm_reset(&self, context: &Context, handle: &Handle) -> Result<(), CommandFailure> {
+    async fn confirm_reset(&self, context: &Context, handle: &Handle) -> Result<(), CommandFailure> {
+        let unread = if self.anew { former::unread(context, handle).await } else { None };
+        let unread = unread.map_or_else(String::new, |unread| format!("\n{unread}."));
         let question = format!(
             "A reset revokes every device of {handle}, for good: none of them reads or sends any more. Your \
              contacts are warned, and send nothing until they have accepted this device. Your groups are lost: \
              an admin of each has to remove you and add you again, and a group whose only admin you are has \
              none any more, so begin a new one. If you have lost one device only, revoke that one: eko devices \
-             revoke ID, on another.\n\
+             revoke ID, on another.{unread}\n\
              Have you lost all your devices, and are they to be revoked?"
         );
         let anew = if self.anew { " --anew" } else { "" };
@@ -370,9 +405,9 @@ pub(in crate::commands) struct NewAccountArgs {
     /// The new server's URL [default: the URL of the handle's host]
     #[arg(long, value_name = "URL")]
     server: Option<String>,
-    /// A name for this device; the new server sees it
-    #[arg(long, value_name = "NAME", default_value = DEVICE_NAME)]
-    device_name: String,
+    /// A name for this device, which it keeps; the new server sees it [default: eko]
+    #[arg(long, value_name = "NAME", value_parser = device_name)]
+    device_name: Option<String>,
     /// Read the issuer's ID token from a file, or from standard input (-)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["print_url", "redirect_port"])]
     id_token: Option<PathBuf>,
@@ -420,37 +455,12 @@ struct SignedInDevice {
     again: bool,
 }
 
-/// Takes over what the device left that was here before, if there was one. Whatever becomes of that, the
-/// person can sign in.
-fn carry_over(context: &Context, account: &AccountFolder, store: &DeviceStore, actor: &str, is_reset: bool) {
-    let former = match context.home.former(account) {
-        Ok(Some(former)) => former,
-        Ok(None) => return,
-        Err(failure) => return context.out.remark(&failure.to_string()),
-    };
-    let take = |from: &Path| store.carry_over(FormerDevice { store: from, actor, is_reset });
-    let taken = match take(&former.database()) {
-        Err(error) if recovery::is_damaged(&error) => rescued(&former, take),
-        taken => taken.map_err(CommandFailure::from),
-    };
-    match taken {
-        Ok(carried) => context.out.remark(&told::carried(carried)),
-        Err(error) => context.out.remark(&format!(
-            "Nothing was taken over from the former device, whose files are in {}: {error}",
-            former.path().display()
-        )),
+/// Reads the name of a device, which the server takes up to a length.
+fn device_name(name: &str) -> Result<String, String> {
+    match name.chars().count() {
+        ..=MAX_DEVICE_NAME_CHARS => Ok(name.to_owned()),
+        _ => Err(format!("it is longer than {MAX_DEVICE_NAME_CHARS} characters")),
     }
-}
-
-/// Takes over what can be read of a damaged store.
-fn rescued(
-    former: &AccountFolder,
-    take: impl Fn(&Path) -> Result<CarriedOver, DeviceStoreError>,
-) -> Result<CarriedOver, CommandFailure> {
-    recovery::recover(former, former)?;
-    let carried = take(&former.recovered())?;
-    former.end_recovery()?;
-    Ok(carried)
 }
 
 /// Returns the moment in a form that fits into a folder's name: `20260129T193000.123Z`.

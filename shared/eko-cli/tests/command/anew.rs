@@ -109,6 +109,81 @@ async fn a_reset_replaces_a_device_that_is_active() {
     assert!(shown.contains("you in Friday (") && shown.contains("): all\n"), "{shown}");
 }
 
+/// Nobody but the device that is replaced can read what waits for it.
+#[tokio::test]
+async fn what_waits_for_a_device_that_is_replaced_is_read_first() {
+    let server = server().await;
+    let [alice, bob] = two_on(&server).await;
+    alice.eko(&["send", "@bob", "one"]).await.done();
+    let login = ["login", "bob", "--server", &server, "--anew", "--reset"];
+    let said = bob.eko(&[&login[..], &["--yes"]].concat()).await;
+    assert!(said.err.contains("Taken over from the former device: 1 message,"), "{}", said.err);
+    assert!(!said.err.contains(LOSS), "{}", said.err);
+    let history = bob.eko(&["history"]).await.done();
+    assert!(history.ends_with("@alice: one\n"), "{history}");
+
+    // A device that is signed out cannot read.
+    bob.eko(&["logout"]).await.done();
+    let asked = bob.eko_asking(&login, "no\n").await;
+    assert!(asked.code == 1 && asked.err.contains(LOSS), "{}", asked.err);
+    assert!(bob.path().join("former").read_dir().unwrap().count() == 1);
+}
+
+/// The beginning of what is said if the mailbox of a device that is replaced cannot be read.
+const LOSS: &str = "hat still waits in the mailbox of the device that is here can be lost, and its senders see it as \
+                    not delivered: the mailbox was not read to the end, because of this: ";
+
+/// A server takes only some resets in a time.
+#[tokio::test]
+async fn a_replacement_that_is_refused_says_that_nothing_was_changed() {
+    let server = server().await;
+    let home = signed_in(&server, "alice").await;
+    let login = ["login", "alice", "--server", &server, "--anew", "--reset", "--yes"];
+    for _ in 0..20 {
+        let before = home.object(&["whoami"]).await["device"].clone();
+        let former = || home.path().join("former").read_dir().map_or(0, |listed| listed.count());
+        let count = former();
+        let said = home.eko(&login).await;
+        if said.code == 0 {
+            assert!(
+                said.err.contains("is replaced, because") && said.err.contains("Taken over"),
+                "{}",
+                said.err
+            );
+            continue;
+        }
+        assert!(!said.err.contains("replaced") && !said.err.contains("Taken over"), "{}", said.err);
+        let ReportedFailure { code, what, .. } = said.failed();
+        assert!(code == 4 && what.starts_with("nothing was changed: "), "{what}");
+        assert_eq!((&home.object(&["whoami"]).await["device"], former()), (&before, count));
+        home.eko(&["send", "@alice", "to myself"]).await.done();
+        return;
+    }
+    panic!("no reset was refused");
+}
+
+/// The name is sent when the device is registered, and never again.
+#[tokio::test]
+async fn a_name_of_a_device_is_too_long_or_too_late() {
+    let server = server().await;
+    let home = signed_in(&server, "alice").await;
+    let device = home.object(&["whoami"]).await["device"].clone();
+    let login = ["login", "alice", "--server", &server, "--device-name"];
+    let said = home.eko(&[&login[..], &["new name"]].concat()).await;
+    let kept = "This device keeps its name \"eko\": --device-name names a device when it is made.";
+    assert!(said.code == 0 && said.err.contains(kept), "{}", said.err);
+    let said = home.eko(&[&login[..], &["eko"]].concat()).await;
+    assert!(said.code == 0 && !said.err.contains("keeps its name"), "{}", said.err);
+    let long = "n".repeat(257);
+    let said = home.eko(&[&login[..], &[&long, "--anew", "--reset", "--yes"]].concat()).await;
+    assert!(said.code == 2 && said.err.contains("--device-name"), "{}", said.err);
+    assert!(said.err.contains("it is longer than 256 characters"), "{}", said.err);
+    assert_eq!(home.object(&["whoami"]).await["device"], device);
+    assert!(!home.path().join("former").exists());
+    let said = home.eko(&[&login[..], &[&long[1..], "--anew", "--reset", "--yes"]].concat()).await;
+    assert_eq!(said.code, 0, "{}", said.err);
+}
+
 /// A reset cannot be undone, and it ends devices that may be in use.
 #[tokio::test]
 async fn a_reset_asks_and_says_what_it_has_done() {

@@ -56,6 +56,13 @@ impl LoginArgs {
             context.out.prompt(&warning);
         }
         let device = client.device();
+        if let (Some(given), Some(kept)) = (&self.device_name, device.name())
+            && given != kept
+        {
+            context.out.remark(&format!(
+                "This device keeps its name \"{kept}\": --device-name names a device when it is made."
+            ));
+        }
         let mut object = json!({
             "handle": account.handle.to_string(),
             "actor": device.actor(),

@@ -96,7 +96,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Passes the keys on to devices that were approved since that was last done: those that this device
-    /// has approved, and after an hour any. Returns the id of the activity, if there is one.
+    /// has approved, and after an hour any. Returns the id of the activity, if there is one. In an account that
+    /// the user has left nothing is passed on.
     pub(super) fn pass_on_state_keys(&self, tx: &Transaction<'_>) -> Result<Option<String>, MessengerError> {
         self.take_early_keys(tx)?;
         let keys = tx.state_keys()?;
@@ -104,7 +105,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             return Ok(None);
         }
         let told = tx.moment(TOLD)?.unwrap_or_default();
-        let Some(own) = self.kept_contact(tx, &self.device.actor())? else { return Ok(None) };
+        let own = self.kept_contact(tx, &self.device.actor())?;
+        let Some(own) = own.filter(|own| !own.state.position.has_moved) else { return Ok(None) };
         if keys.newest(last_end(&own.pinned.nodes)).is_none() {
             return Ok(self.sealing_key(tx)?.1);
         }
@@ -253,10 +255,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 }
 
-/// Returns the length of the own chain after its last node that is not an approval. A key that was made
-/// before that may be known to a device that was revoked.
+/// Returns the length of the own chain after its last node that ends a device. A key that was made before that
+/// may be known to a device that was revoked. A move ends none.
 fn last_end(nodes: &[ChainNode]) -> u64 {
-    let ended = nodes.iter().rposition(|node| !matches!(node.kind(), NodeKind::Add(_)));
+    let ended = nodes.iter().rposition(|node| matches!(node.kind(), NodeKind::Revoke | NodeKind::Reset(_)));
     ended.map_or(0, |index| length(index).saturating_add(1))
 }
 

@@ -524,3 +524,26 @@ async fn a_block_goes_along() {
     assert_eq!(scene.hear_on(&scene.a, alice).await, [""; 0]);
     scene.settle().await;
 }
+
+/// A move revokes nobody, so that the devices go on with the key that they have.
+#[tokio::test]
+async fn a_move_has_no_key_made_and_none_passed_on() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { b, his, bob, .. } = &scene;
+    scene.hear_on(b, bob).await;
+    let tablet = further(b, his, bob, "two").await;
+    bob.create_group("Friday", &[]).await.unwrap();
+    for device in [&tablet, bob] {
+        scene.hear_on(b, device).await;
+    }
+    let robert = scene.robert().await;
+    scene.depart(&robert, false).await;
+    his.asked.lock().unwrap().clear();
+    for device in [bob, &tablet, bob] {
+        scene.settle().await;
+        let _ = device.receive().await;
+    }
+    let asked = his.asked.lock().unwrap().clone();
+    assert!(!asked.iter().any(|url| url.ends_with("/user/bob/outbox")), "{asked:#?}");
+    scene.settle().await;
+}

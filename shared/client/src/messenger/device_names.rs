@@ -13,6 +13,9 @@ use crate::device::PendingDevice;
 use crate::store::{DeviceStoreError, Transaction};
 use crate::{SignalSessions, Transport};
 
+/// The greatest number of names that are kept of devices which are in no chain that this device has read.
+const MOST_EARLY: usize = 16;
+
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Returns the names of the active devices of this user that are known here, by their ids.
     pub(super) fn names_of(
@@ -33,7 +36,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let Some(name) = new.name.as_ref().filter(|name| DeviceName::fits(name)) else { return Ok(()) };
         self.store.write(|tx| {
             let mut names = tx.device_names()?;
-            names.retain(|id, _| is_active(own, id));
+            forget_gone(&mut names, own);
             names.insert(new.device.id.to_string(), name.clone());
             tx.keep_device_names(&names)
         })
@@ -96,7 +99,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if let Some(own) = self.kept_contact(tx, whence.actor)? {
             // The chain may lack the new device still.
             let is_heard = |id: &str| heard.iter().any(|(heard, _)| heard.as_str() == id);
-            kept.retain(|id, _| is_active(&own, id) || is_heard(id));
+            forget_gone(&mut kept, &own);
             told.names.retain(|id, _| is_active(&own, id) || is_heard(id));
         }
         for (id, DeviceName { device, name }) in &heard {
@@ -108,6 +111,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         tx.keep_told_names(&told)?;
         tx.keep_device_names(&kept)
     }
+}
+
+/// Forgets the names of devices that are active no more. One that was in no chain may be approved just now.
+fn forget_gone(names: &mut BTreeMap<String, String>, own: &Contact) {
+    let mut early = 0;
+    let address = |id: &str| format!("{}/device/{id}", own.person.actor());
+    names.retain(|id, _| {
+        let is_early = own.length_at(&address(id)) == 0;
+        early += usize::from(is_early);
+        is_active(own, id) || (is_early && early <= MOST_EARLY)
+    });
 }
 
 /// True if the device with this id is active.

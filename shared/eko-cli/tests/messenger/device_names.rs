@@ -4,7 +4,7 @@ use eko_client::messenger::Notice;
 use eko_testkit::World;
 use serde_json::Value;
 
-use crate::people::{TestMessenger, approved, device_called, first, know};
+use crate::people::{TestMessenger, approved, code_of, device_called, first, know};
 use crate::test_network::{FalseAnswer, TestNetwork};
 
 /// Alice with a phone, which has a name.
@@ -117,4 +117,39 @@ async fn a_device_without_a_name_that_fits_is_not_called_anything() {
         }
         scene.world.deliver().await;
     }
+}
+
+/// The phone hears of the watch, which the tablet has approved, while it approves the laptop. After that the server
+/// does not say the laptop's name again.
+#[tokio::test]
+async fn the_name_of_a_device_that_is_being_approved_stays() {
+    let scene = Scene::begin().await;
+    let Scene { world, hers, phone } = &scene;
+    let tablet = scene.further(phone, "tablet", Some("Tablet")).await;
+    scene.look(&tablet).await;
+    let watch = scene.further(&tablet, "watch", Some("Watch")).await;
+    let (laptop, _) = device_called(world, hers, "alice", "laptop", Some("Laptop")).await;
+    hers.drop_requests(|request| {
+        let is_append = request.method() == "POST" && request.uri().path() == "/user/alice/devices";
+        is_append.then(|| FalseAnswer { status: 503, body: Vec::new() })
+    });
+    phone.approve(&code_of(&laptop)).await.unwrap_err();
+    hers.honest();
+    scene.look(phone).await;
+    hers.tamper(|passing| {
+        let mut page: Value = serde_json::from_slice(passing.answer).ok()?;
+        let is_pending = passing.endpoint.1.ends_with("/devices/pending");
+        let waiting = page["items"].as_array_mut().filter(|_| is_pending)?;
+        for device in waiting {
+            device.as_object_mut()?.remove("name");
+        }
+        Some(FalseAnswer { status: 200, body: page.to_string().into_bytes() })
+    });
+    phone.approve(&code_of(&laptop)).await.unwrap();
+    laptop.join().await.unwrap();
+    for device in [phone, &tablet, &laptop, &watch] {
+        scene.look(device).await;
+        assert!(names(device).await.contains(&"Laptop".to_owned()));
+    }
+    world.deliver().await;
 }

@@ -116,6 +116,14 @@ impl Contact {
         resets.any(|(at, _)| self.active_at(at).contains(device))
     }
 
+    /// True if a reset came into the chain after all of these devices.
+    pub(super) fn was_reset_since(&self, devices: &BTreeSet<String>) -> bool {
+        let is_reset = |node: &ChainNode| matches!(node.kind(), NodeKind::Reset(_));
+        let reset = self.pinned.nodes.iter().rposition(is_reset).and_then(|at| i64::try_from(at).ok());
+        let last = devices.iter().map(|device| self.length_at(device)).max();
+        reset.zip(last).is_some_and(|(reset, last)| reset >= last)
+    }
+
     /// Returns the addresses of the devices that were active when the chain had this number of nodes.
     fn active_at(&self, length: usize) -> BTreeSet<String> {
         let mut then = self.pinned.clone();

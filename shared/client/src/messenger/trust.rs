@@ -200,6 +200,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 if own {
                     tx.forget_joining_code()?;
                     tx.forget_said_end()?;
+                    let own = Contact::new(person.clone(), pinned.clone())?;
+                    if own.was_reset_since(&tx.former_devices()?) {
+                        // What was taken over is of the time before the reset.
+                        tx.forget_groups()?;
+                    }
                 }
                 return Ok(ChainComparison::Pinned(pinned));
             };

@@ -64,6 +64,11 @@ impl Scene {
 
     /// Signs in a new device of Alice's that takes over from the laptop.
     async fn take_over(&self, is_reset: bool) -> TestMessenger {
+        self.take_over_by(&self.phone, is_reset).await
+    }
+
+    /// Does as [`Scene::take_over`], with another device that approves the new one.
+    async fn take_over_by(&self, approver: &TestMessenger, is_reset: bool) -> TestMessenger {
         let folder = TempDir::new().unwrap();
         let store = DeviceStore::open(&folder.path().join("eko.db")).unwrap();
         let (file, actor) = (self.former.path().join("eko.db"), self.phone.me().actor());
@@ -73,7 +78,7 @@ impl Scene {
         let environment = Environment { clock: self.world.clock(), random: seeded("alice/new") };
         let request = request(&self.world, "alice", false);
         let (new, _) = sign_in(&self.world, &self.wire, store, environment, request).await.unwrap();
-        join(&self.world, &self.phone, &new).await;
+        join(&self.world, approver, &new).await;
         new
     }
 
@@ -160,6 +165,28 @@ async fn nothing_is_said_in_a_group_that_the_new_device_is_not_in() {
         !states.is_empty() && states.iter().all(|it| it.1 == EnvelopeState::Failed && it.2 == why),
         "{states:?}"
     );
+    world.deliver().await;
+}
+
+/// Alice has replaced all her devices since the laptop was in the group. The members know none of hers.
+#[tokio::test]
+async fn a_group_that_a_reset_has_ended_stays_ended_whoever_takes_over_from_a_former_device() {
+    let scene = Scene::begin(async |_, _| {}).await;
+    let Scene { world, wire, bob, id, .. } = &scene;
+    let environment = Environment { clock: world.clock(), random: seeded("alice/anew") };
+    let (store, request) = (DeviceStore::in_memory().unwrap(), request(world, "alice", true));
+    let (anew, _) = sign_in(world, wire, store, environment, request).await.unwrap();
+    let new = scene.take_over_by(&anew, false).await;
+    for device in [&new, &anew] {
+        scene.heard(device).await;
+        assert!(device.groups().unwrap().is_empty());
+    }
+    assert!(new.ended_groups().unwrap()[id.as_str()].member);
+    let states = last_states(&new);
+    let why = Some("this device is not in the group".to_owned());
+    assert!(states.iter().all(|it| it.1 == EnvelopeState::Failed && it.2 == why), "{states:?}");
+    assert!(new.send_to_group(id, text("am I in?")).await.is_err());
+    assert_eq!(scene.heard(bob).await, [""; 0]);
     world.deliver().await;
 }
 

@@ -298,10 +298,11 @@ impl Transaction<'_> {
             let lacking = NumberRange::between(last, number).without(&void);
             if !lacking.is_empty() && !is_over(now_ms, stored, hold_ms) {
                 let is_first = followed.is_none() && ready.is_empty() && !is_over(now_ms, oldest_ms, hold_ms);
-                let look_again_ms = Some(stored.saturating_add(hold_ms));
+                // Those of others wait for the oldest one.
+                let since_ms = if is_first { oldest_ms.min(stored) } else { stored };
                 return Ok(ReadyMessages {
                     ready,
-                    look_again_ms,
+                    look_again_ms: Some(since_ms.saturating_add(hold_ms)),
                     nothing_after_ms: is_first.then_some(received_ms),
                 });
             }

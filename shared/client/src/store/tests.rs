@@ -126,6 +126,12 @@ fn the_first_that_is_heard_of_a_device_waits_less() {
     assert_eq!(placed(&store, 1_000), (vec!["a7".into(), "a8".into()], None));
     arrive(&store, "a", &[10], 1_000);
     assert_eq!(place(1_000), Some(6_000));
+    // Whoever waits for the first one of a device is looked at once the oldest of that device has waited.
+    let store = DeviceStore::in_memory().unwrap();
+    let place = |now_ms| store.write(|tx| tx.place(now_ms, 5_000)).unwrap();
+    arrive(&store, "a", &[8], 0);
+    arrive(&store, "a", &[7], 500);
+    assert_eq!((place(500), place(1_000)), (Some(1_000), Some(1_500)));
 }
 
 /// Whoever has a domain invents as many servers and users as they like, and pushes out only what came

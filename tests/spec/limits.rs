@@ -195,6 +195,9 @@ fn every_limit_of_a_client() {
             "messages of one author that could not be decrypted and that `eko` awaits" => {
                 whole(store::MOST_AWAITED)
             }
+            "envelopes of one stranger that `eko` remembers because it has not kept them" => {
+                whole(store::MOST_UNKEPT)
+            }
             "messages to one device that are being sent again at a time" => whole(store::MOST_RESENT),
             "minutes after which a message that was sent again may count as missing" => {
                 minutes(store::RESEND_TIME_MS)

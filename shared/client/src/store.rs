@@ -68,7 +68,7 @@ pub(crate) use profiles::KeptProfile;
 pub use receipts::ASK_PAUSE_MS;
 pub use recovery::RecoveredStore;
 pub(crate) use requests::RequestOutcome;
-pub use requests::{MOST_OF_STRANGER, MOST_OF_STRANGERS};
+pub use requests::{MOST_OF_STRANGER, MOST_OF_STRANGERS, MOST_UNKEPT};
 pub use sessions::SESSION_RENEWAL_MS;
 pub(crate) use states::SavedRecord;
 pub(crate) use views::ViewHolder;

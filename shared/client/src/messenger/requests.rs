@@ -32,7 +32,7 @@ pub struct MessageRequest {
     /// not be fetched before the request is accepted.
     pub messages: Vec<MessageContent>,
     /// The number of later messages, which were not kept. Once the request is accepted, their author's
-    /// device is asked to send them again. More than [`crate::store::MOST_AWAITED`] are not counted.
+    /// device is asked to send them again. More than [`crate::store::MOST_UNKEPT`] are not counted.
     pub not_kept: u64,
 }
 
@@ -106,8 +106,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 CiphertextKey { actor: &unkept.actor, envelope: &unkept.envelope, device: &unkept.device };
             let resend = resend_id(&author, &envelope, &address);
             // What has no room is missing by its number.
-            if tx.owe_unreadable(key)?
-                && tx.await_message(key, &resend.key(), unkept.received_ms.unwrap_or(now_ms), now_ms)?
+            if tx.owe_unkept(key)?
+                && tx.await_unkept(key, &resend.key(), unkept.received_ms.unwrap_or(now_ms), now_ms)?
             {
                 tx.note_asked(key)?;
             }

@@ -4,12 +4,12 @@
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::messages::{LATE_MS, MessageStream};
-use super::{CiphertextKey, DeviceStoreError, Transaction};
+use super::{CiphertextKey, DeviceStoreError, MOST_UNKEPT, Transaction};
 use crate::stored_time::is_over;
 
 /// The days after which a message that is awaited counts as missing.
 pub const AWAITED_DAYS: i64 = 7;
-/// The greatest number of messages of one actor that are awaited. If there are more, one that is missing
+/// The greatest number of messages of one actor that could not be decrypted and are awaited. If there are more, one that is missing
 /// makes room, and without one nothing more is awaited.
 pub const MOST_AWAITED: i64 = 100;
 const AWAITED_MS: i64 = AWAITED_DAYS * 24 * 3_600_000;
@@ -70,11 +70,32 @@ impl Transaction<'_> {
         received_ms: i64,
         now_ms: i64,
     ) -> Result<bool, DeviceStoreError> {
+        self.await_envelope(key, resend, (received_ms, now_ms), MOST_AWAITED)
+    }
+
+    /// Does as [`Transaction::await_message`] for a message that was not kept. The bound is [`MOST_UNKEPT`].
+    pub(crate) fn await_unkept(
+        &self,
+        key: CiphertextKey<'_>,
+        resend: &str,
+        received_ms: i64,
+        now_ms: i64,
+    ) -> Result<bool, DeviceStoreError> {
+        self.await_envelope(key, resend, (received_ms, now_ms), MOST_UNKEPT)
+    }
+
+    fn await_envelope(
+        &self,
+        key: CiphertextKey<'_>,
+        resend: &str,
+        (received_ms, now_ms): (i64, i64),
+        most: i64,
+    ) -> Result<bool, DeviceStoreError> {
         let sql = "DELETE FROM awaited WHERE (actor, device, envelope) IN (SELECT actor, device, envelope \
                    FROM awaited WHERE actor = ?1 AND stored <= ?2 ORDER BY position LIMIT 1) \
                    AND (SELECT count(*) FROM awaited WHERE actor = ?1) >= ?3";
         let missing_ms = now_ms.saturating_sub(AWAITED_MS);
-        self.inner.execute(sql, params![key.actor, missing_ms, MOST_AWAITED])?;
+        self.inner.execute(sql, params![key.actor, missing_ms, most])?;
         let of = MessageStream { conversation: key.actor, device: key.device, actor: key.actor };
         let place = match self.place_before_copy(of, received_ms, 0, now_ms)? {
             Some(place) => place,
@@ -84,7 +105,7 @@ impl Transaction<'_> {
                    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 \
                    WHERE (SELECT count(*) FROM awaited WHERE actor = ?1) < ?8";
         let parameters =
-            params![key.actor, key.device, key.envelope, resend, received_ms, now_ms, place, MOST_AWAITED];
+            params![key.actor, key.device, key.envelope, resend, received_ms, now_ms, place, most];
         Ok(self.inner.execute(sql, parameters)? > 0)
     }
 

@@ -66,7 +66,8 @@ pub struct StoredMessage {
     /// The message.
     pub content: MessageContent,
     /// The number of messages that its device wrote in this conversation before it and that have
-    /// not come. Messages that come late are no longer among them.
+    /// not come. Messages that come late are no longer among them, nor are those that were not kept of a
+    /// stranger and are awaited in places of their own.
     pub missing_before: u64,
 }
 
@@ -131,8 +132,16 @@ const PAGE: i64 = 1000;
 /// The columns that [`read`] reads.
 pub(super) const COLUMNS: &str = "SELECT coalesce(position, 0), id, actor, device, conversation, outgoing, \
                                   sequence, published, received, text, attachments, warning, \
-                                  (SELECT coalesce(sum(last - first + 1), 0) FROM gaps \
-                                  WHERE gaps.position = messages.position), \
+                                  (SELECT CASE count(*) WHEN 0 THEN 0 ELSE max(0, sum(last - first + 1) - \
+                                  (SELECT count(*) FROM awaited JOIN receipts ON receipts.actor = awaited.actor \
+                                  AND kind = 6 AND receipts.device = awaited.device AND id = envelope \
+                                  WHERE awaited.actor = messages.conversation AND awaited.device = messages.device \
+                                  AND awaited.position < messages.position AND awaited.position > \
+                                  (SELECT coalesce(max(before.position), 0) FROM messages AS before \
+                                  WHERE before.conversation = messages.conversation AND before.device = messages.device \
+                                  AND before.sequence < (SELECT min(first) FROM gaps AS lacking \
+                                  WHERE lacking.position = messages.position)))) END \
+                                  FROM gaps WHERE gaps.position = messages.position), \
                                   coalesce(placed, position, 0) FROM messages";
 
 impl Transaction<'_> {

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use eko_protocol::id::EnvelopeId;
 use rusqlite::params;
 
-use super::{CiphertextKey, DeviceStoreError, MOST_AWAITED, MessageContent, StoredMessage, Transaction};
+use super::{
+    CiphertextKey, DeviceStoreError, MOST_AWAITED, MOST_UNKEPT, MessageContent, StoredMessage, Transaction,
+};
 use crate::content::{ActivityId, MAX_MISSING, MissingMessages, Receipt, UnreadableEnvelope};
 
 /// The kinds of statements that are owed or may come to be owed, as `receipts.kind` numbers them.
@@ -47,8 +49,16 @@ const MOST_UNREADABLE: i64 = MAX_MISSING as i64;
 /// The shortest time between two reports of unreadable envelopes of one device. Whoever can make messages
 /// unreadable causes one message an hour by it.
 pub const ASK_PAUSE_MS: i64 = super::SESSION_RENEWAL_MS;
-/// The rule of [`crate::stored_time`] for that pause, at the time `?1`, if it is `?2`.
-const MAY_ASK: &str = "device NOT IN (SELECT device FROM asked WHERE at > ?1 - ?2 AND at <= ?1)";
+/// The rule of [`crate::stored_time`] for that pause, at the time `?1`, if it is `?2`. What was not kept of a
+/// stranger does not wait for it once everything has come of this kind that the device was asked for: its number
+/// has a bound, and nobody adds to it after the acceptance.
+const MAY_ASK: &str = "(device NOT IN (SELECT device FROM asked WHERE at > ?1 - ?2 AND at <= ?1) \
+     OR (EXISTS (SELECT 1 FROM receipts AS unkept WHERE unkept.actor = receipts.actor AND unkept.kind = 6 \
+     AND unkept.device = receipts.device AND unkept.id = receipts.id) \
+     AND device NOT IN (SELECT awaited.device FROM awaited JOIN receipts AS unkept ON unkept.actor = awaited.actor \
+     AND unkept.kind = 6 AND unkept.device = awaited.device AND unkept.id = awaited.envelope \
+     WHERE NOT EXISTS (SELECT 1 FROM receipts AS open WHERE open.actor = awaited.actor AND open.kind = 2 \
+     AND open.device = awaited.device AND open.id = awaited.envelope))))";
 /// The gaps that are told of. One waits while its device is still to be asked for a message that came before
 /// and could not be decrypted, which may be the one that is missing.
 const IS_TOLD: &str = "NOT EXISTS (SELECT 1 FROM awaited JOIN receipts ON receipts.actor = awaited.actor \
@@ -77,10 +87,19 @@ impl Transaction<'_> {
     /// Records that the author of a ciphertext is owed the statement that it cannot be read. Beyond
     /// [`MOST_AWAITED`] of one author nothing is recorded, which is false.
     pub(crate) fn owe_unreadable(&self, key: CiphertextKey<'_>) -> Result<bool, DeviceStoreError> {
+        self.owe_request(key, MOST_AWAITED)
+    }
+
+    /// Does as [`Transaction::owe_unreadable`] for an envelope that was not kept. The bound is [`MOST_UNKEPT`].
+    pub(crate) fn owe_unkept(&self, key: CiphertextKey<'_>) -> Result<bool, DeviceStoreError> {
+        self.owe_request(key, MOST_UNKEPT)
+    }
+
+    fn owe_request(&self, key: CiphertextKey<'_>, most: i64) -> Result<bool, DeviceStoreError> {
         let sql = "INSERT OR IGNORE INTO receipts (actor, kind, device, id) SELECT ?1, ?2, ?3, ?4 WHERE \
                    (SELECT count(*) FROM receipts WHERE actor = ?1 AND kind = ?2) < ?5";
         let kind = OwedKind::Unreadable as i64;
-        let parameters = params![key.actor, kind, key.device, key.envelope, MOST_AWAITED];
+        let parameters = params![key.actor, kind, key.device, key.envelope, most];
         Ok(self.inner.prepare_cached(sql)?.execute(parameters)? > 0)
     }
 

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::messages::{COLUMNS, read};
 use super::receipts::OwedKind;
-use super::{CiphertextKey, DeviceStoreError, MOST_AWAITED, MessageContent, Transaction};
+use super::{CiphertextKey, DeviceStoreError, MessageContent, Transaction};
 use crate::shares::fullest;
 
 /// The greatest number of messages that are kept of one stranger. Later ones are not kept.
@@ -12,6 +12,9 @@ pub const MOST_OF_STRANGER: i64 = 20;
 /// The greatest number of messages that are kept of all strangers. So many envelopes that were not kept
 /// are remembered, too.
 pub const MOST_OF_STRANGERS: i64 = 1_000;
+/// The greatest number of envelopes of one stranger that are remembered because they were not kept. All of
+/// them are asked for once the stranger is accepted.
+pub const MOST_UNKEPT: i64 = 500;
 
 /// The outcome of storing a stranger's message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,10 +111,9 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Remembers a stranger's envelope that was not kept. No more are remembered of one author than are
-    /// awaited. Of all together the oldest one makes room of whoever has the most.
+    /// Remembers a stranger's envelope that was not kept, [`MOST_UNKEPT`] of one author at most. Of all together the oldest one makes room of whoever has the most.
     fn note_unkept(&self, key: CiphertextKey<'_>, received_ms: Option<i64>) -> Result<(), DeviceStoreError> {
-        if self.unkept_of(key.actor)? >= MOST_AWAITED {
+        if self.unkept_of(key.actor)? >= MOST_UNKEPT {
             return Ok(());
         }
         self.note_envelope(key, OwedKind::Unkept, received_ms)?;

@@ -21,7 +21,7 @@ declined on all your devices, as soon as they listen. If you do both at the same
 accepted.
 
 No more than 20 messages of one stranger are kept. Once you have accepted them, `eko listen` asks the \
-stranger's program to send what was not kept again, 20 messages an hour.
+stranger's program to send what was not kept again, 20 messages at a time.
 
 Examples:
   eko requests

@@ -1,7 +1,7 @@
 //! The messages of a stranger, as text for a person and as a JSON object.
 
 use eko_client::messenger::MessageRequest;
-use eko_client::store::{MOST_AWAITED, MOST_OF_STRANGER};
+use eko_client::store::{MOST_OF_STRANGER, MOST_UNKEPT};
 use serde_json::{Value, json};
 
 use crate::context::HttpMessenger;
@@ -27,7 +27,7 @@ pub(crate) fn request(client: &HttpMessenger, request: &MessageRequest) -> Strin
 pub(crate) fn messages_not_kept(count: u64) -> String {
     match count {
         1 => "1 message".to_owned(),
-        count if i64::try_from(count).is_ok_and(|count| count >= MOST_AWAITED) => {
+        count if i64::try_from(count).is_ok_and(|count| count >= MOST_UNKEPT) => {
             format!("{count} messages or more")
         }
         count => format!("{count} messages"),

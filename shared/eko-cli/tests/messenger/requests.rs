@@ -2,7 +2,7 @@
 
 use eko_client::group::Proposal;
 use eko_client::messenger::{Notice, Person};
-use eko_client::store::{ASK_PAUSE_MS, AwaitedReason, EnvelopeState, MOST_OF_STRANGER};
+use eko_client::store::{AwaitedReason, EnvelopeState, MOST_OF_STRANGER};
 use eko_testkit::{Internet, World};
 
 use crate::people::{TestMessenger, befriend, first, further, hear, say, shown};
@@ -246,46 +246,57 @@ async fn say_in_turn(world: &World, from: &TestMessenger, to: &Person, texts: &[
 }
 
 /// What a stranger writes beyond the bound is not kept. Their device sends it again once the user accepts
-/// them, 20 messages an hour.
+/// them: 20 messages, and the next ones once these have come. What was not kept is not missing meanwhile, though
+/// something that was written later has come.
 #[tokio::test]
 async fn what_was_not_kept_of_a_stranger_comes_after_the_acceptance() {
-    let world = World::new().await;
-    let wire = TestNetwork::to(&[&world]);
-    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
-    let most = usize::try_from(MOST_OF_STRANGER).unwrap();
-    let all: Vec<String> = (0..most + 25).map(|n| format!("{n:02}")).collect();
-    say_in_turn(&world, &bob, &alice.me(), &all).await;
-    alice.receive().await.unwrap();
-    let [request] = &alice.requests().unwrap()[..] else { panic!() };
-    assert_eq!((request.messages.len(), request.not_kept), (most, 25));
-    // Bob's device learns nothing before the acceptance.
-    world.deliver().await;
-    alice.receive().await.unwrap();
-    assert_eq!(world.deliver().await, 0);
+    for count in [45, 60, 130] {
+        let world = World::new().await;
+        let wire = TestNetwork::to(&[&world]);
+        let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+        let most = usize::try_from(MOST_OF_STRANGER).unwrap();
+        let all: Vec<String> = (0..count).map(|n| format!("{n:03}")).collect();
+        for words in &all {
+            say(&bob, &alice.me(), words).await;
+            world.advance(1_200);
+        }
+        world.deliver().await;
+        alice.receive().await.unwrap();
+        let [request] = &alice.requests().unwrap()[..] else { panic!() };
+        let not_kept = count - most;
+        assert_eq!((request.messages.len(), request.not_kept), (most, u64::try_from(not_kept).unwrap()));
+        // Bob's device learns nothing before the acceptance.
+        world.deliver().await;
+        alice.receive().await.unwrap();
+        assert_eq!(world.deliver().await, 0);
 
-    alice.accept_contact(&bob.me()).unwrap();
-    let awaited = alice.awaited(Some(&bob.me().actor())).unwrap();
-    assert!(awaited.iter().all(|awaited| awaited.why == AwaitedReason::NotKept), "{awaited:?}");
-    assert_eq!(awaited.len(), 25);
-    let last = alice.history(None, 1).unwrap().remove(0).position;
-    assert!(awaited.iter().all(|awaited| awaited.position > last), "what was kept comes first");
-    let mut heard = Vec::new();
-    for wait_ms in [0, ASK_PAUSE_MS] {
-        world.advance(wait_ms);
-        heard.extend(shown(&alice, &alice.receive().await.unwrap()));
+        alice.accept_contact(&bob.me()).unwrap();
+        let awaited = alice.awaited(Some(&bob.me().actor())).unwrap();
+        assert!(awaited.iter().all(|awaited| awaited.why == AwaitedReason::NotKept), "{awaited:?}");
+        assert_eq!(awaited.len(), not_kept);
+        let last = alice.history(None, 1).unwrap().remove(0).position;
+        assert!(awaited.iter().all(|awaited| awaited.position > last), "what was kept comes first");
+        say(&bob, &alice.me(), "later").await;
         world.deliver().await;
-        assert_eq!(hear(&world, &bob).await, [""; 0]);
+        let mut heard = shown(&alice, &alice.receive().await.unwrap());
+        for round in 1..=not_kept.div_ceil(most) {
+            world.advance(30_000);
+            world.deliver().await;
+            assert_eq!(hear(&world, &bob).await, [""; 0]);
+            world.deliver().await;
+            heard.extend(shown(&alice, &alice.receive().await.unwrap()));
+            let missing = not_kept.saturating_sub(round * most);
+            assert_eq!(alice.awaited(None).unwrap().len(), missing, "{count}");
+            let history = alice.history(None, 200).unwrap();
+            assert!(history.iter().all(|message| message.missing_before == 0), "{history:?}");
+        }
+        heard.retain(|words| words != "later");
+        assert_eq!(heard, all, "each comes once, in its order");
+        assert_eq!(texts(&alice), [all, vec!["later".to_owned()]].concat());
         world.deliver().await;
-        heard.extend(shown(&alice, &alice.receive().await.unwrap()));
+        hear(&world, &bob).await;
         world.deliver().await;
-        bob.receive().await.unwrap();
     }
-    assert_eq!(heard, all, "what is sent again is shown in its order");
-    assert_eq!(texts(&alice), all);
-    assert_eq!(alice.awaited(None).unwrap(), []);
-    let history = alice.history(None, 200).unwrap();
-    assert!(history.iter().all(|message| message.missing_before == 0));
-    world.deliver().await;
 }
 
 /// Writing to somebody accepts them, too, and what is declined is not asked for.

@@ -188,7 +188,7 @@ struct IssuerArguments {
 /// Declares the arguments of the limits: a flag for each member of [`Limits`], with the variable
 /// that sets it on AWS.
 macro_rules! limits {
-    ($($(#[$about:meta])* $name:ident $variable:literal $unit:literal,)*) => {
+    ($($(#[$about:meta])* $name:ident $variable:literal $unit:literal $least:literal,)*) => {
         /// The limits, each in the unit of its name.
         #[derive(Args)]
         #[command(next_help_heading = "Limits")]
@@ -218,6 +218,7 @@ macro_rules! limits {
                     long,
                     value_name = $unit,
                     default_value_t = Limits::default().$name,
+                    value_parser = value_parser!(u64).range($least..),
                     env = $variable,
                     hide_short_help = true
                 )]
@@ -239,40 +240,41 @@ macro_rules! limits {
 }
 
 limits! {
+    // The name, the variable, the unit, and the least value: with 0 nobody could send or receive anything.
     /// Envelopes a minute from one sender to one recipient
-    sender_budget "SENDER_BUDGET" "N",
+    sender_budget "SENDER_BUDGET" "N" 1,
     /// Bytes of content a minute from one sender to one recipient
-    sender_bytes_budget "SENDER_BYTES_BUDGET" "BYTES",
+    sender_bytes_budget "SENDER_BYTES_BUDGET" "BYTES" 1,
     /// Envelopes a minute from all actors of one other site to one recipient, and as many reports
-    server_budget "SERVER_BUDGET" "N",
+    server_budget "SERVER_BUDGET" "N" 0,
     /// Bytes of content a minute from all actors of one other site to one recipient
-    server_bytes_budget "SERVER_BYTES_BUDGET" "BYTES",
+    server_bytes_budget "SERVER_BYTES_BUDGET" "BYTES" 0,
     /// Actors of one other site that write to one recipient in a minute
-    server_senders "SERVER_SENDERS" "N",
+    server_senders "SERVER_SENDERS" "N" 0,
     /// Envelopes a minute to one recipient, from everyone
-    recipient_budget "RECIPIENT_BUDGET" "N",
+    recipient_budget "RECIPIENT_BUDGET" "N" 1,
     /// Bytes of content a minute to one recipient, from everyone
-    recipient_bytes_budget "RECIPIENT_BYTES_BUDGET" "BYTES",
+    recipient_bytes_budget "RECIPIENT_BYTES_BUDGET" "BYTES" 1,
     /// Envelopes a minute from one account to everyone
-    account_budget "ACCOUNT_BUDGET" "N",
+    account_budget "ACCOUNT_BUDGET" "N" 1,
     /// Bytes of content a minute from one account to everyone
-    account_bytes_budget "ACCOUNT_BYTES_BUDGET" "BYTES",
+    account_bytes_budget "ACCOUNT_BYTES_BUDGET" "BYTES" 1,
     /// Envelopes of one account that wait for other servers at a time
-    account_parcels "ACCOUNT_PARCELS" "N",
+    account_parcels "ACCOUNT_PARCELS" "N" 0,
     /// Receipts that wait for one other site at a time
-    server_receipts "SERVER_RECEIPTS" "N",
+    server_receipts "SERVER_RECEIPTS" "N" 0,
     /// Receipts of one account that wait for other servers at a time
-    account_receipts "ACCOUNT_RECEIPTS" "N",
+    account_receipts "ACCOUNT_RECEIPTS" "N" 0,
     /// Entries of a device's mailbox
-    mailbox_entries "MAILBOX_ENTRIES" "N",
+    mailbox_entries "MAILBOX_ENTRIES" "N" 1,
     /// Bytes of a device's mailbox
-    mailbox_bytes "MAILBOX_BYTES" "BYTES",
+    mailbox_bytes "MAILBOX_BYTES" "BYTES" 1,
     /// One-time keys an hour that one taker gets of one device
-    take_budget "TAKE_BUDGET" "N",
+    take_budget "TAKE_BUDGET" "N" 0,
     /// One-time keys an hour that all takers get of one device
-    take_total_budget "TAKE_TOTAL_BUDGET" "N",
+    take_total_budget "TAKE_TOTAL_BUDGET" "N" 0,
     /// One-time keys an hour that all takers of one other site get of one device
-    take_server_budget "TAKE_SERVER_BUDGET" "N",
+    take_server_budget "TAKE_SERVER_BUDGET" "N" 0,
 }
 
 impl ServeArguments {

@@ -253,6 +253,11 @@ impl Config {
                     .parse()
                     .map_err(|_| ConfigError { variable, reason: format!("{text} is not a whole number") }),
             };
+        // With 0 nobody could send or receive anything.
+        let positive = |variable: &'static str, default: u64| match number(variable, default)? {
+            0 => Err(ConfigError { variable, reason: "0 is not 1 or more".to_owned() }),
+            value => Ok(value),
+        };
         let switch = |variable: &'static str| matches!(get(variable).as_deref(), Some("1" | "true"));
         let origin = Origin::parse(&need("ORIGIN")?)
             .map_err(|e| ConfigError { variable: "ORIGIN", reason: e.to_string() })?;
@@ -325,20 +330,20 @@ impl Config {
                         reason: format!("{days} is not between 1 and 365"),
                     },
                 )?,
-                sender_budget: number("SENDER_BUDGET", limits.sender_budget)?,
-                sender_bytes_budget: number("SENDER_BYTES_BUDGET", limits.sender_bytes_budget)?,
+                sender_budget: positive("SENDER_BUDGET", limits.sender_budget)?,
+                sender_bytes_budget: positive("SENDER_BYTES_BUDGET", limits.sender_bytes_budget)?,
                 server_budget: number("SERVER_BUDGET", limits.server_budget)?,
                 server_bytes_budget: number("SERVER_BYTES_BUDGET", limits.server_bytes_budget)?,
                 server_senders: number("SERVER_SENDERS", limits.server_senders)?,
-                recipient_budget: number("RECIPIENT_BUDGET", limits.recipient_budget)?,
-                recipient_bytes_budget: number("RECIPIENT_BYTES_BUDGET", limits.recipient_bytes_budget)?,
-                account_budget: number("ACCOUNT_BUDGET", limits.account_budget)?,
-                account_bytes_budget: number("ACCOUNT_BYTES_BUDGET", limits.account_bytes_budget)?,
+                recipient_budget: positive("RECIPIENT_BUDGET", limits.recipient_budget)?,
+                recipient_bytes_budget: positive("RECIPIENT_BYTES_BUDGET", limits.recipient_bytes_budget)?,
+                account_budget: positive("ACCOUNT_BUDGET", limits.account_budget)?,
+                account_bytes_budget: positive("ACCOUNT_BYTES_BUDGET", limits.account_bytes_budget)?,
                 account_parcels: number("ACCOUNT_PARCELS", limits.account_parcels)?,
                 server_receipts: number("SERVER_RECEIPTS", limits.server_receipts)?,
                 account_receipts: number("ACCOUNT_RECEIPTS", limits.account_receipts)?,
-                mailbox_entries: number("MAILBOX_ENTRIES", limits.mailbox_entries)?,
-                mailbox_bytes: number("MAILBOX_BYTES", limits.mailbox_bytes)?,
+                mailbox_entries: positive("MAILBOX_ENTRIES", limits.mailbox_entries)?,
+                mailbox_bytes: positive("MAILBOX_BYTES", limits.mailbox_bytes)?,
                 take_budget: number("TAKE_BUDGET", limits.take_budget)?,
                 take_total_budget: number("TAKE_TOTAL_BUDGET", limits.take_total_budget)?,
                 deletable_after_ms: limits.deletable_after_ms,
@@ -482,6 +487,7 @@ mod tests {
         for (variable, value, told) in [
             ("ORIGIN", "eko.example", "ORIGIN: "),
             ("MESSAGE_TTL_DAYS", "0", "MESSAGE_TTL_DAYS: 0 is not between 1 and 365"),
+            ("SENDER_BUDGET", "0", "SENDER_BUDGET: 0 is not 1 or more"),
             ("SENDER_BUDGET", "many", "SENDER_BUDGET: many is not a whole number"),
             ("FEDERATION_DENY", "not a domain", "FEDERATION_DENY: "),
             (

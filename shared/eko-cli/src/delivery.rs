@@ -199,12 +199,17 @@ impl DeliverySummary {
     /// Sums up the envelopes to other people. Of the envelope to the user's own devices it says
     /// only that it was refused.
     pub(crate) fn of(client: &HttpMessenger, sent: &SentActivity) -> Self {
+        Self::of_untried(client, sent, "it was not tried yet")
+    }
+
+    /// Does as [`Self::of`]. `untried` is the reason of envelopes that have none of their own.
+    pub(crate) fn of_untried(client: &HttpMessenger, sent: &SentActivity, untried: &str) -> Self {
         let (me, own) = (client.me(), client.me().actor());
         let untried = match kept(client) {
             KEPT_REVOKED => MessengerError::Revoked.to_string(),
             KEPT_DELETED => MessengerError::AccountDeleted.to_string(),
             KEPT_SIGNED_OUT => MessengerError::SignedOut.to_string(),
-            _ => "it was not tried yet".to_owned(),
+            _ => untried.to_owned(),
         };
         let (mut reached, mut queued, mut missed) = (Vec::new(), Vec::new(), Vec::new());
         for envelope in sent.envelopes.iter().filter(|envelope| envelope.recipient != own) {
@@ -320,18 +325,21 @@ impl DeliverySummary {
         }
     }
 
-    /// Does as [`Self::failure`] for a command that ends now, and says until when it waits, if that is known.
+    /// Does as [`Self::failure`] for a command that ends now, and says that it is kept, and until when
+    /// it waits, if that is known.
     pub(crate) fn last_failure(&self, client: &HttpMessenger, lead: &str) -> Option<CommandFailure> {
         let failure = self.failure(lead)?;
         let is_due_later = self.due_ms > client.device().environment().now_ms();
         // Nothing but a sign-in or another device helps where that is the next step.
         let goes_on = [KEPT, clock::KEPT].contains(&self.kept);
-        Some(match self.state == EnvelopeState::ToSend && is_due_later && goes_on {
+        let is_kept = self.state == EnvelopeState::ToSend && goes_on;
+        Some(match is_due_later {
+            _ if !is_kept => failure,
             true => failure.followed_by(&format!(
                 "; it is kept, and waits until {}",
                 show::clock_with_seconds(self.due_ms)
             )),
-            false => failure,
+            false => failure.followed_by("; it is kept"),
         })
     }
 

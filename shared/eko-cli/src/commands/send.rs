@@ -4,15 +4,18 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::Read;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use eko_client::attachment::{self, Attachment, AttachmentError, INLINE_MAX, OVERHEAD};
 use eko_client::messenger::{MessageDraft, MessengerError, Person, SentActivity};
 use eko_client::store::EnvelopeState;
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::attachments::{media_type, read_sealed};
 use crate::context::{Context, HttpMessenger};
+use crate::counted::span;
 use crate::delivery::{DeliverySummary, WAIT_S, wait_for};
 use crate::failure::{CommandFailure, Exit, FileUse};
 use crate::people::{Correspondent, named};
@@ -21,6 +24,9 @@ use crate::show::{full_note, sent_object, word};
 
 /// The longest text that standard input may contain. It is about as long as fits into a message.
 const MAX_TEXT_BYTES: u64 = 80 << 10;
+
+/// The time that the only attempt has with `--wait 0`.
+const ONE_ATTEMPT: Duration = Duration::from_secs(5);
 
 const MORE: &str = "\
 Examples:
@@ -32,7 +38,8 @@ Examples:
 A file of up to 48 KiB is sent within the message. A larger file is encrypted by `eko attachments \
 seal`. You upload the result wherever you like, and send its description with --attached.
 
-If it cannot be sent within --wait, it is kept, and the failure says until when it waits.";
+If it cannot be sent within --wait, it is kept, and the failure says so, and until when it waits. With \
+--wait 0 it is tried once, for 5 seconds at most.";
 
 /// The options of `eko send`.
 #[derive(Debug, Args)]
@@ -53,7 +60,7 @@ pub(crate) struct SendArgs {
     /// The description of a larger file, from `eko attachments seal`; may be given several times
     #[arg(long, value_name = "FILE.json")]
     attached: Vec<PathBuf>,
-    /// The time to go on trying if a server is out of reach or asks to wait, in seconds
+    /// The time to go on trying if a server is out of reach, gives no answer or asks to wait, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = WAIT_S)]
     wait: u64,
 }
@@ -61,18 +68,58 @@ pub(crate) struct SendArgs {
 impl SendArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (_, client) = context.client()?;
-        client.require_not_ended().await.map_err(|error| CommandFailure::from(error).not_kept())?;
         let progress = ProgressLine::new(context.out);
         let stepping = progress.clone();
         let client = client.watched(move |step| stepping.step(step));
         let draft = MessageDraft { text: self.text()?, attachments: self.attachments(context)? };
-        let whom = Correspondent::find_addressee(&client, &self.to, self.group).await;
-        let whom = whom.map_err(CommandFailure::not_kept)?;
-        let id = keep(&client, &whom, draft).await.map_err(|error| CommandFailure::from(error).not_kept())?;
-        let sent = client.send_message(&id).await;
-        let sent = wait_for(&client, &progress, sent?, self.wait).await;
+        let patience = match self.wait {
+            0 => ONE_ATTEMPT,
+            wait => Duration::from_secs(wait),
+        };
+        let began = Instant::now();
+        let left = || patience.saturating_sub(began.elapsed());
+        let unanswered = format!("there was no answer within {}", span(patience.as_secs()));
+        let keeping = timeout(patience, Box::pin(self.keep(&client, draft, patience / 2))).await;
+        let (whom, id) = keeping
+            .unwrap_or_else(|_| {
+                Err(CommandFailure::new(&unanswered).next("try again later").exit(Exit::TryLater))
+            })
+            .map_err(CommandFailure::not_kept)?;
+        let sending = async {
+            let sent = client.send_message(&id).await?;
+            wait_for(&client, &progress, sent, left().as_secs().min(self.wait)).await
+        };
+        let sent = match timeout(left(), Box::pin(sending)).await {
+            Ok(sent) => sent?,
+            // What is under way is given up. It is tried again, under the same id.
+            Err(_) => client.sent(&id)?,
+        };
         progress.done();
-        tell(context, &client, &sent?, &whom)
+        tell(context, &client, &sent, &whom, &unanswered)
+    }
+
+    /// Finds the recipient, keeps the message, and returns its id. The recipient's server has `patience` to say
+    /// that nothing speaks against them: each attempt to send asks it again.
+    async fn keep(
+        &self,
+        client: &HttpMessenger,
+        draft: MessageDraft,
+        patience: Duration,
+    ) -> Result<(Correspondent, String), CommandFailure> {
+        client.require_not_ended().await?;
+        let whom = Correspondent::find_addressee(client, &self.to, self.group).await?;
+        let id = match &whom {
+            Correspondent::Person(person) => {
+                match timeout(patience, client.check_addressee(person)).await {
+                    // A message to somebody who is known is held back until that is settled.
+                    Err(_) | Ok(Err(MessengerError::Distrust { .. })) => {}
+                    Ok(checked) => checked?,
+                }
+                client.put_message(person, draft).await?
+            }
+            Correspondent::Group(group) => client.put_group_message(group.state.id(), draft).await?,
+        };
+        Ok((whom, id))
     }
 
     fn text(&self) -> Result<String, CommandFailure> {
@@ -132,25 +179,6 @@ impl SendArgs {
     }
 }
 
-/// Keeps a message, and returns its id.
-async fn keep(
-    client: &HttpMessenger,
-    whom: &Correspondent,
-    draft: MessageDraft,
-) -> Result<String, MessengerError> {
-    match whom {
-        Correspondent::Person(person) => {
-            match client.check_addressee(person).await {
-                // A message to somebody who is known is held back until that is settled.
-                Err(MessengerError::Distrust { .. }) => {}
-                checked => checked?,
-            }
-            client.put_message(person, draft).await
-        }
-        Correspondent::Group(group) => client.put_group_message(group.state.id(), draft).await,
-    }
-}
-
 /// Returns a length in words, such as `47.9 KiB`.
 fn kibibytes(tenths: usize) -> String {
     format!("{}.{} KiB", tenths / 10, tenths % 10)
@@ -181,8 +209,9 @@ fn tell(
     client: &HttpMessenger,
     sent: &SentActivity,
     whom: &Correspondent,
+    unanswered: &str,
 ) -> Result<(), CommandFailure> {
-    let delivery = DeliverySummary::of(client, sent);
+    let delivery = DeliverySummary::of_untried(client, sent, unanswered);
     for warning in delivery.warnings() {
         context.out.prompt(&warning);
     }

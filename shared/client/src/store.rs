@@ -51,7 +51,7 @@ pub use carrying::{CarriedOver, EndedGroup, FormerDevice};
 pub use chains::ChainAlarm;
 pub(crate) use chains::PinnedChain;
 pub use ending::DeviceEnd;
-pub use envelopes::{EnvelopeState, MOST_RESENT, OutboxEnvelope, RESEND_TIME_MS};
+pub use envelopes::{EnvelopeState, MOST_RESENT, OutboxEnvelope, RESEND_TIME_MS, WaitingMessages};
 pub(crate) use envelopes::{NOT_READ, NewEnvelope, SendingAttempt};
 pub use error::{DeviceStoreError, StoreFault};
 pub(crate) use evidence::parse_evidence;

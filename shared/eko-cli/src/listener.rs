@@ -65,7 +65,7 @@ pub(crate) struct MailboxListener<'a> {
     sent: Notify,
     /// Told once the mailbox was read, or the store in which another process puts what it reads.
     looked: Notify,
-    /// The reason for which the last look into the mailbox has failed, if it has.
+    /// The reason for which a look into the mailbox has failed, if it was not read since.
     unread: RefCell<Option<CommandFailure>>,
 }
 
@@ -131,6 +131,20 @@ impl<'a> MailboxListener<'a> {
             self.client.place(&mut received)?;
             self.show_new()?;
         }
+        self.tell_waiting()
+    }
+
+    /// Says how many messages of this device wait for another attempt, if any do.
+    fn tell_waiting(&self) -> Result<(), CommandFailure> {
+        let Some(waiting) = self.client.waiting_messages()? else { return Ok(()) };
+        let (what, them) = match waiting.count {
+            1 => ("1 message waits".to_owned(), "it"),
+            count => (format!("{count} messages wait"), "them"),
+        };
+        let until = show::clock_with_seconds(waiting.due_ms);
+        self.context.out.remark(&format!(
+            "  {what} until {until}; eko listen sends {them} then, and eko history says why"
+        ));
         Ok(())
     }
 
@@ -185,7 +199,7 @@ impl<'a> MailboxListener<'a> {
             return Ok(());
         }
         let unread = self.unread.take().unwrap_or_else(|| {
-            let what = format!("{} does not answer", self.client.device().origin());
+            let what = format!("it was not read to its end within {} seconds", LOOK_TIME.as_secs());
             CommandFailure::new(what).next("try again later").exit(Exit::TryLater)
         });
         Err(unread.led_by(UNREAD))

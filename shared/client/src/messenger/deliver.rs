@@ -11,7 +11,9 @@ use super::moving::says_moved;
 use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
 use crate::content::tag_of;
 use crate::device::{OutgoingEnvelope, SendOutcome};
-use crate::store::{DeviceStore, DeviceStoreError, EnvelopeState, OutboxEnvelope, SendingAttempt};
+use crate::store::{
+    DeviceStore, DeviceStoreError, EnvelopeState, OutboxEnvelope, SendingAttempt, WaitingMessages,
+};
 use crate::{ClientError, SignalSessions, Transport, TransportError};
 
 /// The number of times that a recipient's devices may change while one envelope is being sent.
@@ -221,7 +223,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.store.write(|tx| tx.settle(id, outcome.state, outcome.reason.as_deref()))?
             }
             Err(error @ MessengerError::Store(_)) => {
-                self.postpone(envelope, 0, &reason(&error))?;
+                self.postpone(envelope, 0, &reason(&error), false)?;
                 return Err(error);
             }
             Err(
@@ -237,7 +239,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 return Err(error);
             }
             Err(error) => match error.retry_after_s() {
-                Some(seconds) => self.postpone(envelope, seconds, &reason(&error))?,
+                Some(seconds) => {
+                    let is_own = asked == *self.device.origin() && says_out_of_reach(&error);
+                    self.postpone(envelope, seconds, &reason(&error), is_own)?;
+                }
                 None => self.store.write(|tx| {
                     tx.settle(id, failed(&error), Some(&reason(&error)))?;
                     tx.hold_back_after(id)
@@ -249,17 +254,39 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(kept.map_or(Attempt::NotDue, Attempt::Tried))
     }
 
+    /// Puts an envelope off after a failed attempt. `is_own` is true if only the own server was out of reach.
     fn postpone(
         &self,
         envelope: &OutboxEnvelope,
         seconds: u64,
         reason: &str,
+        is_own: bool,
     ) -> Result<(), DeviceStoreError> {
         let asked = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000).min(LONGEST_ASKED_MS);
         let doubled = 1000_i64.saturating_mul(1 << envelope.tries.min(20));
         let now_ms = self.now_ms();
         let due_ms = now_ms.saturating_add(asked.max(doubled.min(LONGEST_WAIT_MS)));
-        self.store.write(|tx| tx.postpone(&envelope.id, now_ms, due_ms, reason))
+        self.store.write(|tx| {
+            tx.postpone(&envelope.id, now_ms, due_ms, reason)?;
+            tx.note_unreached(&envelope.id, is_own)
+        })
+    }
+
+    /// Makes envelopes due that wait only because the own server was out of reach: it has just answered.
+    pub(super) fn note_reached(&self) -> Result<(), DeviceStoreError> {
+        match self.store.read(|tx| tx.has_unreached())? {
+            true => self.store.write(|tx| tx.hasten_unreached(self.now_ms())),
+            false => Ok(()),
+        }
+    }
+
+    /// Returns the messages of this user to other people that wait for another attempt, or `None` if none do.
+    /// Makes no call.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn waiting_messages(&self) -> Result<Option<WaitingMessages>, DeviceStoreError> {
+        self.store.read(|tx| tx.waiting_messages(&self.device.actor(), self.now_ms()))
     }
 
     /// Sends an envelope until it has an outcome. `asked` is the server that was asked last.
@@ -437,6 +464,15 @@ fn is_put_off(listed: &OutboxEnvelope, kept: &OutboxEnvelope) -> bool {
         EnvelopeState::Refused => listed.state == EnvelopeState::ToSend,
         _ => false,
     }
+}
+
+/// True if an error says that a server could not be reached, or gave no answer for long. A connection that
+/// breaks may be the fault of what was sent.
+fn says_out_of_reach(error: &MessengerError) -> bool {
+    matches!(
+        error,
+        MessengerError::Client(ClientError::Transport(TransportError::Connect(_) | TransportError::Timeout))
+    )
 }
 
 /// The words for an envelope to a person whose account was deleted.

@@ -116,7 +116,7 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
     }
 
     /// True once the mailbox was read as it was at some time since the feed began: it was fetched, or a socket has
-    /// brought what had come before it.
+    /// brought what had come before it. A fetch that has failed does not count, nor one that is still to come.
     pub fn has_read(&self) -> bool {
         self.has_read
     }
@@ -337,7 +337,7 @@ impl<T: Transport + SocketTransport, S: SignalSessions> LiveFeed<'_, T, S> {
         let (looked, is_all) = match self.next_look() {
             FeedLook::Mailbox => (self.look_into_mailbox().await, true),
             FeedLook::Entries(group) => {
-                let is_all = self.open.as_ref().is_some_and(|open| open.state.has_backlog());
+                let is_all = self.open.as_ref().is_some_and(|open| open.state.is_read());
                 (self.take_group(group).await, is_all)
             }
         };

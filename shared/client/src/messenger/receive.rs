@@ -174,6 +174,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<bool, MessengerError> {
         self.retry_after_chains(&mut received.notices)?;
         let mut page = self.signed_in(async || self.device.fetch().await).await?;
+        self.note_reached()?;
         let keys_left = loop {
             let taken = self.take_page(page.entries, received, &mut later).await?;
             self.settle_entries(taken, received).await?;
@@ -194,6 +195,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         acknowledge: impl AsyncFnOnce(Vec<String>),
     ) -> Result<(), MessengerError> {
         self.retry_after_chains(&mut received.notices)?;
+        if keys_left.is_some() {
+            // The server has answered a `Fetch`.
+            self.note_reached()?;
+        }
         let mut later = LaterEntries::default();
         let mut taken = self.take_page(entries, received, &mut later).await?;
         let confirmed = std::mem::take(&mut taken.confirmed);

@@ -44,6 +44,15 @@ pub struct OutboxEnvelope {
     pub received_by: usize,
 }
 
+/// The messages of this user that wait for another attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitingMessages {
+    /// The number of messages.
+    pub count: usize,
+    /// The time at which all of them are due, in epoch milliseconds.
+    pub due_ms: i64,
+}
+
 /// An envelope that is about to be added.
 pub(crate) struct NewEnvelope<'a> {
     /// The envelope's id.
@@ -102,6 +111,9 @@ pub(super) const COLUMNS: &str = "SELECT id, message, recipient, state, reason, 
      resent_to, (SELECT count(*) FROM ciphertexts WHERE envelope = envelopes.id), \
      (SELECT coalesce(sum(received), 0) FROM ciphertexts WHERE envelope = envelopes.id), \
      state = 1 AND claimed <> 0 FROM envelopes";
+/// The name under which the store keeps the ids of envelopes that wait only because the own server was out of
+/// reach.
+const UNREACHED: &str = "unreached";
 /// The envelopes that are due at the time `?1`: the rule of [`crate::stored_time`] for `due`, with its
 /// tolerance.
 const DUE: &str = "state = 1 AND (due <= ?1 OR put > ?1 + 60000)";
@@ -433,6 +445,54 @@ impl Transaction<'_> {
                    WHERE id = ?1";
         self.inner.execute(sql, params![id.as_str(), now_ms, due_ms, reason])?;
         Ok(())
+    }
+
+    /// Notes whether an envelope that was put off waits only because the own server was out of reach.
+    pub(crate) fn note_unreached(&self, id: &EnvelopeId, is_own: bool) -> Result<(), DeviceStoreError> {
+        let mut unreached = self.unreached()?;
+        let is_changed = match is_own {
+            true => unreached.insert(id.to_string()),
+            false => unreached.remove(id.as_str()),
+        };
+        if is_changed { self.put_json(UNREACHED, &unreached) } else { Ok(()) }
+    }
+
+    fn unreached(&self) -> Result<BTreeSet<String>, DeviceStoreError> {
+        Ok(self.json(UNREACHED)?.unwrap_or_default())
+    }
+
+    /// True if an envelope may wait only because the own server was out of reach.
+    pub(crate) fn has_unreached(&self) -> Result<bool, DeviceStoreError> {
+        Ok(!self.unreached()?.is_empty())
+    }
+
+    /// Makes envelopes due that wait only because the own server was out of reach, and those that were put off
+    /// behind them. The pauses between their attempts begin anew.
+    pub(crate) fn hasten_unreached(&self, now_ms: i64) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE envelopes AS later SET due = ?1, tries = 0 FROM \
+                   (SELECT recipient, due FROM envelopes WHERE id = ?2 AND state = 1 AND claimed = 0) AS unreached \
+                   WHERE later.state = 1 AND later.claimed = 0 AND later.due > ?1 \
+                   AND later.recipient = unreached.recipient AND later.due = unreached.due";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        for id in self.unreached()? {
+            statement.execute(params![now_ms, id])?;
+        }
+        self.put_json(UNREACHED, &BTreeSet::<String>::new())
+    }
+
+    /// Returns the messages of a user to other people that wait for another attempt, or `None` if none do.
+    pub(crate) fn waiting_messages(
+        &self,
+        me: &str,
+        now_ms: i64,
+    ) -> Result<Option<WaitingMessages>, DeviceStoreError> {
+        let sql = "SELECT count(DISTINCT envelopes.message), max(envelopes.due) FROM envelopes JOIN messages \
+                   ON messages.actor = ?1 AND messages.id = envelopes.message WHERE envelopes.state = 1 \
+                   AND envelopes.claimed = 0 AND envelopes.recipient <> ?1 AND envelopes.due > ?2";
+        let (count, due_ms) = self.inner.prepare_cached(sql)?.query_row(params![me, now_ms], |row| {
+            Ok((row.get::<_, usize>(0)?, row.get::<_, Option<i64>>(1)?))
+        })?;
+        Ok(due_ms.map(|due_ms| WaitingMessages { count, due_ms }))
     }
 
     /// Has an envelope sent again that the own server had queued.

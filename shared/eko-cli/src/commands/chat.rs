@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 
 use crate::context::{Context, HttpMessenger};
 use crate::delivery;
-use crate::failure::CommandFailure;
+use crate::failure::{CommandFailure, Exit};
 use crate::listener::{MailboxListener, TypedText};
 use crate::people::{Correspondent, conversation, named};
 use crate::screen::{Screen, TypedInput};
@@ -108,7 +108,17 @@ impl ChatArgs {
             Some(_) => drop(told),
             None => read_lines(told),
         }
-        listening.until_the_end(Some(TypedText { acts, to: whom }), screen).await
+        listening.until_the_end(Some(TypedText { acts, to: whom.clone() }), screen).await?;
+        match &whom {
+            // It may have been settled meanwhile.
+            Correspondent::Person(person) if alarm.is_some() && client.holds_back_from(person)? => {
+                let who = named(&client, &person.actor());
+                Err(CommandFailure::new(format!("what you write to {who} would be held back"))
+                    .next(delivery::verify_each([&*who]))
+                    .exit(Exit::NotTrusted))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use serde_json::json;
 use crate::ask;
 use crate::context::{Context, HttpMessenger};
 use crate::failure::{CommandFailure, Exit};
+use crate::home::AccountFolder;
+use crate::listener;
 use crate::show;
 
 const MORE: &str = "\
@@ -60,9 +62,9 @@ enum DevicesCommand {
 
 impl DevicesArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
-        let (_, client) = context.active_client().await?;
+        let (account, client) = context.active_client().await?;
         match &self.command {
-            None | Some(DevicesCommand::List) => list(context, &client).await,
+            None | Some(DevicesCommand::List) => list(context, &account, &client).await,
             Some(DevicesCommand::Approve) => approve(context, &client).await,
             Some(DevicesCommand::Revoke { id, yes }) => revoke(context, &client, id, *yes).await,
             Some(DevicesCommand::TurnAway { id }) => turn_away(context, &client, id).await,
@@ -70,8 +72,18 @@ impl DevicesArgs {
     }
 }
 
-async fn list(context: &Context, client: &HttpMessenger) -> Result<(), CommandFailure> {
-    let devices = client.devices().await?;
+async fn list(
+    context: &Context,
+    account: &AccountFolder,
+    client: &HttpMessenger,
+) -> Result<(), CommandFailure> {
+    let mut devices = client.devices().await?;
+    let is_active = devices.active.iter().any(|device| device.this);
+    if is_active && devices.active.iter().any(|device| device.name.is_none()) {
+        // What the others call themselves comes as messages, which may be in the mailbox.
+        Box::pin(listener::look(context, account, client)).await?;
+        devices = client.devices().await?;
+    }
     for device in &devices.active {
         let OwnDevice { id, since, name, this } = device;
         let called = name.as_ref().map(|name| format!(", calls itself {name:?}")).unwrap_or_default();

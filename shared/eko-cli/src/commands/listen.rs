@@ -26,7 +26,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = MORE)]
 pub(crate) struct ListenArgs {
-    /// Show what is in the mailbox, and end
+    /// Show what is in the mailbox, say what still waits to be sent, and end
     #[arg(long)]
     once: bool,
     /// The longest pause between two looks into the mailbox while there is no live connection, in

@@ -99,7 +99,9 @@ impl<'a> MailboxListener<'a> {
             shown.extend(self.show_and_read(is_read)?);
             match looked {
                 Ok(received) => {
-                    self.unread.take();
+                    if feed.has_read() {
+                        self.unread.take();
+                    }
                     if std::mem::take(&mut waits) {
                         let approved = "This device is approved, and receives what is sent from now on.";
                         self.context.out.remark(approved);

@@ -25,6 +25,8 @@ use crate::show;
 const LATE: Duration = Duration::from_secs(2);
 /// The time for which a line is waited for after the person has ended the input.
 const LAST_PATIENCE: Duration = Duration::from_secs(10);
+/// The number of lines that wait of which each is named.
+const LINES_NAMED: usize = 5;
 /// The time for which lines are gathered that wait for the same.
 const GATHERED: Duration = Duration::from_millis(500);
 
@@ -55,6 +57,8 @@ pub(super) struct LineSender<'l, 'a> {
     failed: Cell<Option<Exit>>,
     /// The last failure of a line that is not kept.
     not_kept: RefCell<Option<CommandFailure>>,
+    /// The beginnings of the lines that could not be kept at the end, with the reasons.
+    refused: RefCell<Vec<(String, MessengerError)>>,
     /// The beginnings of the lines that are lost, since there was no time to keep them.
     lost: RefCell<VecDeque<String>>,
 }
@@ -88,6 +92,7 @@ impl<'l, 'a> LineSender<'l, 'a> {
             held_back: RefCell::default(),
             failed: Cell::new(None),
             not_kept: RefCell::default(),
+            refused: RefCell::default(),
             lost: RefCell::default(),
         }
     }
@@ -276,10 +281,8 @@ impl<'l, 'a> LineSender<'l, 'a> {
         let out = self.listener.context.out;
         match &lines[..] {
             [first, .., last] => out.prompt(&format!(
-                "  {} lines, from {} to {}, are {why}; they are kept, and sent by themselves at {when}",
-                lines.len(),
-                first.excerpt,
-                last.excerpt
+                "  {}, are {why}; they are kept, and sent by themselves at {when}",
+                from_to(lines.len(), &first.excerpt, &last.excerpt)
             )),
             _ => out.prompt(&format!("  {why}; it is kept, and sent by itself at {when}")),
         }
@@ -303,9 +306,7 @@ impl<'l, 'a> LineSender<'l, 'a> {
     }
 
     fn say_waiting(&self, excerpts: &[String]) {
-        let verb = if excerpts.len() == 1 { "waits" } else { "wait" };
-        let what = excerpts.join(", ");
-        self.listener.context.out.remark(&format!("  {what} {verb}: there is no answer yet"));
+        self.listener.context.out.remark(&format!("  {}: there is no answer yet", waiting(excerpts)));
     }
 
     fn tell(&self, failure: &CommandFailure) {
@@ -329,5 +330,33 @@ impl<'l, 'a> LineSender<'l, 'a> {
                 false => client.end_typing(&conversation).await,
             };
         }
+    }
+}
+
+/// Returns the words for lines of which all but the first and the last are not named.
+fn from_to(count: usize, first: &str, last: &str) -> String {
+    format!("{count} lines, from {first} to {last}")
+}
+
+/// Returns the words that lines wait, by their beginnings.
+fn waiting(excerpts: &[String]) -> String {
+    match excerpts {
+        [one] => format!("{one} waits"),
+        [first, .., last] if excerpts.len() > LINES_NAMED => {
+            format!("{}, wait", from_to(excerpts.len(), first, last))
+        }
+        several => format!("{} wait", several.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_lines_that_wait_are_named_by_the_first_and_the_last() {
+        let lines: Vec<_> = (1..=130).map(|number| format!("n{number}")).collect();
+        let said = [1, 2, 130].map(|count| waiting(&lines[..count]));
+        assert_eq!(said, ["n1 waits", "n1, n2 wait", "130 lines, from n1 to n130, wait"]);
     }
 }

@@ -89,7 +89,8 @@ async fn a_paste_that_is_too_much_for_a_minute_says_which_lines_wait_and_until_w
     }
     let CommandOutput { code, err, .. } = alice.eko_reading(&["chat", "@bob"], &lines).await;
     assert_eq!(code, 4, "{err}");
-    let told = err.lines().find(|line| line.contains(" lines, from \u{201c}line ")).unwrap_or(&err);
+    let told = err.lines().find(|line| line.contains(", are not sent yet")).unwrap_or(&err);
+    assert!(told.contains(" lines, from \u{201c}line "), "{err}");
     assert!(
         told.contains(" to \u{201c}line 130\u{201d}, are not sent yet to @bob: so much was sent"),
         "{err}"

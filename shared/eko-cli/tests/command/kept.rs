@@ -2,6 +2,7 @@
 
 use eko_local::server::{BoundServer, ServerOptions};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::people::{ReportedFailure, signed_in};
@@ -173,4 +174,64 @@ async fn a_first_message_to_somebody_of_the_own_server_is_kept_while_it_is_down(
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     panic!("it never came");
+}
+
+/// The next attempt is far away when the server is there again.
+#[tokio::test]
+async fn what_waits_for_the_own_server_goes_when_it_answers_and_what_else_waits_is_counted() {
+    let folder = TempDir::new().unwrap();
+    let start = async |port: u16| {
+        let data = Some(folder.path().to_owned());
+        let bound =
+            BoundServer::bind(&ServerOptions { port, data, ..ServerOptions::default() }).await.unwrap();
+        let origin = bound.origin.to_string();
+        let (stop, stopped) = oneshot::channel::<()>();
+        (origin, stop, tokio::spawn(bound.run(async { stopped.await.unwrap() })))
+    };
+    let (origin, stop, served) = start(0).await;
+    let [alice, bob] = two_on(&origin).await;
+    stop.send(()).unwrap();
+    served.await.unwrap().unwrap();
+    for text in ["one", "two"] {
+        assert_eq!(alice.fails(&["send", "@bob", text, "--wait", "0"]).await.code, 4);
+    }
+    let store = rusqlite::Connection::open(alice.account().join("eko.db")).unwrap();
+    store.execute("UPDATE envelopes SET due = due + 600000 WHERE state = 1", []).unwrap();
+    let mark: Vec<u8> = store
+        .query_row("DELETE FROM account WHERE name = 'unreached' RETURNING value", [], |row| row.get(0))
+        .unwrap();
+    let (_, _stop, _served) = start(origin.rsplit(':').next().unwrap().parse().unwrap()).await;
+    // They wait for something else.
+    let CommandOutput { code, err, .. } = alice.eko(&["listen", "--once"]).await;
+    assert_eq!((code, err.contains("  2 messages wait until ")), (0, true), "{err}");
+    assert_eq!(bob.hears().await, [""; 0]);
+    store.execute("INSERT INTO account (name, value) VALUES ('unreached', ?1)", [mark]).unwrap();
+    let CommandOutput { code, err, .. } = alice.eko(&["listen", "--once"]).await;
+    assert_eq!((code, err.contains("wait until")), (0, false), "{err}");
+    assert_eq!(bob.hears().await, ["one", "two"]);
+}
+
+/// The server accepts connections, and answers nothing.
+#[tokio::test]
+async fn a_hung_server_keeps_no_command_longer_than_it_waits() {
+    let bound = BoundServer::bind(&ServerOptions::default()).await.unwrap();
+    let origin = bound.origin.to_string();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = tokio::spawn(bound.run(async { stopped.await.unwrap() }));
+    let [alice, _bob] = two_on(&origin).await;
+    stop.send(()).unwrap();
+    served.await.unwrap().unwrap();
+    let address = origin.trim_start_matches("http://").replace("localhost", "127.0.0.1");
+    let hung = TcpListener::bind(address).await.unwrap();
+    let held = tokio::spawn(async move {
+        let mut all = Vec::new();
+        while let Ok((connection, _)) = hung.accept().await {
+            all.push(connection);
+        }
+    });
+    let ReportedFailure { code, what, next } = alice.fails(&["send", "@bob", "one", "--wait", "2"]).await;
+    let due = "not sent yet to @bob: there was no answer within 2 seconds; it is kept";
+    assert_eq!((code, &*what, next.starts_with("eko listen, ")), (4, due, true), "{next}");
+    held.abort();
+    assert_eq!(alice.objects(&["history"]).await.len(), 1);
 }

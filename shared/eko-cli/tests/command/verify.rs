@@ -107,6 +107,8 @@ async fn a_chat_during_an_alarm_holds_back_what_is_typed() {
     let anew = TestHome::new();
     anew.eko(&["login", "bob", "--server", &server, "--reset", "--yes"]).await.done();
     assert_eq!(alice.eko(&["verify", "@bob"]).await.code, 3);
+    let ReportedFailure { code, what, next } = alice.fails(&["chat", "@bob"]).await;
+    assert_eq!((code, &*what, &*next), (3, "what you write to @bob would be held back", "eko verify @bob"));
     // Lines are broken at the end of the terminal.
     let shows = |text: &'static str| {
         move |rows: &[String]| rows.join(" ").split_whitespace().collect::<Vec<_>>().join(" ").contains(text)

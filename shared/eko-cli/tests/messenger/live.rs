@@ -222,6 +222,28 @@ async fn many_entries_are_announced_and_fetched() {
     scene.world.deliver().await;
 }
 
+/// The server has said on the socket that the mailbox is to be fetched, and the fetch fails.
+#[tokio::test]
+async fn a_mailbox_that_could_not_be_fetched_does_not_count_as_read() {
+    let scene = LiveScene::new().await;
+    let all = numbered(31);
+    scene.write(&all[..30].iter().map(String::as_str).collect::<Vec<_>>()).await;
+    scene.wire.drop_requests(|request| {
+        let is_fetch = request.method() == "GET" && request.uri().path().ends_with("/user/bob/inbox");
+        is_fetch.then(|| FalseAnswer { status: 503, body: Vec::new() })
+    });
+    let mut bob = Listening::to(&scene);
+    bob.settle().await;
+    scene.write(&["30"]).await;
+    bob.settle().await;
+    let _ = bob.step().await;
+    assert_eq!((bob.feed.mode(), bob.feed.has_read()), (&DeliveryMode::Live, false));
+    scene.wire.honest();
+    bob.wait(2 * LONGEST_PAUSE_MS).await;
+    assert_eq!((bob.heard.len(), bob.feed.has_read()), (all.len(), true));
+    scene.world.deliver().await;
+}
+
 #[tokio::test]
 async fn without_a_socket_the_mailbox_is_fetched_and_one_is_opened_later() {
     for status in [0, 429, 500, 404] {

@@ -203,6 +203,11 @@ impl SocketState {
         self.fetch_ms.is_none() && !self.is_fetching()
     }
 
+    /// True if the socket has brought its backlog, and nothing is to be fetched over HTTP.
+    pub(super) fn is_read(&self) -> bool {
+        self.has_backlog() && self.look_ms.is_none()
+    }
+
     /// Takes what another socket has brought, and what is not known to be acknowledged there.
     pub(super) fn take_over(&mut self, mut other: Self) {
         self.note_known(&other.known.iter().cloned().collect::<Vec<_>>());

@@ -16,23 +16,19 @@ use crate::screen::TypedInput;
 use crate::show;
 
 impl LineSender<'_, '_> {
-    /// Keeps the lines that were ended and not kept when the chat ends. They are sent later. Those that cannot be
-    /// kept are told with the reason.
+    /// Keeps the lines that were ended and not kept when the chat ends. They are sent later. [`Self::outcome`] tells
+    /// what became of each, also if the time ends before all are kept.
     pub(in crate::listener) async fn keep_the_rest(&self, acts: &mut UnboundedReceiver<TypedInput>) {
+        // They are kept already, however long the others take.
+        let untried = std::mem::take(&mut *self.untried.borrow_mut());
+        self.kept.borrow_mut().extend(untried.into_iter().map(|line| line.id));
         let mut rest: VecDeque<String> = self.putting.take().into_iter().collect();
         while let Ok(act) = acts.try_recv() {
             if let TypedInput::Line(text) = act {
                 rest.push_back(text);
             }
         }
-        let refused = RefCell::default();
-        keep_each(rest, async |text| self.put(text).await, &self.kept, &self.lost, &refused).await;
-        for (excerpts, failure) in alike(refused.into_inner()) {
-            self.tell(&failure.clone().led_by(&format!("{}: ", excerpts.join(", "))));
-            *self.not_kept.borrow_mut() = Some(failure);
-        }
-        let untried = std::mem::take(&mut *self.untried.borrow_mut());
-        self.kept.borrow_mut().extend(untried.into_iter().map(|line| line.id));
+        keep_each(rest, async |text| self.put(text).await, &self.kept, &self.lost, &self.refused).await;
     }
 
     /// Returns the people from whom a message is held back or will be, as far as this device knows.
@@ -94,6 +90,10 @@ impl LineSender<'_, '_> {
     /// told before it.
     pub(in crate::listener) fn outcome(&self) -> Result<(), CommandFailure> {
         let unsent = "not everything that you wrote was sent";
+        for (excerpts, failure) in alike(self.refused.take()) {
+            self.tell(&failure.clone().led_by(&format!("{}: ", excerpts.join(", "))));
+            *self.not_kept.borrow_mut() = Some(failure);
+        }
         let lost = self.lost.borrow();
         let lost = (!lost.is_empty()).then(|| {
             let lines: Vec<&str> = lost.iter().map(String::as_str).collect();

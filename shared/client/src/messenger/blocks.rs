@@ -158,7 +158,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Tells the server of changes that it was not told of. Returns the time at which its list was read
     /// last, in epoch milliseconds. The end of a block is told to the own devices first: otherwise they would
     /// drop what the server lets through.
-    async fn tell_blocks(&self) -> Result<Option<i64>, MessengerError> {
+    pub(super) async fn tell_blocks(&self) -> Result<Option<i64>, MessengerError> {
         let kept = self.store.read(|tx| tx.blocks())?;
         if kept.all().any(|(_, kept)| kept.is_undone && kept.is_untold) {
             Box::pin(self.flush()).await?;

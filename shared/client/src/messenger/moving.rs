@@ -3,10 +3,12 @@
 
 use eko_protocol::block::BlockedParty;
 use eko_protocol::chain::{ChainNode, ChainState, MoveTarget, check_move};
+use eko_protocol::settings::WhoMayWrite;
 
 use super::contact::Contact;
 use super::incoming::ActivitySource;
 use super::send::OutgoingActivity;
+use super::trust::ChainRoute;
 use super::{Distrust, Messenger, MessengerError, Notice, Person, Trust};
 use crate::content::{ActivityContent, MoveEvidence};
 use crate::store::{
@@ -106,6 +108,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let kept = self.store.read(|tx| self.kept_contact(tx, &target.actor))?;
         let contact = match kept {
             Some(kept) if check_move(&left.pinned.nodes, &kept.pinned.nodes).is_ok() => kept,
+            // A stranger leads to no other server.
+            _ if self.knows_as_stranger(&old)? => {
+                Box::pin(self.look_again_by(&new, ChainRoute::ThroughHome)).await?
+            }
             _ => Box::pin(self.look_again(&new)).await?,
         };
         match self.store.write(|tx| self.carry_over(tx, left, &contact))? {
@@ -162,6 +168,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             pinned.uncompared = left.trust() == Trust::Accepted;
         }
         if left.trust() == Trust::Verified && pinned.verified.is_none() {
+            // A reset that was shown before the move is one of a verified person.
+            pinned.accepted.clone_from(&first);
             pinned.verified = Some(first);
             pinned.compared_with.clone_from(&left.pinned.compared_with);
         }
@@ -194,8 +202,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(())
     }
 
-    /// Follows moves that this device has heard of and could not follow yet, eight in a look, and each once
-    /// in ten minutes.
+    /// Follows moves that this device has heard of and could not follow yet, eight in a look, each once in
+    /// ten minutes, and twenty times at most. Those of strangers are forgotten.
     pub(super) async fn settle_moves(&self) -> Result<(), MessengerError> {
         let mut tried = 0;
         for actor in self.store.read(|tx| tx.open_moves())? {
@@ -204,14 +212,20 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 continue;
             }
             tried += 1;
-            let kept = self.store.read(|tx| self.kept_contact(tx, &actor))?;
+            let kept = self.store.write(|tx| match self.is_stranger(tx, &actor)? {
+                true => tx.forget_open_move(&actor).map(|()| None),
+                false if !tx.count_attempt(&actor)? => Ok(None),
+                false => self.kept_contact(tx, &actor).map(Some),
+            })?;
+            let Some(kept) = kept else { continue };
             let left = match kept {
                 Some(kept) if kept.target().is_some() && !kept.is_in_doubt() => Ok(kept),
                 _ => Box::pin(self.look_again(&person)).await,
             };
             let followed = match left {
                 Ok(left) if left.target().is_some() => Box::pin(self.follow(&left)).await.map(drop),
-                Ok(_) => Ok(()),
+                // Nothing but somebody's word spoke for it.
+                Ok(_) => Ok(self.store.write(|tx| tx.forget_open_move(&actor))?),
                 Err(error) => Err(error),
             };
             if let Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) = followed {
@@ -337,7 +351,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Takes over from the account that this user has left, whose chain is `nodes`: puts the news for each
-    /// contact among what is to be sent, once. The contacts are those that this store has taken over.
+    /// contact among what is to be sent, once. The contacts are those that this store has taken over. Those
+    /// who are blocked are not told, and the own server is told before whom it has to keep out.
     ///
     /// # Errors
     /// [`MessengerError::Distrust`] if the chains are not those of one user who has moved here.
@@ -349,14 +364,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             return Err(own.distrust(Distrust::FalseMove { to, why: why.to_string() }));
         }
         let evidence = MoveEvidence::of(&nodes).ok_or(DeviceStoreError::Corrupt("move"))?;
+        if self.store.read(|tx| tx.former_self())?.is_some() {
+            return Ok(());
+        }
+        Box::pin(self.carry_refusals()).await?;
         self.store.write(|tx| {
             if tx.former_self()?.is_some() {
                 return Ok(());
             }
-            let mut told = Vec::new();
+            let (mut told, blocks) = (Vec::new(), tx.blocks()?);
             for actor in tx.contacts()? {
                 let Some(person) = Person::of(&actor).filter(|person| *person != self.me()) else { continue };
-                if actor == evidence.old_actor() {
+                if actor == evidence.old_actor() || blocks.cover(&actor) {
                     continue;
                 }
                 let content = ActivityContent::Move(evidence.clone());
@@ -368,6 +387,45 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             tx.keep_former_self(&FormerSelf { nodes, told })?;
             Ok::<_, MessengerError>(())
         })
+    }
+
+    /// Tells the server of the new account whom this user blocks, and who may write, as at the old one. What
+    /// it cannot be told of the blocks now it is told by a later look.
+    ///
+    /// # Errors
+    /// Those of every call that may succeed later.
+    async fn carry_refusals(&self) -> Result<(), MessengerError> {
+        self.store.write(|tx| {
+            let mut blocks = tx.blocks()?;
+            let live: Vec<_> = blocks.all().filter(|(_, kept)| !kept.is_undone).collect();
+            for (party, kept) in live {
+                blocks.note(&party, KeptBlock { is_untold: true, ..kept });
+            }
+            tx.keep_blocks(&blocks)
+        })?;
+        if let Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) = self.tell_blocks().await
+        {
+            return Err(error);
+        }
+        let Some(setting) = self.carried_setting()? else { return Ok(()) };
+        match self.let_write(setting).await {
+            Ok(()) => Ok(self.store.write(|tx| tx.drop_carried_setting())?),
+            Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) => Err(error),
+            Err(error) if error.retry_after_s().is_some() => Err(error),
+            // A server may have no settings. The contacts are told all the same.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Returns who could write to the account that this user has left, unless everyone could, or the server
+    /// of the new one has taken that over.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn carried_setting(&self) -> Result<Option<WhoMayWrite>, DeviceStoreError> {
+        let carried = self.store.read(|tx| tx.carried_setting())?;
+        let setting = carried.and_then(|setting| WhoMayWrite::parse(&setting).ok());
+        Ok(setting.filter(|setting| *setting != WhoMayWrite::Everyone))
     }
 
     /// Returns how many contacts were told that this user has moved here, or `None` if this user has not.

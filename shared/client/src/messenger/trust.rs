@@ -253,6 +253,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 && !had_moved
             {
                 match own {
+                    // Nobody follows a stranger, who could lead to any server.
+                    false if self.is_stranger(tx, &actor)? => {}
                     false => tx.note_move(&actor, &target.actor)?,
                     true if tx.own_nodes()?.contains(last) => {}
                     true => {

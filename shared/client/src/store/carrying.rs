@@ -37,15 +37,19 @@ const PARTS: [&str; 2] = [
     "INSERT OR IGNORE INTO chains SELECT * FROM former.chains WHERE actor <> ?1",
     "INSERT OR IGNORE INTO notices SELECT * FROM former.notices WHERE actor <> ?1",
 ];
+/// The name under which the store keeps who could write to this user, as the former device knew it.
+const WHO_MAY_WRITE: &str = "carried_who_may_write";
 /// The copies of gaps, of which nobody is told again, of decisions, of which the other devices are told, of what
-/// the user has chosen, and of the marks up to which messages were read.
-const OTHERS: [&str; 3] = [
+/// the user has chosen, of the marks up to which messages were read, and of who could write to this user.
+const OTHERS: [&str; 4] = [
     "INSERT OR IGNORE INTO gaps (conversation, device, actor, first, last, position, told) \
      SELECT conversation, device, actor, first, last, position, 1 FROM former.gaps",
     "INSERT OR IGNORE INTO decisions (actor, accepted, declined, untold) \
      SELECT actor, accepted, declined, 1 FROM former.decisions",
     "INSERT OR IGNORE INTO account SELECT * FROM former.account WHERE name IN ('hides_reading', 'hides_typing', 'blocks') \
      OR name LIKE 'read_up_to %' OR name LIKE 'seen_up_to %'",
+    "INSERT OR IGNORE INTO account (name, value) SELECT 'carried_who_may_write', value FROM former.account \
+     WHERE name = 'who_may_write'",
 ];
 
 /// A former device of a user.
@@ -244,6 +248,17 @@ impl Transaction<'_> {
         let unsent = self.unsent()?;
         self.inner.execute("DELETE FROM account WHERE name = ?1", [UNSENT])?;
         Ok(unsent)
+    }
+
+    /// Returns who could write to this user, as the former device knew it.
+    pub(crate) fn carried_setting(&self) -> Result<Option<String>, DeviceStoreError> {
+        self.json(WHO_MAY_WRITE)
+    }
+
+    /// Forgets who could write to this user: the server knows.
+    pub(crate) fn drop_carried_setting(&self) -> Result<(), DeviceStoreError> {
+        self.inner.execute("DELETE FROM account WHERE name = ?1", [WHO_MAY_WRITE])?;
+        Ok(())
     }
 
     /// Returns the messages that a former device has left and has not sent.

@@ -18,6 +18,8 @@ const FORMER_SELF: &str = "former_self";
 const OWN_MOVE: &str = "own_move";
 /// The greatest number of accounts that lead to one another.
 const MOST_HOPS: usize = 8;
+/// The greatest number of attempts to follow a move that nobody asks for.
+const MOST_ATTEMPTS: u32 = 20;
 
 /// The move of somebody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +28,9 @@ pub(crate) struct KeptMove {
     pub(crate) to: String,
     /// True if both chains were verified, and this device goes on with the new account.
     pub(crate) is_followed: bool,
+    /// The number of times that this device has tried to follow.
+    #[serde(default)]
+    attempts: u32,
 }
 
 /// The account that this user has left for the one of this store.
@@ -61,14 +66,14 @@ impl Transaction<'_> {
         if moves.get(actor).is_some_and(|kept| kept.is_followed || kept.to == to) {
             return Ok(());
         }
-        moves.insert(actor.to_owned(), KeptMove { to: to.to_owned(), is_followed: false });
+        moves.insert(actor.to_owned(), KeptMove { to: to.to_owned(), is_followed: false, attempts: 0 });
         self.put_json(MOVES, &moves)
     }
 
     /// Records that this device goes on with the new account of somebody.
     pub(crate) fn note_followed(&self, actor: &str, to: &str) -> Result<(), DeviceStoreError> {
         let mut moves = self.moves()?;
-        moves.insert(actor.to_owned(), KeptMove { to: to.to_owned(), is_followed: true });
+        moves.insert(actor.to_owned(), KeptMove { to: to.to_owned(), is_followed: true, attempts: 0 });
         self.put_json(MOVES, &moves)
     }
 
@@ -76,6 +81,29 @@ impl Transaction<'_> {
     pub(crate) fn open_moves(&self) -> Result<Vec<String>, DeviceStoreError> {
         let open = self.moves()?.into_iter().filter(|(_, kept)| !kept.is_followed);
         Ok(open.map(|(actor, _)| actor).collect())
+    }
+
+    /// Counts an attempt to follow a move. Returns false if there were too many: then it is forgotten, until
+    /// something leads to it again.
+    pub(crate) fn count_attempt(&self, actor: &str) -> Result<bool, DeviceStoreError> {
+        let mut moves = self.moves()?;
+        let Some(kept) = moves.get_mut(actor).filter(|kept| !kept.is_followed) else { return Ok(false) };
+        if kept.attempts >= MOST_ATTEMPTS {
+            return self.forget_open_move(actor).map(|()| false);
+        }
+        kept.attempts += 1;
+        self.put_json(MOVES, &moves)?;
+        Ok(true)
+    }
+
+    /// Forgets a move that is not followed.
+    pub(crate) fn forget_open_move(&self, actor: &str) -> Result<(), DeviceStoreError> {
+        let mut moves = self.moves()?;
+        if moves.get(actor).is_some_and(|kept| !kept.is_followed) {
+            moves.remove(actor);
+            self.put_json(MOVES, &moves)?;
+        }
+        Ok(())
     }
 
     /// Returns the account under which somebody is reached now, if this device has followed a move.

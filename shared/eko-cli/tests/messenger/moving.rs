@@ -5,7 +5,9 @@ use eko_cli::LibSignal;
 use eko_client::messenger::{Departure, Distrust, MessengerError, Notice, PreparedSignIn, Trust};
 use eko_client::store::{EnvelopeState, FormerDevice};
 use eko_client::{DeviceStore, Environment};
+use eko_protocol::block::BlockedParty;
 use eko_protocol::chain::{ChainNode, MoveTarget, NextNode};
+use eko_protocol::settings::WhoMayWrite;
 use eko_testkit::{Internet, World, seeded};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -514,7 +516,7 @@ async fn the_other_devices_are_told() {
 async fn a_block_goes_along() {
     let scene = MovingScene::begin().await;
     let MovingScene { alice, bob, .. } = &scene;
-    let party = eko_protocol::block::BlockedParty::parse(&bob.me().actor()).unwrap();
+    let party = BlockedParty::parse(&bob.me().actor()).unwrap();
     alice.change_block(&party, false).await.unwrap();
     let robert = scene.move_bob().await;
     robert.flush().await.unwrap();
@@ -545,5 +547,165 @@ async fn a_move_has_no_key_made_and_none_passed_on() {
     }
     let asked = his.asked.lock().unwrap().clone();
     assert!(!asked.iter().any(|url| url.ends_with("/user/bob/outbox")), "{asked:#?}");
+    scene.settle().await;
+}
+
+/// Whom the mover blocks is not told where to, and the new server keeps out whom the old one kept out.
+#[tokio::test]
+async fn the_blocks_and_the_setting_of_a_mover_go_along() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { alice, bob, a, hers, .. } = &scene;
+    let carol = first(a, hers, "carol").await;
+    befriend(&carol, bob).await;
+    let party = BlockedParty::parse(&carol.me().actor()).unwrap();
+    bob.change_block(&party, false).await.unwrap();
+    bob.let_write(WhoMayWrite::Known).await.unwrap();
+    let robert = scene.move_bob().await;
+    robert.flush().await.unwrap();
+    let listed = robert.device().blocks().await.unwrap();
+    assert_eq!(listed.into_iter().map(|block| block.party).collect::<Vec<_>>(), [party]);
+    assert_eq!(robert.who_may_write().await.unwrap(), WhoMayWrite::Known);
+    assert_eq!(robert.carried_setting().unwrap(), None);
+    assert_eq!(robert.move_progress().unwrap().unwrap().contacts, 1);
+    assert_eq!(scene.told().await, [robert.me().actor()]);
+    carol.receive().await.unwrap();
+    assert_eq!(carol.whereabouts(&bob.me()).unwrap(), bob.me());
+    say(alice, &bob.me(), "still known").await;
+    assert_eq!(scene.hear_on(a, &robert).await, ["still known"]);
+    scene.settle().await;
+}
+
+/// A new server that cannot be asked for the setting keeps the contacts from being told before it can.
+#[tokio::test]
+async fn the_contacts_are_told_once_the_setting_has_gone_along() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { bob, his, .. } = &scene;
+    bob.let_write(WhoMayWrite::Nobody).await.unwrap();
+    let robert = scene.robert().await;
+    let departure = scene.depart(&robert, false).await;
+    for status in [503, 404] {
+        his.tamper(move |passing| {
+            let is_setting = passing.endpoint == ("PUT", "/user/robert/settings");
+            is_setting.then(|| FalseAnswer { status, body: Vec::new() })
+        });
+        assert_eq!(robert.take_over(departure.nodes.clone()).await.is_ok(), status == 404);
+        assert_eq!(robert.move_progress().unwrap().is_some(), status == 404);
+        assert_eq!(robert.carried_setting().unwrap(), Some(WhoMayWrite::Nobody));
+    }
+    his.honest();
+    robert.flush().await.unwrap();
+    assert_eq!(scene.told().await, [robert.me().actor()]);
+    scene.settle().await;
+}
+
+/// A stranger's chain ends with a move. Nothing is read of where it leads.
+#[tokio::test]
+async fn nobody_follows_a_stranger() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { alice, a, b, his, hers, .. } = &scene;
+    let mallory = first(b, his, "mallory").await;
+    say(&mallory, &alice.me(), "hello").await;
+    scene.settle().await;
+    alice.receive().await.unwrap();
+    assert_eq!(alice.requests().unwrap().len(), 1);
+    let far = moved_from(a, his, &mallory, "far").await;
+    let (nodes, _) = far.device().chain(&far.me().user).await.unwrap();
+    mallory.depart(&nodes, false).await.unwrap();
+    alice.verification(&mallory.me()).await.unwrap();
+    for _ in 0..3 {
+        a.advance(11 * 60_000);
+        alice.receive().await.unwrap();
+    }
+    let asked = hers.asked.lock().unwrap().clone();
+    assert!(!asked.iter().any(|url| url.contains("/user/far")), "{asked:?}");
+    assert_eq!(alice.whereabouts(&mallory.me()).unwrap(), mallory.me());
+    scene.settle().await;
+}
+
+/// Somebody says with a node of no worth that a contact has moved. The contact's chain is read once, and
+/// shows no move.
+#[tokio::test]
+async fn a_move_that_the_chain_does_not_show_is_forgotten() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { alice, bob, a, hers, .. } = &scene;
+    let sessions = ForgingSessions::default();
+    let mallory = sessions.first(a, hers, "mallory").await;
+    know(alice, &mallory.me()).await;
+    let (_, state) = bob.device().chain(&bob.me().user).await.unwrap();
+    let (own, _) = mallory.device().chain(&mallory.me().user).await.unwrap();
+    let target = MoveTarget { actor: mallory.me().actor(), root: own[0].hash() };
+    // A node is missing before it.
+    let added = bob.device().departure(&state.position, &target).unwrap();
+    let position = ChainNode::parse(&added).unwrap().position();
+    let mut node = bob.device().departure(&position, &target).unwrap();
+    node.as_object_mut().unwrap().remove("@context");
+    let (old, new) = (bob.me().actor(), mallory.me().actor());
+    sessions.forge(move |activity| {
+        activity["type"] = json!("Move");
+        activity["object"] = json!(old);
+        activity["target"] = json!(new);
+        activity["eko:nodes"] = json!([node]);
+    });
+    mallory.send(&alice.me(), text("I am Bob")).await.unwrap();
+    scene.settle().await;
+    let reads = || hers.asked.lock().unwrap().iter().filter(|url| url.contains("/user/bob/devices")).count();
+    let before = reads();
+    alice.receive().await.unwrap();
+    assert_eq!(reads(), before + 1);
+    for _ in 0..3 {
+        a.advance(11 * 60_000);
+        alice.receive().await.unwrap();
+    }
+    assert_eq!(reads(), before + 1, "once");
+    assert_eq!(alice.whereabouts(&bob.me()).unwrap(), bob.me());
+    scene.settle().await;
+}
+
+/// A new server that cannot be asked is tried twenty times, and again once the user writes.
+#[tokio::test]
+async fn a_move_is_tried_a_number_of_times() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { alice, bob, a, hers, .. } = &scene;
+    let robert = scene.robert().await;
+    scene.depart(&robert, false).await;
+    let tries = || hers.asked.lock().unwrap().iter().filter(|url| url.contains("/user/robert")).count();
+    hers.drop_requests(|request| {
+        let is_new = request.uri().path().starts_with("/user/robert");
+        is_new.then(|| FalseAnswer { status: 503, body: Vec::new() })
+    });
+    alice.verification(&bob.me()).await.unwrap();
+    let before = tries();
+    for _ in 0..25 {
+        a.advance(11 * 60_000);
+        alice.receive().await.unwrap();
+    }
+    assert_eq!(tries(), before + 20);
+    hers.honest();
+    scene.b.advance(25 * 11 * 60_000);
+    let sent = say(alice, &bob.me(), "where are you").await;
+    assert_eq!(sent.envelopes[0].recipient, robert.me().actor());
+    assert_eq!(scene.hear_on(a, &robert).await, ["where are you"]);
+    scene.settle().await;
+}
+
+/// The new server has shown a reset of its own to somebody who knew the new account before the move.
+#[tokio::test]
+async fn a_reset_before_the_move_is_one_of_a_verified_person() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { alice, bob, a, hers, .. } = &scene;
+    let compared = alice.verification(&bob.me()).await.unwrap();
+    alice.mark_verified(&bob.me(), &compared).unwrap();
+    let robert = scene.robert().await;
+    let (_, state) = robert.device().chain(&robert.me().user).await.unwrap();
+    let ghost = a.device("robert", "ghost", eko_testkit::BARE);
+    let reset = NextNode::new(ghost.origin(), ghost.user(), &state.position, a.now_ms());
+    let reset = ghost.sign_node(reset.reset(&ghost.described())).unwrap();
+    show_chain_of("robert", hers, move |nodes| nodes.push(reset.clone()));
+    know(alice, &robert.me()).await;
+    scene.depart(&robert, false).await;
+    let sent = alice.send(&bob.me(), text("secret")).await.unwrap();
+    assert_eq!(sent.envelopes[0].state, EnvelopeState::Refused, "{sent:?}");
+    assert_eq!(alice.verification_kept(&robert.me()).unwrap().unwrap().trust, Trust::Reset);
+    hers.honest();
     scene.settle().await;
 }

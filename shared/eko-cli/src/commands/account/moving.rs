@@ -16,7 +16,8 @@ use crate::home::AccountFolder;
 pub(super) const MORE: &str = "\
 Use it to go on under another name or on another server, also if your server is about to close or is not to be \
 trusted any more. It makes a new account, which takes over the messages, contacts and blocks on this machine and \
-what was not sent. Then a device of the old account signs where you are, and the new one tells your contacts. \
+what was not sent. Then a device of the old account signs where you are, and the new one tells your contacts, \
+but for those whom you block. Its server is told whom you block, and who may write to you. \
 Their programs compare the signatures of both accounts and go on with the new one by themselves: you stay \
 verified, and they are told. No server can fake that or take it back.
 
@@ -71,6 +72,10 @@ impl MoveArgs {
                     // What has arrived goes along. Without an answer it stays where it is.
                     let _ = Box::pin(old.receive()).await;
                 }
+                if !self.server_gone {
+                    // Another device may have changed it, and the new server is told. One call.
+                    let _ = Box::pin(old.who_may_write()).await;
+                }
                 match Box::pin(sign_in.take_over(context)).await? {
                     Some(signed_in) => drop(signed_in),
                     None => return Ok(()),
@@ -93,6 +98,13 @@ impl MoveArgs {
         let departed = Box::pin(old.depart(&nodes, self.server_gone)).await;
         let departure = departed.map_err(|error| CommandFailure::from(error).next_in_time(&again))?;
         Box::pin(new.take_over(departure.nodes)).await?;
+        if let Some(setting) = new.carried_setting()? {
+            let (name, setting) = (bare(&handle), setting.as_str());
+            context.out.remark(&format!(
+                "The new server did not take over who may write to you. Set it again: eko --as {name} settings \
+                 --who-may-write {setting}"
+            ));
+        }
         // Who cannot be told now is told by whatever the new account does next.
         let _ = Box::pin(new.flush()).await;
         let progress = new.move_progress()?.unwrap_or_default();

@@ -20,7 +20,7 @@ use pool::PairPool;
 
 use crate::Environment;
 
-/// The numbers of keys that a device begins with.
+/// The numbers of keys that a device begins with, and tops up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyCounts {
     /// The number of one-time Curve25519 prekeys.

@@ -26,7 +26,7 @@ pub struct SignInRequest {
     pub user: UserName,
     /// The user's name for this device. It is sent in the clear.
     pub device_name: Option<String>,
-    /// The numbers of keys that a new device begins with.
+    /// The numbers of keys that a new device begins with, and tops up to.
     pub counts: KeyCounts,
     /// True if this device replaces all others of the user, who has lost them. Every correspondent
     /// is told.
@@ -82,7 +82,10 @@ impl<T: Transport> PreparedSignIn<T> {
                 if let Some(name) = device_name {
                     device = device.with_name(name);
                 }
-                store.write(|tx| keep_new(tx, &device))?;
+                store.write(|tx| {
+                    keep_new(tx, &device)?;
+                    tx.keep_key_counts(counts)
+                })?;
                 device
             }
         };

@@ -10,10 +10,8 @@ use crate::store::DeviceStoreError;
 use crate::stored_time::is_over;
 use crate::{ClientError, ProblemDetails, SignalSessions, Transport};
 
-/// The number of one-time keys of a kind that a device tops up to.
-const FULL: u64 = 100;
-/// The number of one-time keys of a kind below which a device tops up.
-const LOW: u64 = 25;
+/// A device tops up once fewer than one in this number of its one-time keys of a kind are left.
+const LOW_PART: u16 = 4;
 const DAY_MS: i64 = 24 * 3_600_000;
 /// The age at which signed keys are renewed.
 const RENEWED_AFTER_MS: i64 = 7 * DAY_MS;
@@ -99,12 +97,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Those of every call. The keys that were made are kept, and published next time.
     pub async fn upkeep(&self, left: PoolCount) -> Result<Option<Notice>, MessengerError> {
         let now_ms = self.now_ms();
-        let (unpublished, keys, renewed_ms, checked_ms) = self.store.read(|tx| {
+        let (unpublished, keys, full, renewed_ms, checked_ms) = self.store.read(|tx| {
             let unpublished: StoredPublication = tx.json(UNPUBLISHED)?.unwrap_or_default();
             let (renewed, checked) = (tx.moment("keys_renewed")?, tx.moment("keys_checked")?);
             Ok::<_, DeviceStoreError>((
                 unpublished,
                 tx.device_keys()?,
+                tx.key_counts()?,
                 renewed.unwrap_or(0),
                 checked.unwrap_or(0),
             ))
@@ -121,13 +120,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             renew = !self.signed_in(async || self.device.check_these_keys(&keys).await).await?;
             self.store.write(|tx| tx.put_moment("keys_checked", now_ms))?;
         }
-        let more = |left: u64, wanted: bool| match wanted && left < LOW {
-            true => u16::try_from(FULL.saturating_sub(left)).unwrap_or(0),
+        let more = |full: u16, left: u64, wanted: bool| match wanted && left < full.div_ceil(LOW_PART).into()
+        {
+            true => u16::try_from(u64::from(full).saturating_sub(left)).unwrap_or(0),
             false => 0,
         };
-        let pre_keys = more(left.pre_keys, unpublished.pre_keys.is_empty());
+        let pre_keys = more(full.pre_keys, left.pre_keys, unpublished.pre_keys.is_empty());
         let has_kyber = keys.last_resort().is_some();
-        let kyber = more(left.kyber_pre_keys, has_kyber && unpublished.kyber_pre_keys.is_empty());
+        let wants_kyber = has_kyber && unpublished.kyber_pre_keys.is_empty();
+        let kyber = more(full.kyber_pre_keys, left.kyber_pre_keys, wants_kyber);
         if renew || pre_keys > 0 || kyber > 0 {
             let made = self.make(keys, KeyDemand { renew, pre_keys, kyber, replaces: false })?;
             if let PublishingOutcome::Foreign(refusal) = self.publish(&made).await? {
@@ -146,9 +147,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if replaced_ms.is_some_and(|at| !is_over(now_ms, at, REPLACED_AGAIN_AFTER_MS)) {
             return Err(refusal);
         }
-        let full = u16::try_from(FULL).unwrap_or(u16::MAX);
-        let kyber = if keys.last_resort().is_some() { full } else { 0 };
-        let made = self.make(keys, KeyDemand { renew: true, pre_keys: full, kyber, replaces: true })?;
+        let full = self.store.read(|tx| tx.key_counts())?;
+        let kyber = if keys.last_resort().is_some() { full.kyber_pre_keys } else { 0 };
+        let demand = KeyDemand { renew: true, pre_keys: full.pre_keys, kyber, replaces: true };
+        let made = self.make(keys, demand)?;
         match self.publish(&made).await? {
             PublishingOutcome::Published => Ok(Notice::KeysReplaced),
             PublishingOutcome::Foreign(refusal) => Err(refusal),

@@ -12,10 +12,12 @@ use zeroize::Zeroizing;
 use super::{DeviceStoreError, Transaction};
 use crate::device::{DeviceTokens, SavedDevice};
 use crate::joining::JoiningCode;
-use crate::keys::{DeviceKeys, IdentityPair, MadeKeyCounts, SavedKeys};
+use crate::keys::{DeviceKeys, IdentityPair, KeyCounts, MadeKeyCounts, SavedKeys};
 use crate::stored_time::lasts;
 use crate::{Device, SignInChallenge, Transport};
 
+/// The name under which the numbers of one-time keys that the device tops up to are kept.
+const KEY_COUNTS: &str = "key_counts";
 /// The name under which the secret of the joining code is kept.
 const JOINING_CODE: &str = "joining_code";
 /// The name under which the random bytes of a sign-in's nonce are kept.
@@ -115,6 +117,20 @@ impl Transaction<'_> {
             self.put(name, count.to_string().as_bytes())?;
         }
         self.keep_pre_keys(keys, now_ms)
+    }
+
+    /// Keeps the numbers of one-time keys that the device begins with, and tops up to.
+    pub(crate) fn keep_key_counts(&self, counts: KeyCounts) -> Result<(), DeviceStoreError> {
+        self.put_json(KEY_COUNTS, &[counts.pre_keys, counts.kyber_pre_keys])
+    }
+
+    /// Returns the numbers of one-time keys that the device tops up to. A store of a former version has none.
+    pub(crate) fn key_counts(&self) -> Result<KeyCounts, DeviceStoreError> {
+        let defaults = KeyCounts::default();
+        Ok(match self.json::<[u16; 2]>(KEY_COUNTS)? {
+            Some([pre_keys, kyber_pre_keys]) => KeyCounts { pre_keys, kyber_pre_keys, ..defaults },
+            None => defaults,
+        })
     }
 
     /// Returns the tokens that the device is signed in with.

@@ -12,7 +12,7 @@ use eko_testkit::World;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::people::{self, TestMessenger, first, hear, request, say};
+use crate::people::{self, COUNTS, TestMessenger, first, hear, request, say};
 use crate::test_network::{FalseAnswer, NetworkFault, TestNetwork};
 
 async fn sign_in(
@@ -137,7 +137,10 @@ async fn keys_are_topped_up_renewed_and_the_old_ones_kept_for_what_is_under_way(
     let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
     hear(&world, &bob).await;
     let status = bob.key_status().await.unwrap();
-    assert_eq!((status.left.pre_keys, status.left.kyber_pre_keys), (100, 100));
+    assert_eq!(
+        (status.left.pre_keys, status.left.kyber_pre_keys),
+        (COUNTS.pre_keys.into(), COUNTS.kyber_pre_keys.into())
+    );
     assert!(status.agrees);
     // This message is encrypted with the old signed keys, and decrypted after the renewal.
     say(&alice, &bob.me(), "long under way").await;
@@ -146,7 +149,7 @@ async fn keys_are_topped_up_renewed_and_the_old_ones_kept_for_what_is_under_way(
     bob.upkeep(status.left).await.unwrap();
     let renewed = bob.key_status().await.unwrap();
     assert!(renewed.agrees && renewed.renewed_ms > status.renewed_ms);
-    assert_eq!(renewed.left.pre_keys, 99);
+    assert_eq!(renewed.left.pre_keys, u64::from(COUNTS.pre_keys) - 1);
     assert_eq!(hear(&world, &bob).await, ["long under way"]);
     let carol = first(&world, &wire, "carol").await;
     say(&carol, &bob.me(), "under the new ones").await;
@@ -205,7 +208,10 @@ async fn keys_that_somebody_else_published_are_replaced() {
     assert_eq!(notice, Some(Notice::KeysReplaced));
     assert_eq!(notice.map(|notice| notice.severity()), Some(Severity::Warning));
     let status = alice.key_status().await.unwrap();
-    assert_eq!((status.left.pre_keys, status.left.kyber_pre_keys), (100, 100));
+    assert_eq!(
+        (status.left.pre_keys, status.left.kyber_pre_keys),
+        (COUNTS.pre_keys.into(), COUNTS.kyber_pre_keys.into())
+    );
     assert!(status.agrees);
     // A server that says so all the time gets new keys once an hour at most.
     assert!(alice.upkeep(few).await.is_err());

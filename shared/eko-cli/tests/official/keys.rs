@@ -9,7 +9,8 @@ use crate::eko_device::{EkoDevice, assert_heard};
 use crate::local_server::LocalServer;
 use crate::official::Library;
 
-const NONE: KeyCounts = KeyCounts { pre_keys: 0, kyber_pre_keys: 0, last_resort: true };
+/// The keys that Alice's device publishes at once.
+const TWO: KeyCounts = KeyCounts { pre_keys: 2, kyber_pre_keys: 2, last_resort: true };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ours_begins_with_a_last_resort() {
@@ -37,39 +38,41 @@ async fn ours_begins_with_a_last_resort() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn theirs_begins_with_a_last_resort_until_there_are_more() {
     let here = LocalServer::start().await;
-    let alice = EkoDevice::with_keys(&here, "alice", NONE).await;
+    let alice = EkoDevice::with_keys(&here, "alice", TWO).await;
     let last_resort = json!(alice.client.device().keys().last_resort().unwrap().id);
-    let (mut last_resorts, mut one_time) = (Vec::new(), Vec::new());
-    for user in ["bob", "carol"] {
-        last_resorts.push(OfficialDevice::first(Library::Current, &here, user).await);
+    let (mut early, mut late) = (Vec::new(), Vec::new());
+    for user in ["bob", "carol", "dave", "erin"] {
+        early.push(OfficialDevice::first(Library::Current, &here, user).await);
     }
     let mut sent = Vec::new();
-    for user in &mut last_resorts {
+    for (place, user) in early.iter_mut().enumerate() {
         let one = user.send(&alice.actor(), "hello").await;
         let package = &one.taken()[0];
-        assert_eq!((package.get("preKey"), &package["kyberPreKeyId"]), (None, &last_resort));
+        let are_taken = place >= 2;
+        assert_eq!(package.get("preKey").is_none(), are_taken, "{place}");
+        assert_eq!(package["kyberPreKeyId"] == last_resort, are_taken, "{place}");
         sent.push(one);
     }
-    for (sent, user) in sent.iter().zip(&last_resorts) {
+    for (sent, user) in sent.iter().zip(&early) {
         assert_heard(&alice.read(&[sent]).await[0], sent, user);
     }
     // Alice's client has seen that none were left, and has published more.
     let left = alice.client.key_status().await.unwrap().left;
-    assert_eq!((left.pre_keys, left.kyber_pre_keys), (100, 100));
-    for user in ["dave", "erin"] {
+    assert_eq!((left.pre_keys, left.kyber_pre_keys), (2, 2));
+    for user in ["frank", "grace"] {
         let mut user = OfficialDevice::first(Library::Current, &here, user).await;
         let one = user.send(&alice.actor(), "hello").await;
         let package = &one.taken()[0];
         assert!(package["preKey"].is_string() && package["kyberPreKeyId"] != last_resort);
         assert_heard(&alice.hear(1).await[0], &one, &user);
-        one_time.push(user);
+        late.push(user);
     }
-    for user in last_resorts.iter_mut().chain(&mut one_time) {
+    for user in early.iter_mut().chain(&mut late) {
         let said = alice.say(&user.actor, "hello yourself").await;
         said.assert_is(&user.fetch(1).await[0], &alice, &user.actor);
     }
     alice.settled().await;
-    for user in last_resorts.iter_mut().chain(&mut one_time) {
+    for user in early.iter_mut().chain(&mut late) {
         user.settled().await;
     }
     here.end().await;

@@ -9,7 +9,7 @@ use eko_protocol::block::BlockedParty;
 use eko_testkit::World;
 use serde_json::Value;
 
-use crate::people::{befriend, code_of, device, first, further};
+use crate::people::{befriend, code_of, device_called, first, further};
 use crate::restarting::RestartingUser;
 use crate::test_network::{FalseAnswer, TestNetwork};
 
@@ -18,7 +18,8 @@ use crate::test_network::{FalseAnswer, TestNetwork};
 async fn the_name_of_a_device_is_known_if_the_process_dies_after_its_approval() {
     let world = World::new().await;
     let (user, alice) = RestartingUser::sign_in(&world, "alice").await;
-    let (tablet, _) = device(&world, &TestNetwork::to(&[&world]), "alice", "tablet").await;
+    let wire = TestNetwork::to(&[&world]);
+    let (tablet, _) = device_called(&world, &wire, "alice", "tablet", Some("tablet")).await;
     let code = code_of(&tablet);
     let is_appended = Arc::new(AtomicBool::new(false));
     let appended = Arc::clone(&is_appended);

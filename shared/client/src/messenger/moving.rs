@@ -222,11 +222,22 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Some(kept) if kept.target().is_some() && !kept.is_in_doubt() => Ok(kept),
                 _ => Box::pin(self.look_again(&person)).await,
             };
-            let followed = match left {
-                Ok(left) if left.target().is_some() => Box::pin(self.follow(&left)).await.map(drop),
+            let evidence = self.store.read(|tx| tx.move_evidence(&actor))?;
+            let followed = match (left, evidence) {
+                (Ok(left), _) if left.target().is_some() => Box::pin(self.follow(&left)).await.map(drop),
+                (
+                    Ok(_)
+                    | Err(
+                        MessengerError::Client(_)
+                        | MessengerError::NoSuchPerson(_)
+                        | MessengerError::PersonDeleted(_)
+                        | MessengerError::PersonMoved(_),
+                    ),
+                    Some((to, nodes)),
+                ) => self.follow_by_evidence(&actor, &to, &nodes).map_err(MessengerError::from),
                 // Nothing but somebody's word spoke for it.
-                Ok(_) => Ok(self.store.write(|tx| tx.forget_open_move(&actor))?),
-                Err(error) => Err(error),
+                (Ok(_), None) => Ok(self.store.write(|tx| tx.forget_open_move(&actor))?),
+                (Err(error), _) => Err(error),
             };
             if let Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) = followed {
                 return Err(error);
@@ -269,41 +280,65 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if tx.kept_move(old)?.is_some_and(|kept| kept.is_followed) {
             return Ok(());
         }
-        let why = match left.extended(evidence.nodes()) {
-            Extension::Gap => {
-                // Their server may show what is missing.
-                tx.note_move(old, whence.actor)?;
-                return Ok(());
-            }
-            Extension::Conflict => "it contradicts the devices that you know of them".to_owned(),
-            Extension::Whole(nodes) => {
-                let (before, person) = (left.active(), left.person.clone());
-                let mut left = Contact::new(person, PinnedChain { nodes, ..left.pinned })?;
-                if left.hidden().is_some() || left.trust() == Trust::Reset {
-                    tx.note_move(old, whence.actor)?;
-                    return Ok(());
-                }
-                match self.carry_over(tx, &left, &new)? {
-                    Err(why) => why,
-                    Ok(()) => {
-                        for gone in before.difference(&left.active()) {
-                            tx.end_session(gone, self.now_ms())?;
-                        }
-                        if !before.is_subset(&left.active()) {
-                            tx.rekey_groups_of(old, left.state.position.length)?;
-                        }
-                        left.settle_proofs();
-                        return tx.pin(old, &left.pinned);
-                    }
-                }
-            }
-        };
+        if !matches!(left.extended(evidence.nodes()), Extension::Conflict) {
+            // The old server is asked first, and shows what this device has not read yet: a revocation of the
+            // device that has signed, or what is missing in between.
+            return tx.note_move_evidence(old, whence.actor, evidence.nodes());
+        }
+        let why = "it contradicts the devices that you know of them".to_owned();
         let to = new.person.handle().to_string();
         notices.push(Notice::Refused { actor: old.to_owned(), why: Distrust::FalseMove { to, why } });
         Ok(())
     }
 
-    /// Moves this user to another account, whose chain was verified, and whose first node names this one. If
+    /// Goes on with the new account of somebody by the nodes that it has sent, after the old server was asked:
+    /// it shows nothing that contradicts them, or nothing at all. A move that is contradicted is forgotten,
+    /// and told.
+    fn follow_by_evidence(
+        &self,
+        old: &str,
+        new: &str,
+        evidence: &[ChainNode],
+    ) -> Result<(), DeviceStoreError> {
+        let why = self.store.write(|tx| {
+            let known = self.kept_contact(tx, old)?.zip(self.kept_contact(tx, new)?);
+            let Some((left, new)) = known else { return Ok(None) };
+            let to = new.person.handle().to_string();
+            let refused = |why: String| Ok::<_, DeviceStoreError>(Some(Distrust::FalseMove { to, why }));
+            let nodes = match left.extended(evidence) {
+                Extension::Whole(nodes) => nodes,
+                Extension::Gap => return Ok(None),
+                Extension::Conflict => {
+                    return refused("it contradicts the devices that you know of them".to_owned());
+                }
+            };
+            let (before, person) = (left.active(), left.person.clone());
+            let mut left = Contact::new(person, PinnedChain { nodes, ..left.pinned })?;
+            if left.is_in_doubt() || left.hidden().is_some() || left.trust() == Trust::Reset {
+                return Ok(None);
+            }
+            if let Err(why) = self.carry_over(tx, &left, &new)? {
+                return refused(why);
+            }
+            for gone in before.difference(&left.active()) {
+                tx.end_session(gone, self.now_ms())?;
+            }
+            if !before.is_subset(&left.active()) {
+                tx.rekey_groups_of(old, left.state.position.length)?;
+            }
+            left.settle_proofs();
+            tx.pin(old, &left.pinned)?;
+            Ok(None)
+        })?;
+        if let Some(why) = why {
+            self.tell_false_move(old, &why)?;
+            self.store.write(|tx| tx.forget_open_move(old))?;
+        }
+        Ok(())
+    }
+
+    /// Moves this user to the account of `new`, whose first node names this one. The chain is the one that the
+    /// new device has verified and pinned: its server could show another first node afterwards. If
     /// the answer is lost, or the process ends, a repetition goes on where it was: the node is kept before
     /// anybody gets it. Without its server (`is_server_gone`) it is signed all the same, after the last node
     /// that this device knows, for the contacts.
@@ -314,7 +349,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// [`MessengerError::Distrust`] if something contradicts the own devices, or the chains;
     /// [`MessengerError::AccountMoved`] if this user has moved elsewhere; the problem `stale-head` if
     /// another node was appended first; [`MessengerError::NotDone`] if the server does not show the node.
-    pub async fn depart(&self, new: &[ChainNode], is_server_gone: bool) -> Result<Departure, MessengerError> {
+    pub async fn depart<U: Transport, R: SignalSessions>(
+        &self,
+        new: &Messenger<U, R>,
+        is_server_gone: bool,
+    ) -> Result<Departure, MessengerError> {
+        let new = new.store.read(|tx| new.kept_contact(tx, &new.device.actor()))?;
+        let new = &new.ok_or(MessengerError::NotDone("there is a new account"))?.pinned.nodes;
         let own = match is_server_gone {
             true => self.contact(&self.me()).await?,
             false => self.undisputed_own().await?,

@@ -22,7 +22,7 @@ const MOST_HOPS: usize = 8;
 const MOST_ATTEMPTS: u32 = 20;
 
 /// The move of somebody.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KeptMove {
     /// The new actor id.
     pub(crate) to: String,
@@ -31,6 +31,10 @@ pub(crate) struct KeptMove {
     /// The number of times that this device has tried to follow.
     #[serde(default)]
     attempts: u32,
+    /// The last nodes of the old chain, if the new account has sent them and they are to be compared with
+    /// what the old server shows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    evidence: Vec<Value>,
 }
 
 /// The account that this user has left for the one of this store.
@@ -66,14 +70,50 @@ impl Transaction<'_> {
         if moves.get(actor).is_some_and(|kept| kept.is_followed || kept.to == to) {
             return Ok(());
         }
-        moves.insert(actor.to_owned(), KeptMove { to: to.to_owned(), is_followed: false, attempts: 0 });
+        moves.insert(
+            actor.to_owned(),
+            KeptMove { to: to.to_owned(), is_followed: false, ..KeptMove::default() },
+        );
         self.put_json(MOVES, &moves)
+    }
+
+    /// Records what the new account says of the move of an account, in place of what was said before. One
+    /// that is followed stays so.
+    pub(crate) fn note_move_evidence(
+        &self,
+        actor: &str,
+        to: &str,
+        nodes: &[ChainNode],
+    ) -> Result<(), DeviceStoreError> {
+        let mut moves = self.moves()?;
+        let before = moves.remove(actor).unwrap_or_default();
+        if before.is_followed {
+            return Ok(());
+        }
+        let evidence = nodes.iter().map(ChainNode::to_value).collect();
+        moves.insert(actor.to_owned(), KeptMove { to: to.to_owned(), evidence, ..before });
+        self.put_json(MOVES, &moves)
+    }
+
+    /// Returns the new account that says that it takes over from an account, and the nodes that it has sent.
+    pub(crate) fn move_evidence(
+        &self,
+        actor: &str,
+    ) -> Result<Option<(String, Vec<ChainNode>)>, DeviceStoreError> {
+        let Some(kept) = self.kept_move(actor)?.filter(|kept| !kept.evidence.is_empty()) else {
+            return Ok(None);
+        };
+        let nodes = kept.evidence.iter().map(ChainNode::parse).collect::<Result<_, _>>();
+        Ok(Some((kept.to, nodes.map_err(|_| DeviceStoreError::Corrupt("move"))?)))
     }
 
     /// Records that this device goes on with the new account of somebody.
     pub(crate) fn note_followed(&self, actor: &str, to: &str) -> Result<(), DeviceStoreError> {
         let mut moves = self.moves()?;
-        moves.insert(actor.to_owned(), KeptMove { to: to.to_owned(), is_followed: true, attempts: 0 });
+        moves.insert(
+            actor.to_owned(),
+            KeptMove { to: to.to_owned(), is_followed: true, ..KeptMove::default() },
+        );
         self.put_json(MOVES, &moves)
     }
 

@@ -94,8 +94,7 @@ impl MoveArgs {
             Box::pin(add_to_groups(context, &old, &new.me())).await?;
         }
         let again = format!("eko --as {} account move {} again", account.name(), bare(&handle));
-        let (nodes, _) = new.device().chain(new.device().user()).await?;
-        let departed = Box::pin(old.depart(&nodes, self.server_gone)).await;
+        let departed = Box::pin(old.depart(&new, self.server_gone)).await;
         let departure = departed.map_err(|error| CommandFailure::from(error).next_in_time(&again))?;
         Box::pin(new.take_over(departure.nodes)).await?;
         if let Some(setting) = new.carried_setting()? {

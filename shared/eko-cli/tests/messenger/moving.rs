@@ -661,8 +661,7 @@ async fn nobody_follows_a_stranger() {
     alice.receive().await.unwrap();
     assert_eq!(alice.requests().unwrap().len(), 1);
     let far = moved_from(a, his, &mallory, "far").await;
-    let (nodes, _) = far.device().chain(&far.me().user).await.unwrap();
-    mallory.depart(&nodes, false).await.unwrap();
+    mallory.depart(&far, false).await.unwrap();
     alice.verification(&mallory.me()).await.unwrap();
     for _ in 0..3 {
         a.advance(11 * 60_000);

@@ -4,6 +4,8 @@
 //! A sequence whose answers differ is minimised and printed as a transcript. `EKO_MODEL_CASES` is the
 //! number of sequences.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+
 mod reference;
 mod servers;
 

@@ -3,7 +3,7 @@
 //!
 //! Users choose both, and nobody verifies them. A name is shown beside a handle and never in its place.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::Invalid;
@@ -271,13 +271,14 @@ impl UpdateProfile {
 
     /// Writes the activity of the user whose actor id is `own`, without `@context`.
     pub fn to_value(&self, own: &str) -> Value {
-        let mut object = json!({ "type": "Person", "id": own });
-        if let Some(name) = self.name.to_value(|name| json!(name.as_str())) {
-            object["name"] = name;
-        }
-        if let Some(icon) = self.icon.to_value(Icon::to_value) {
-            object["icon"] = icon;
-        }
+        let members = [
+            ("type", Some(json!("Person"))),
+            ("id", Some(json!(own))),
+            ("name", self.name.to_value(|name| json!(name.as_str()))),
+            ("icon", self.icon.to_value(Icon::to_value)),
+        ];
+        let object: Map<String, Value> =
+            members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
         json!({ "type": "Update", "actor": own, "object": object })
     }
 }

@@ -57,9 +57,10 @@ impl RestartingUser {
         let file = rusqlite::Connection::open(self.folder.path().join("eko.db")).unwrap();
         file.busy_timeout(Duration::ZERO).unwrap();
         let file = Mutex::new(file);
-        move |sql| match file.lock().unwrap().execute_batch(sql) {
-            Err(error) => assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy)),
-            Ok(()) => {}
+        move |sql| {
+            if let Err(error) = file.lock().unwrap().execute_batch(sql) {
+                assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy));
+            }
         }
     }
 

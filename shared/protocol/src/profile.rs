@@ -158,7 +158,7 @@ fn is_picture_url(text: &str) -> bool {
     text.len() <= MAX_ICON_URL_BYTES && is_public && is_normal()
 }
 
-/// What a user shows of themselves.
+/// The name and avatar that a user shows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PublicProfile {
     /// The display name.
@@ -187,7 +187,7 @@ impl PublicProfile {
     }
 }
 
-/// What an [`UpdateProfile`] does with one part of the profile.
+/// The change that an [`UpdateProfile`] makes to one part of the profile.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum PartChange<T> {
     /// The part stays.

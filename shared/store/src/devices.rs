@@ -148,7 +148,7 @@ pub struct UserDevices {
     pub moved_to: Option<String>,
     /// The actor that this account takes over from, as the chain's first node says.
     pub moved_from: Option<String>,
-    /// What the user shows of themselves.
+    /// The name and avatar that the user shows.
     pub profile: PublicProfile,
 }
 

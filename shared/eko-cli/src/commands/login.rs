@@ -32,7 +32,7 @@ use failure::SignInFailure;
 /// The account from which a person moves to the one that signs in.
 #[derive(Debug, Clone)]
 pub(in crate::commands) struct LeftAccount {
-    /// Its actor id.
+    /// The actor id of that account.
     pub(in crate::commands) actor: String,
     /// The database of its device.
     pub(in crate::commands) database: PathBuf,

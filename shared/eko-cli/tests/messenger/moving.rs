@@ -602,7 +602,7 @@ async fn a_move_has_no_key_made_and_none_passed_on() {
     scene.settle().await;
 }
 
-/// Whom the mover blocks is not told where to, and the new server keeps out whom the old one kept out.
+/// People whom the mover blocks are not told where to, and the new server keeps out whom the old one kept out.
 #[tokio::test]
 async fn the_blocks_and_the_setting_of_a_mover_go_along() {
     let scene = MovingScene::begin().await;

@@ -329,7 +329,8 @@ impl DeliverySummary {
     /// it waits, if that is known.
     pub(crate) fn last_failure(&self, client: &HttpMessenger, lead: &str) -> Option<CommandFailure> {
         let failure = self.failure(lead)?;
-        let is_due_later = self.due_ms > client.device().environment().now_ms();
+        // The time by a wrong clock is none.
+        let is_due_later = self.kept == KEPT && self.due_ms > client.device().environment().now_ms();
         // Nothing but a sign-in or another device helps where that is the next step.
         let goes_on = [KEPT, clock::KEPT].contains(&self.kept);
         let is_kept = self.state == EnvelopeState::ToSend && goes_on;

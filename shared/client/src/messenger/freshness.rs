@@ -69,7 +69,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// True if what is written to a person now is held back, as far as this device knows without a request:
-    /// something speaks against their devices, or something earlier is held back from them.
+    /// something speaks against their devices, or something earlier is held back from them. The age of what is
+    /// known of them says nothing by a clock that is known to be wrong.
     ///
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be read.
@@ -80,7 +81,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 return Ok(true);
             }
             let Some(contact) = self.kept_contact(tx, &actor)? else { return Ok(false) };
-            Ok(contact.is_in_doubt() || self.objection(&contact).is_some())
+            let is_misled = self.device.clock_difference().is_some_and(|difference| difference.misleads());
+            let counts = |why: Distrust| !is_misled || !matches!(why, Distrust::Stale { .. });
+            Ok(contact.is_in_doubt() || self.objection(&contact).is_some_and(counts))
         })
     }
 

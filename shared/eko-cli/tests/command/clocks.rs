@@ -106,7 +106,7 @@ async fn what_a_wrong_clock_holds_up_is_kept_and_sent_once_it_is_right() {
     for (days, apart) in [(100, "100 days ahead of"), (-100, "100 days behind")] {
         scene.put_ahead(days);
         let ReportedFailure { code, what, next } = scene.alice.fails(&["send", "@bob", apart]).await;
-        assert_eq!((code, what), (4, format!("not sent yet to @bob: {}", scene.words(apart))));
+        assert_eq!((code, what), (4, format!("not sent yet to @bob: {}; it is kept", scene.words(apart))));
         assert!(
             next.starts_with("set this machine's clock right, and then eko listen, which sends it;"),
             "{next}"

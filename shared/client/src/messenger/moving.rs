@@ -225,18 +225,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let evidence = self.store.read(|tx| tx.move_evidence(&actor))?;
             let followed = match (left, evidence) {
                 (Ok(left), _) if left.target().is_some() => Box::pin(self.follow(&left)).await.map(drop),
+                // Nothing but somebody's word spoke for it.
+                (Ok(_), None) => Ok(self.store.write(|tx| tx.forget_open_move(&actor))?),
+                (Ok(_), Some((to, nodes))) => Ok(self.follow_by_evidence(&actor, &to, &nodes, true)?),
                 (
-                    Ok(_)
-                    | Err(
+                    Err(
                         MessengerError::Client(_)
                         | MessengerError::NoSuchPerson(_)
                         | MessengerError::PersonDeleted(_)
                         | MessengerError::PersonMoved(_),
                     ),
                     Some((to, nodes)),
-                ) => self.follow_by_evidence(&actor, &to, &nodes).map_err(MessengerError::from),
-                // Nothing but somebody's word spoke for it.
-                (Ok(_), None) => Ok(self.store.write(|tx| tx.forget_open_move(&actor))?),
+                ) => Ok(self.follow_by_evidence(&actor, &to, &nodes, false)?),
                 (Err(error), _) => Err(error),
             };
             if let Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) = followed {
@@ -293,12 +293,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Goes on with the new account of somebody by the nodes that it has sent, after the old server was asked:
     /// it shows nothing that contradicts them, or nothing at all. A move that is contradicted is forgotten,
-    /// and told.
+    /// and told. One with nodes that are missing is forgotten if the old server has answered.
     fn follow_by_evidence(
         &self,
         old: &str,
         new: &str,
         evidence: &[ChainNode],
+        is_answered: bool,
     ) -> Result<(), DeviceStoreError> {
         let why = self.store.write(|tx| {
             let known = self.kept_contact(tx, old)?.zip(self.kept_contact(tx, new)?);
@@ -307,7 +308,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let refused = |why: String| Ok::<_, DeviceStoreError>(Some(Distrust::FalseMove { to, why }));
             let nodes = match left.extended(evidence) {
                 Extension::Whole(nodes) => nodes,
-                Extension::Gap => return Ok(None),
+                Extension::Gap => {
+                    // The nodes in between are not there, so that nothing speaks for these.
+                    if is_answered {
+                        tx.forget_open_move(old)?;
+                    }
+                    return Ok(None);
+                }
                 Extension::Conflict => {
                     return refused("it contradicts the devices that you know of them".to_owned());
                 }

@@ -11,6 +11,7 @@ use eko_federation::policy::FederationPolicy;
 use eko_local::server::ServerOptions;
 use eko_messaging::Limits;
 use eko_protocol::address::Origin;
+use eko_protocol::profile::handle_domain;
 use eko_service::config::{OidcConfig, SIGNATURE_WINDOW_SECONDS};
 use eko_web_push::Contact;
 
@@ -116,6 +117,9 @@ pub(crate) struct ServeArguments {
 #[derive(Args)]
 #[command(next_help_heading = "Other servers")]
 struct OthersArguments {
+    /// Domain of the users' handles, if it is another one [default: that of the origin]
+    #[arg(long, value_name = "DOMAIN", value_parser = handle_domain, env = "HANDLE_DOMAIN", hide_short_help = true)]
+    handle_domain: Option<String>,
     /// Domains to federate with, and no others; comma-separated
     #[arg(
         long,
@@ -297,6 +301,7 @@ impl ServeArguments {
                 allow: domains("federation-allow", federation_allow)?,
                 deny: domains("federation-deny", federation_deny)?,
             },
+            handle_domain: self.others.handle_domain.clone(),
             signature_window_seconds: self.others.signature_window_seconds,
             push_allow: PrivateHosts::list(push_allow).map_err(|e| anyhow::anyhow!("--push-allow: {e}"))?,
             contact: self.others.vapid_contact,

@@ -49,6 +49,8 @@ pub struct ServerOptions {
     pub port: u16,
     /// The public base URL. `None` means `http://localhost:PORT`.
     pub origin: Option<Origin>,
+    /// The domain of the users' handles. `None` means that of the origin.
+    pub handle_domain: Option<String>,
     /// The data folder. `None` keeps the state in memory.
     pub data: Option<PathBuf>,
     /// The limits.
@@ -73,6 +75,7 @@ impl Default for ServerOptions {
         Self {
             port: 0,
             origin: None,
+            handle_domain: None,
             data: None,
             limits: Limits::default(),
             policy: FederationPolicy::default(),
@@ -132,8 +135,10 @@ impl BoundServer {
             require_email_verified: false,
         });
         let issuer = oidc.issuer.clone();
+        let handle_domain = options.handle_domain.clone().unwrap_or_else(|| origin.authority().to_owned());
         let config = Config {
             names: cloud.names(),
+            handle_domain,
             sockets_url: Some(SOCKETS_URL.to_owned()),
             live_url: Some(live_url(origin.as_str())),
             oidc,

@@ -73,8 +73,11 @@ async fn what_cannot_be_signed_in_at() {
         let refused = discover(url, document.clone()).await.unwrap_err();
         assert!(matches!(refused, OidcError::NotAnIssuer { .. }), "{url} {document}: {refused}");
     }
+    let elsewhere = CannedIssuer { status: StatusCode::NOT_FOUND, ..canned(document()) };
+    assert!(matches!(IssuerMetadata::discover(&elsewhere, ISSUER).await, Err(OidcError::NotAnIssuer { .. })));
+    // One that fails is worth another attempt.
     let unwell = CannedIssuer { status: StatusCode::SERVICE_UNAVAILABLE, ..canned(document()) };
-    assert!(matches!(IssuerMetadata::discover(&unwell, ISSUER).await, Err(OidcError::NotAnIssuer { .. })));
+    assert!(matches!(IssuerMetadata::discover(&unwell, ISSUER).await, Err(OidcError::Busy { .. })));
 }
 
 #[tokio::test]

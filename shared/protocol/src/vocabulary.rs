@@ -12,9 +12,10 @@
 //! | [`actor_context`] | actors |
 //! | [`content_context`] | activities that clients encrypt |
 //!
-//! `@vocab` gives a meaning to all types and members of this protocol. Three kinds of members have a
+//! `@vocab` gives a meaning to all types and members of this protocol. Four kinds of members have a
 //! definition of their own: links (`@type`), members whose value is always an array (`@container`),
-//! and members with the prefix `eko:`, which would lose it when a document is compacted. No term of
+//! JSON that is kept as it is since something signed it (`@json`), and members with the prefix `eko:`,
+//! which would lose it when a document is compacted. No term of
 //! ActivityStreams or of the security vocabulary is defined again.
 
 use serde_json::{Value, json};
@@ -94,8 +95,8 @@ fn terms() -> Value {
         "eko:deviceSetOutOfDate": {},
         "eko:devices": link(),
         "eko:entry": link(),
-        "eko:evidence": {},
-        "eko:franking": {},
+        "eko:evidence": literal(),
+        "eko:franking": literal(),
         "eko:fullDevices": links(),
         "eko:keyPackages": link(),
         "eko:kyberPreKeyCount": {},
@@ -109,6 +110,8 @@ fn terms() -> Value {
         "kyberPreKeys": list(),
         "messages": list(),
         "missingKeyPackages": links(),
+        "node": literal(),
+        "oidcIssuer": link(),
         "preKeys": list(),
         "staleDevices": links(),
     })
@@ -127,4 +130,10 @@ fn links() -> Value {
 /// Returns the definition of a member whose value is an array of other things.
 fn list() -> Value {
     json!({ "@container": "@set" })
+}
+
+/// Returns the definition of a member whose value is JSON that is kept as it is (JSON-LD 1.1, section 4.2.2): the
+/// members of a commitment are no properties of anything, and a node has a context of its own.
+fn literal() -> Value {
+    json!({ "@type": "@json" })
 }

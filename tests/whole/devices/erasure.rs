@@ -156,9 +156,11 @@ async fn what_is_delivered_after_the_erasure_is_erased_too() {
     let (world, alice, bob, second) = alice_and_bobs_two().await;
     world.send(&alice, &[&bob, &second]).await;
     bob.revoke(second.id()).await.unwrap();
-    // The letter cannot be written until the first pass is over.
-    world.advance(60_000);
+    // The letter cannot be written before the erasure is due, and comes back after its first pass.
+    world.advance(45_000);
     world.calls.fail("BatchWriteItem", CallFault::Down, TRIES);
+    world.deliver().await;
+    world.advance(20_000);
     world.deliver().await;
     assert_eq!(left(&world, &second).await, ["DEVICE"]);
     world.advance(30_000);

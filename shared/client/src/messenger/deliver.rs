@@ -220,32 +220,39 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 return Ok(kept.map_or(Attempt::NotDue, Attempt::Tried));
             }
             Ok(RoundsOutcome::Settled(outcome)) => {
-                self.store.write(|tx| tx.settle(id, outcome.state, outcome.reason.as_deref()))?
+                let (state, reason) = (outcome.state, outcome.reason.as_deref());
+                self.store.write(|tx| tx.settle_attempt(id, sender, state, reason))?;
             }
             Err(error @ MessengerError::Store(_)) => {
-                self.postpone(envelope, 0, &reason(&error), false)?;
+                self.postpone(envelope, sender, 0, &reason(&error), false)?;
                 return Err(error);
             }
             Err(
-                error
-                @ (MessengerError::SignedOut | MessengerError::Revoked | MessengerError::AccountDeleted),
+                error @ (MessengerError::SignedOut
+                | MessengerError::Forgotten
+                | MessengerError::Revoked
+                | MessengerError::AccountDeleted),
             ) => {
                 // It is due as soon as the user has signed in again, which may be with another device.
-                self.store.write(|tx| tx.postpone(id, now_ms, now_ms, &reason(&error)))?;
+                let attempt = SendingAttempt { id, sender, now_ms };
+                self.store.write(|tx| tx.postpone(attempt, now_ms, &reason(&error)))?;
                 return Err(error);
             }
             Err(error @ MessengerError::Pending) => {
-                self.store.write(|tx| tx.settle(id, EnvelopeState::Failed, Some(&error.to_string())))?;
+                let (failed, why) = (EnvelopeState::Failed, error.to_string());
+                self.store.write(|tx| tx.settle_attempt(id, sender, failed, Some(&why)))?;
                 return Err(error);
             }
             Err(error) => match error.retry_after_s() {
                 Some(seconds) => {
                     let is_own = asked == *self.device.origin() && says_out_of_reach(&error);
-                    self.postpone(envelope, seconds, &reason(&error), is_own)?;
+                    self.postpone(envelope, sender, seconds, &reason(&error), is_own)?;
                 }
                 None => self.store.write(|tx| {
-                    tx.settle(id, failed(&error), Some(&reason(&error)))?;
-                    tx.hold_back_after(id)
+                    match tx.settle_attempt(id, sender, failed(&error), Some(&reason(&error)))? {
+                        true => tx.hold_back_after(id),
+                        false => Ok(()),
+                    }
                 })?,
             },
         }
@@ -254,10 +261,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(kept.map_or(Attempt::NotDue, Attempt::Tried))
     }
 
-    /// Puts an envelope off after a failed attempt. `is_own` is true if only the own server was out of reach.
+    /// Puts an envelope off after a failed attempt of the process `sender`, as long as that has its claim. `is_own`
+    /// is true if only the own server was out of reach.
     fn postpone(
         &self,
         envelope: &OutboxEnvelope,
+        sender: i64,
         seconds: u64,
         reason: &str,
         is_own: bool,
@@ -267,8 +276,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let now_ms = self.now_ms();
         let due_ms = now_ms.saturating_add(asked.max(doubled.min(LONGEST_WAIT_MS)));
         self.store.write(|tx| {
-            tx.postpone(&envelope.id, now_ms, due_ms, reason)?;
-            tx.note_unreached(&envelope.id, is_own)
+            match tx.postpone(SendingAttempt { id: &envelope.id, sender, now_ms }, due_ms, reason)? {
+                true => tx.note_unreached(&envelope.id, is_own),
+                false => Ok(()),
+            }
         })
     }
 

@@ -340,8 +340,9 @@ impl Transaction<'_> {
         now_ms: i64,
     ) -> Result<Vec<OutboxEnvelope>, DeviceStoreError> {
         let sql = format!(
-            "{COLUMNS} WHERE {DUE} AND message <> ?2 AND resent_to IS NULL AND recipient IN \
-             (SELECT recipient FROM envelopes WHERE message = ?2) {OLDEST_FIRST}"
+            "{COLUMNS} WHERE {DUE} AND message <> ?2 AND resent_to IS NULL AND EXISTS (SELECT 1 FROM envelopes AS of \
+             WHERE of.message = ?2 AND of.resent_to IS NULL AND of.recipient = envelopes.recipient \
+             AND (envelopes.made, envelopes.id) < (of.made, of.id)) {OLDEST_FIRST}"
         );
         let mut statement = self.inner.prepare_cached(&sql)?;
         statement.query_map(params![now_ms, message], |row| Ok(read(row)))?.map(|row| row?).collect()
@@ -433,18 +434,18 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Puts an envelope off after a failed attempt.
+    /// Puts an envelope off after a failed attempt. Returns false if the claim of the attempt is over, so that
+    /// another process has the envelope, or it has an outcome.
     pub(crate) fn postpone(
         &self,
-        id: &EnvelopeId,
-        now_ms: i64,
+        attempt: SendingAttempt<'_>,
         due_ms: i64,
         reason: &str,
-    ) -> Result<(), DeviceStoreError> {
+    ) -> Result<bool, DeviceStoreError> {
+        let SendingAttempt { id, sender, now_ms } = attempt;
         let sql = "UPDATE envelopes SET put = ?2, due = ?3, reason = ?4, tries = tries + 1, claimed = 0 \
-                   WHERE id = ?1";
-        self.inner.execute(sql, params![id.as_str(), now_ms, due_ms, reason])?;
-        Ok(())
+                   WHERE id = ?1 AND state = 1 AND claimed = ?5";
+        Ok(self.inner.execute(sql, params![id.as_str(), now_ms, due_ms, reason, sender])? > 0)
     }
 
     /// Notes whether an envelope that was put off waits only because the own server was out of reach.
@@ -500,6 +501,31 @@ impl Transaction<'_> {
         let sql =
             "UPDATE envelopes SET state = 1, due = ?2, put = ?2, claimed = 0 WHERE id = ?1 AND state = 2";
         Ok(self.inner.execute(sql, params![id.as_str(), now_ms])? == 1)
+    }
+
+    /// Records the outcome of an attempt at an envelope, as [`Transaction::settle`] does. A failure counts only
+    /// while the process has its claim: another one that has claimed the envelope since may have sent it. What
+    /// the own server has queued takes nothing back either. Returns false if the outcome does not count.
+    pub(crate) fn settle_attempt(
+        &self,
+        id: &EnvelopeId,
+        sender: i64,
+        state: EnvelopeState,
+        reason: Option<&str>,
+    ) -> Result<bool, DeviceStoreError> {
+        let counts = match state {
+            EnvelopeState::Accepted | EnvelopeState::Delivered => "?2 IS NOT NULL",
+            EnvelopeState::Queued => "?2 IS NOT NULL AND state NOT IN (3, 4)",
+            EnvelopeState::ToSend | EnvelopeState::Failed | EnvelopeState::Refused => {
+                "state = 1 AND claimed = ?2"
+            }
+        };
+        let sql = format!("SELECT 1 FROM envelopes WHERE id = ?1 AND {counts}");
+        let counts = self.inner.prepare_cached(&sql)?.exists(params![id.as_str(), sender])?;
+        if counts {
+            self.settle(id, state, reason)?;
+        }
+        Ok(counts)
     }
 
     /// Records the outcome of an envelope. A final one deletes its ciphertexts. The plaintext stays if the

@@ -85,7 +85,8 @@ fn what_a_clock_that_was_ahead_has_made_is_not_overtaken() {
         assert_eq!(unsent.iter().map(|sent| &sent.id).collect::<Vec<_>>(), [&first, &later]);
     }
     // What waits for its next attempt is not overtaken either.
-    store.write(|tx| tx.postpone(&first, 1, 9_000, "away")).unwrap();
+    let failed = SendingAttempt { id: &first, sender: 0, now_ms: 1 };
+    assert!(store.write(|tx| tx.postpone(failed, 9_000, "away")).unwrap());
     let attempt = SendingAttempt { id: &later, sender: 1, now_ms: 2 };
     assert!(store.read(|tx| tx.is_behind_unsent(attempt)).unwrap());
 }
@@ -100,4 +101,59 @@ fn the_id_of_what_is_sent_anew_is_still_that_of_this_device() {
     assert_eq!((former.recipient.as_str(), former.silent), (BOB, true));
     let open = store.read(|tx| tx.envelopes_of(id.as_str())).unwrap();
     assert!(open.iter().any(|it| it.id == anew && it.state == EnvelopeState::ToSend), "{open:?}");
+}
+
+/// The user has a message tried again, and later ones to the same person are due.
+#[test]
+fn only_what_is_older_goes_before_a_message() {
+    let (store, new_id) = (DeviceStore::in_memory().unwrap(), ids());
+    let all = [BOB, "https://b.example/user/carol", BOB, BOB].map(|recipient| {
+        let id = new_id();
+        let (message, silent, expires_ms) = (id.as_str(), false, None);
+        let new = NewEnvelope { id: &id, message, recipient, plaintext: b"hi", silent, expires_ms };
+        store.write(|tx| tx.add_envelope(&new, 0)).unwrap();
+        id
+    });
+    let before = |id: &EnvelopeId| {
+        let before = store.read(|tx| tx.envelopes_before(id.as_str(), 10)).unwrap();
+        before.into_iter().map(|it| it.id).collect::<Vec<_>>()
+    };
+    let [first, carols, second, third] = &all;
+    assert_eq!([first, carols].map(before), [vec![], vec![]]);
+    assert_eq!([second, third].map(before), [vec![first.clone()], vec![first.clone(), second.clone()]]);
+}
+
+/// A process was suspended for longer than its claim lasts, and another one has tried the envelope meanwhile.
+#[test]
+fn a_late_failure_takes_back_nothing_that_another_process_has_done() {
+    let (store, new_id) = (DeviceStore::in_memory().unwrap(), ids());
+    let id = new_id();
+    add(&store, &id, &["one"], EnvelopeState::ToSend);
+    let by = |sender, now_ms| SendingAttempt { id: &id, sender, now_ms };
+    let state = || {
+        let now = store.read(|tx| tx.envelope(id.as_str())).unwrap().unwrap();
+        (now.state, now.reason, now.tries, now.is_claimed)
+    };
+    let fails = |sender| {
+        store
+            .write(|tx| {
+                let put_off = tx.postpone(by(sender, 300), 400, "away")?;
+                let failed = tx.settle_attempt(&id, sender, EnvelopeState::Failed, Some("refused"))?;
+                let held_back = tx.settle_attempt(&id, sender, EnvelopeState::Refused, Some("distrust"))?;
+                Ok::<_, DeviceStoreError>([put_off, failed, held_back])
+            })
+            .unwrap()
+    };
+    assert!(store.write(|tx| tx.claim_envelope(by(1, 0), 100)).unwrap());
+    assert!(store.write(|tx| tx.claim_envelope(by(2, 100), 200)).unwrap());
+    assert_eq!(fails(1), [false; 3]);
+    assert_eq!(state(), (EnvelopeState::ToSend, None, 0, true));
+    let comes_to = |sender, state| store.write(|tx| tx.settle_attempt(&id, sender, state, None)).unwrap();
+    assert!(comes_to(2, EnvelopeState::Accepted));
+    assert_eq!((fails(1), comes_to(1, EnvelopeState::Queued)), ([false; 3], false));
+    assert_eq!(state(), (EnvelopeState::Accepted, None, 0, false));
+    // What it has sent is sent, whatever another one has met since.
+    store.write(|tx| tx.settle(&id, EnvelopeState::Failed, Some("refused"))).unwrap();
+    assert!(comes_to(1, EnvelopeState::Accepted));
+    assert_eq!(state(), (EnvelopeState::Accepted, None, 0, false));
 }

@@ -65,6 +65,8 @@ pub(crate) struct MailboxListener<'a> {
     sent: Notify,
     /// Told once the mailbox was read, or the store in which another process puts what it reads.
     looked: Notify,
+    /// Told once the first look into the mailbox has ended, whatever has come of it.
+    tried_to_look: Notify,
     /// The reason for which a look into the mailbox has failed, if it was not read since.
     unread: RefCell<Option<CommandFailure>>,
 }
@@ -100,6 +102,7 @@ impl<'a> MailboxListener<'a> {
             is_clock_told: Cell::default(),
             sent: Notify::new(),
             looked: Notify::new(),
+            tried_to_look: Notify::new(),
             unread: RefCell::default(),
         }
     }
@@ -205,6 +208,11 @@ impl<'a> MailboxListener<'a> {
         Err(unread.led_by(UNREAD))
     }
 
+    fn note_looked(&self) {
+        self.looked.notify_one();
+        self.tried_to_look.notify_one();
+    }
+
     fn take_lock(&self) -> Result<Option<MailboxLock>, CommandFailure> {
         MailboxLock::take(&self.lock, self.context.environment.now_ms())
     }
@@ -258,7 +266,11 @@ impl<'a> MailboxListener<'a> {
         let mut received = match self.receive().await {
             Ok(received) => received,
             // Nothing comes for such a device, or nothing that waits can be read any more.
-            Err(error) if error.is_end() || matches!(error, MessengerError::Pending) => return Ok(()),
+            Err(error)
+                if error.is_end() || matches!(error, MessengerError::Pending | MessengerError::Forgotten) =>
+            {
+                return Ok(());
+            }
             Err(error) => return Err(error.into()),
         };
         for notice in &received.notices {

@@ -49,7 +49,7 @@ impl<'a> MailboxListener<'a> {
     ) -> Result<(), CommandFailure> {
         if is_typed && self.client.device().tokens().is_none() {
             // What is typed is kept, and nothing can come.
-            self.looked.notify_one();
+            self.note_looked();
             return std::future::pending().await;
         }
         // What a program reads was read by nobody yet.
@@ -64,7 +64,7 @@ impl<'a> MailboxListener<'a> {
             }
             self.show_and_read(is_read)?;
             self.show_states()?;
-            self.looked.notify_one();
+            self.note_looked();
             let now_ms = self.context.environment.now_ms();
             if let Some(failure) = watch.look(&self.lock, now_ms, FOLLOWING_PAUSE) {
                 self.context.out.failure(&failure);
@@ -114,19 +114,22 @@ impl<'a> MailboxListener<'a> {
                     again = received.look_again_ms;
                     self.show_notices(&received.notices)?;
                     if feed.has_read() && again.is_none() {
-                        self.looked.notify_one();
+                        self.note_looked();
                     }
                     batch = received;
                 }
                 Err(MessengerError::Pending) => {
-                    self.looked.notify_one();
+                    self.note_looked();
                     if !std::mem::replace(&mut waits, true)
                         && let Some(code) = self.client.joining_code()?
                     {
                         self.context.out.remark(&joining::text(self.client, &code));
                     }
                 }
-                Err(error) => self.report(error, feed.due_ms(), &mut told)?,
+                Err(error) => {
+                    self.tried_to_look.notify_one();
+                    self.report(error, feed.due_ms(), &mut told)?;
+                }
             }
             self.hint_elsewhere()?;
             writers.note(self.client, &batch, &shown, self.context.environment.now_ms());

@@ -1,5 +1,5 @@
 //! The sending of typed lines. Each is kept as soon as it is ended, and sent after those before it, while
-//! the person goes on typing and messages come.
+//! the person goes on typing and messages come. The first one is kept once the mailbox was read.
 
 mod ending;
 
@@ -12,7 +12,7 @@ use eko_client::store::{EnvelopeState, OutboxEnvelope};
 use futures_util::future::{Either, select};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::MailboxListener;
 use crate::delivery::DeliverySummary;
@@ -21,6 +21,8 @@ use crate::people::Correspondent;
 use crate::screen::TypedInput;
 use crate::show;
 
+/// The time for which the first line waits until the mailbox was read: what waits there was written before it.
+const LOOK_FIRST: Duration = Duration::from_secs(2);
 /// The time after which a line that is being sent is said to wait.
 const LATE: Duration = Duration::from_secs(2);
 /// The time for which a line is waited for after the person has ended the input.
@@ -43,6 +45,8 @@ pub(super) struct LineSender<'l, 'a> {
     untried: RefCell<VecDeque<PutLine>>,
     /// True if the line that is being sent was said to wait.
     is_late: Cell<bool>,
+    /// The time for which the first line has waited for the mailbox to be read, until it is sent.
+    waited: Cell<Duration>,
     /// True once the person has ended the input.
     is_ended: Cell<bool>,
     /// True once a line was tried.
@@ -85,6 +89,7 @@ impl<'l, 'a> LineSender<'l, 'a> {
             putting: RefCell::default(),
             untried: RefCell::default(),
             is_late: Cell::new(false),
+            waited: Cell::default(),
             is_ended: Cell::new(false),
             has_tried: Cell::new(false),
             is_writing: Cell::new(false),
@@ -128,8 +133,10 @@ impl<'l, 'a> LineSender<'l, 'a> {
                 }
                 TypedInput::Line(text) => {
                     let excerpt = show::excerpt_of(&text);
-                    self.has_tried.set(true);
                     *self.putting.borrow_mut() = Some(text.clone());
+                    if !self.has_tried.replace(true) {
+                        self.look_first().await;
+                    }
                     let id = self.watched(self.put(text), &excerpt).await;
                     *self.putting.borrow_mut() = None;
                     match id {
@@ -153,6 +160,14 @@ impl<'l, 'a> LineSender<'l, 'a> {
             }
         }
         self.is_ended.set(true);
+    }
+
+    /// Waits until the mailbox was read for the first time, or could not be read, and no longer than
+    /// [`LOOK_FIRST`]: an answer stands after the question that waits there.
+    async fn look_first(&self) {
+        let began = Instant::now();
+        let _ = timeout(LOOK_FIRST, self.listener.tried_to_look.notified()).await;
+        self.waited.set(began.elapsed());
     }
 
     /// Keeps a line as a message, unless it is empty.
@@ -292,7 +307,8 @@ impl<'l, 'a> LineSender<'l, 'a> {
     /// an `excerpt` it says so of all lines that are kept and untried.
     async fn watched<R>(&self, work: impl Future<Output = R>, excerpt: &str) -> R {
         let mut work = std::pin::pin!(work);
-        if let Ok(done) = timeout(LATE, &mut work).await {
+        let waited = if excerpt.is_empty() { self.waited.take() } else { Duration::ZERO };
+        if let Ok(done) = timeout(LATE.saturating_sub(waited), &mut work).await {
             return done;
         }
         if excerpt.is_empty() {

@@ -210,6 +210,20 @@ async fn a_chat_whose_input_is_empty_shows_what_there_is() {
     assert!(ended_of(command, String::new()).await.done().ends_with("@alice: three\n"));
 }
 
+/// What waits in the mailbox was written before whatever is typed now.
+#[tokio::test]
+async fn what_is_typed_into_a_chat_stands_after_what_waited() {
+    let [alice, bob] = two().await;
+    bob.eko(&["send", "@alice", "one?"]).await.done();
+    alice.eko_reading(&["chat", "@bob"], "yes\nand two?\n").await.done();
+    alice.eko(&["send", "@bob", "three?"]).await.done();
+    let history = alice.eko(&["history", "@bob"]).await.done();
+    let places = ["one?", "yes", "and two?", "three?"].map(|text| history.find(text).unwrap());
+    assert!(places.is_sorted(), "{history}");
+    assert_eq!(alice.hears().await, [""; 0], "it was shown in the chat");
+    assert_eq!(bob.hears().await, ["yes", "and two?", "three?"]);
+}
+
 #[tokio::test]
 async fn chat_tells_that_it_was_read_unless_that_is_switched_off() {
     let [alice, bob] = two().await;

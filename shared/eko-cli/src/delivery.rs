@@ -29,6 +29,9 @@ const KEPT_SIGNED_OUT: &str = "eko login NAME, and then eko listen, which sends 
 /// The next step of a person whose message is kept by a device that was revoked.
 const KEPT_REVOKED: &str = "eko login NAME --anew, which makes a new device and sends it from there";
 
+/// The next step of a person whose message is kept by a device that its server has forgotten.
+const KEPT_FORGOTTEN: &str = "eko login NAME --anew, which makes a new device; that sends it";
+
 /// The next step of a person whose message is kept, and whose account was deleted.
 const KEPT_DELETED: &str = "eko history, which has it; nothing is sent from a deleted account";
 
@@ -145,6 +148,7 @@ pub(crate) fn kept(client: &HttpMessenger) -> &'static str {
     match client.device().tokens() {
         _ if end == Some(DeviceEnd::Deleted) => KEPT_DELETED,
         _ if end.is_some() => KEPT_REVOKED,
+        None if client.is_forgotten().unwrap_or_default() => KEPT_FORGOTTEN,
         None => KEPT_SIGNED_OUT,
         Some(_) if clock::misleads(client) => clock::KEPT,
         Some(_) => KEPT,
@@ -208,6 +212,7 @@ impl DeliverySummary {
         let untried = match kept(client) {
             KEPT_REVOKED => MessengerError::Revoked.to_string(),
             KEPT_DELETED => MessengerError::AccountDeleted.to_string(),
+            KEPT_FORGOTTEN => MessengerError::Forgotten.to_string(),
             KEPT_SIGNED_OUT => MessengerError::SignedOut.to_string(),
             _ => untried.to_owned(),
         };
@@ -416,7 +421,10 @@ fn next_attempt(client: &HttpMessenger, due_ms: i64) -> String {
         return "this device does not send it any more".to_owned();
     }
     if client.device().tokens().is_none() {
-        return "next attempt after the next eko login".to_owned();
+        return match client.is_forgotten().unwrap_or_default() {
+            true => "the server does not know this device any more".to_owned(),
+            false => "next attempt after the next eko login".to_owned(),
+        };
     }
     match due_ms > client.device().environment().now_ms() {
         true => format!("next attempt at {}", show::clock_with_seconds(due_ms)),
@@ -468,7 +476,9 @@ fn remedy(client: &HttpMessenger, envelopes: &[&OutboxEnvelope]) -> Option<Strin
             Some(format!("{NO_SUCH_NAME}; eko resend {id} tries the same name again"))
         }
         (Some(_), _) => Some(format!("eko resend {id}")),
-        (None, Some(_)) if client.is_revoked().unwrap_or_default() => {
+        (None, Some(_))
+            if client.is_revoked().unwrap_or_default() || client.is_forgotten().unwrap_or_default() =>
+        {
             Some(kept(client).replace("NAME", &client.me().handle().to_string()))
         }
         (None, Some(_)) => Some(format!("eko resend {id} tries now; eko discard {id} gives it up")),

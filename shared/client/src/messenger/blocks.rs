@@ -77,7 +77,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         match told {
             Ok(_) => Ok(true),
             Err(error) if error.retry_after_s().is_some() => Ok(false),
-            Err(MessengerError::SignedOut) => Ok(false),
+            Err(MessengerError::SignedOut | MessengerError::Forgotten) => Ok(false),
             Err(error) => Err(error),
         }
     }

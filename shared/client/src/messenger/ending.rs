@@ -73,11 +73,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         answer
     }
 
-    /// Returns the reason for which the server has ended the session of this device: the device has ended, or
-    /// it is signed out. One call.
+    /// True if the server does not know this device any more, which is signed out: it has lost its data.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn is_forgotten(&self) -> Result<bool, DeviceStoreError> {
+        self.store.read(|tx| tx.is_forgotten())
+    }
+
+    /// Returns the reason for which the server has ended the session of this device: the device has ended, the
+    /// server knows neither it nor its user, or it is signed out. One call.
     pub(super) async fn why_signed_out(&self) -> Result<MessengerError, DeviceStoreError> {
         // Without an answer it is signed out, as far as this device knows.
-        let _ = self.look_again(&self.me()).await;
+        if let Err(MessengerError::Forgotten) = self.look_again(&self.me()).await {
+            self.store.write(|tx| tx.note_forgotten(self.now_ms()))?;
+        }
         self.signed_out()
     }
 }

@@ -86,7 +86,7 @@ pub enum MessengerError {
     /// The account to which the user wants to move is there already.
     #[error("that account exists already, and nobody can move to it: a move needs a new one")]
     NotNew,
-    /// This device was registered once, but the server does not know it any more.
+    /// This device was registered once, but the server does not know it or its user any more.
     #[error(
         "the server does not know this device any more: it has lost its data, or the account was deleted"
     )]

@@ -36,7 +36,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     Ok(Correction::GiveUp(reason)) => {
                         self.store.write(|tx| tx.settle(id, EnvelopeState::Failed, Some(&reason)))?;
                     }
-                    Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) => return Err(error),
+                    Err(
+                        error @ (MessengerError::Store(_)
+                        | MessengerError::SignedOut
+                        | MessengerError::Forgotten),
+                    ) => return Err(error),
                     Err(error) if error.retry_after_s().is_some() => return Err(error),
                     // Another reading of the report would come to the same.
                     Err(error) => {

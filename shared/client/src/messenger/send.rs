@@ -163,17 +163,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         match Box::pin(self.try_envelopes(id)).await {
             // They are kept until the user signs in again, which may be with another device.
             Ok(())
-            | Err(MessengerError::SignedOut | MessengerError::Revoked | MessengerError::AccountDeleted) => {
-                self.sent(id)
-            }
+            | Err(
+                MessengerError::SignedOut
+                | MessengerError::Forgotten
+                | MessengerError::Revoked
+                | MessengerError::AccountDeleted,
+            ) => self.sent(id),
             Err(error) => Err(error),
         }
     }
 
     async fn try_envelopes(&self, id: &str) -> Result<(), MessengerError> {
         // Whoever answers must not be taken for a stranger.
-        if let Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) =
-            self.tell_known_if_due().await
+        if let Err(
+            error @ (MessengerError::Store(_) | MessengerError::SignedOut | MessengerError::Forgotten),
+        ) = self.tell_known_if_due().await
         {
             return Err(error);
         }

@@ -571,6 +571,7 @@ fn passing(error: MessengerError) -> Result<(), MessengerError> {
     match error {
         MessengerError::Store(_)
         | MessengerError::SignedOut
+        | MessengerError::Forgotten
         | MessengerError::Revoked
         | MessengerError::AccountDeleted => Err(error),
         _ => Ok(()),

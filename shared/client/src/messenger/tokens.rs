@@ -59,9 +59,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         lasts(self.now_ms().saturating_add(SOON_MS), tokens.expires_ms, LONGEST_TOKEN_MS)
     }
 
-    /// Returns the error of a call of a device without tokens: it has ended, or its user has signed out.
+    /// Returns the error of a call of a device without tokens: it has ended, its server has forgotten it, or its
+    /// user has signed out.
     pub(super) fn signed_out(&self) -> Result<MessengerError, DeviceStoreError> {
-        Ok(self.store.device_end()?.map_or(MessengerError::SignedOut, MessengerError::from))
+        Ok(match self.store.device_end()? {
+            Some(end) => end.into(),
+            None if self.is_forgotten()? => MessengerError::Forgotten,
+            None => MessengerError::SignedOut,
+        })
     }
 
     /// Fails if the user has signed out, which another process may have done. The access token of this

@@ -142,6 +142,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Err(ClientError::FalseChain { index, error, .. }) => {
                 return Err(self.alarm(&actor, Distrust::FalseChain(format!("node {index}: {error}")))?);
             }
+            Err(ClientError::Problem(problem)) if problem.status == 404 && *person == self.me() => {
+                return Err(MessengerError::Forgotten);
+            }
             Err(ClientError::Problem(problem)) if problem.status == 404 => {
                 return Err(MessengerError::NoSuchPerson(person.handle().to_string()));
             }

@@ -248,7 +248,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                         }
                     }
                 }
-                Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) => outcome = Err(error),
+                Err(
+                    error
+                    @ (MessengerError::Store(_) | MessengerError::SignedOut | MessengerError::Forgotten),
+                ) => outcome = Err(error),
                 Err(error) => self.note_unread(&person, &error, &entries, received, &mut taken),
             }
         }

@@ -9,6 +9,9 @@ const SAID: &str = "own_end_said";
 /// The moment at which the server said that the account was deleted.
 const DELETED: &str = "own_account_deleted";
 
+/// The moment at which the server knew neither the tokens of this device nor its user.
+const FORGOTTEN: &str = "own_device_forgotten";
+
 /// The reason for which a device is taken to have ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceEnd {
@@ -53,8 +56,20 @@ impl Transaction<'_> {
         }
     }
 
+    /// Records that the server does not know this device any more. It holds until the device signs in, or the
+    /// server shows it in the chain.
+    pub(crate) fn note_forgotten(&self, now_ms: i64) -> Result<(), DeviceStoreError> {
+        self.put_moment(FORGOTTEN, now_ms)
+    }
+
+    /// True if the server does not know this device any more.
+    pub(crate) fn is_forgotten(&self) -> Result<bool, DeviceStoreError> {
+        Ok(self.moment(FORGOTTEN)?.is_some())
+    }
+
     /// Forgets what the server has said of the end of this device.
     pub(crate) fn forget_said_end(&self) -> Result<(), DeviceStoreError> {
+        self.delete(FORGOTTEN)?;
         self.delete(DELETED)?;
         self.delete(SAID)
     }

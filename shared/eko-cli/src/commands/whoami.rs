@@ -1,6 +1,6 @@
 //! `eko whoami`: shows the account and the device on this machine, and the joining code while the device
-//! waits for approval. It asks the server whether the device was revoked, or approved, and does without an
-//! answer.
+//! waits for approval. It asks the server whether the device was revoked, forgotten or approved, and does
+//! without an answer.
 
 use std::time::Duration;
 
@@ -19,13 +19,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
     let (account, client) = context.reading_client()?;
     let problem = problem(&client).await?;
+    let is_forgotten = problem.as_ref() == Some(&forgotten()) || client.is_forgotten()?;
     let device = client.device();
     let (handle, signed_in) = (account.handle.to_string(), device.tokens().is_some());
     let folder = account.path().display().to_string();
     let mut text = format!("{handle}\n  device       {}\n  kept in      {folder}", device.id());
     let end = client.device_end()?;
-    // Nobody is asked for an approval of a device that its server calls ended.
-    let code = client.joining_code()?.filter(|_| end.is_none()).map(|code| code.digits());
+    // Nobody is asked for an approval of a device that its server calls ended, or does not know.
+    let code = client.joining_code()?.filter(|_| end.is_none() && !is_forgotten).map(|code| code.digits());
     if let Some(code) = &code {
         text.push_str(&format!("\n  waits, with the joining code\n    {code}"));
     }
@@ -33,11 +34,13 @@ pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
     if let Some(end) = end {
         // What to do next follows on standard error, as it does with every command.
         text.push_str(&format!("\n  ended        {}", CommandFailure::from(MessengerError::from(end))));
+    } else if is_forgotten {
+        text.push_str(&format!("\n  not known    {}", forgotten()));
     } else if !signed_in {
         text.push_str(&format!("\n  signed out   eko login {handle}"));
     }
     let read_ms = client.own_list_read_ms()?;
-    if let Some(why) = &problem {
+    if let Some(why) = problem.as_ref().filter(|why| **why != forgotten()) {
         text.push_str(&match read_ms {
             Some(ms) => format!("\n  as of        {}; asking the server has failed: {why}", clock(ms)),
             None => format!("\n  not known    asking the server has failed: {why}"),
@@ -53,13 +56,22 @@ pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
         "signedIn": signed_in,
         "folder": folder,
         "asOf": read_ms.map(instant),
-        "problem": problem,
+        "problem": problem.map(|why| why.to_string()),
     });
-    context.out.result(&text, &object)
+    context.out.result(&text, &object)?;
+    if is_forgotten {
+        context.out.failure(&context.explained(forgotten()));
+    }
+    Ok(())
+}
+
+/// Returns the failure of every command on a device that its server does not know any more.
+fn forgotten() -> CommandFailure {
+    MessengerError::Forgotten.into()
 }
 
 /// Asks the server about this device. Returns the reason for which nothing new is known, in words.
-async fn problem(client: &HttpMessenger) -> Result<Option<String>, CommandFailure> {
+async fn problem(client: &HttpMessenger) -> Result<Option<CommandFailure>, CommandFailure> {
     match timeout(PATIENCE, client.check_this_device()).await {
         // Without a sign-in there is nothing to ask with, which is shown.
         Ok(Ok(()) | Err(MessengerError::SignedOut)) => Ok(None),
@@ -70,7 +82,7 @@ async fn problem(client: &HttpMessenger) -> Result<Option<String>, CommandFailur
         {
             Err(error.into())
         }
-        Ok(Err(error)) => Ok(Some(CommandFailure::from(error).to_string())),
-        Err(_) => Ok(Some(format!("{} does not answer", client.me().origin))),
+        Ok(Err(error)) => Ok(Some(error.into())),
+        Err(_) => Ok(Some(CommandFailure::new(format!("{} does not answer", client.me().origin)))),
     }
 }

@@ -384,7 +384,24 @@ async fn two_people_go_on_after_their_server_has_lost_everything() {
     served.await.unwrap().unwrap();
     let (_, _stop, _served) = start(origin.rsplit(':').next().unwrap().parse().unwrap()).await;
 
-    assert_eq!(alice.fails(&["send", "@bob", "kept"]).await.code, 4);
+    let forgotten = "the server does not know this device any more";
+    let ReportedFailure { code, what, next } = alice.fails(&["send", "@bob", "kept"]).await;
+    assert!(what.contains(forgotten), "{what}");
+    assert!(code == 4 && next.ends_with(" --anew, which makes a new device; that sends it"), "{next}");
+    // Alice's device has met the refusal already.
+    for home in [&alice, &bob] {
+        let said = home.eko(&["whoami"]).await;
+        assert!(said.err.starts_with(&format!("eko: {forgotten}")), "{}", said.err);
+        assert!(said.err.contains("\nNext: eko login @") && said.err.contains(" --anew, "), "{}", said.err);
+        assert!(said.done().contains(&format!("\n  not known    {forgotten}")));
+        for command in [&["devices"][..], &["listen", "--once"]] {
+            let ReportedFailure { code, what, next } = home.fails(command).await;
+            assert!(code == 1 && what.starts_with(forgotten), "{what}");
+            assert!(next.contains(" --anew, which makes a new device"), "{next}");
+        }
+        let said = home.eko(&["groups"]).await;
+        assert!(said.err.contains(forgotten) && said.err.contains(" --anew, "), "{}", said.err);
+    }
     for (home, user) in [(&alice, "alice"), (&bob, "bob")] {
         let ReportedFailure { what, next, .. } = home.fails(&["login", user, "--server", &origin]).await;
         assert!(what.starts_with("the server does not know this device any more"), "{what}");

@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-pub(crate) use counting::{body, whole};
+pub(crate) use counting::{body, whole, with_body};
 
 use crate::{Action, Policies};
 use counting::CountingClient;

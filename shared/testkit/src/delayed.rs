@@ -9,7 +9,7 @@ use eko_service::aws::AwsClients;
 use eko_service::state::Clock;
 use serde_json::{Value, json};
 
-use crate::calls::body;
+use crate::calls::{body, with_body};
 
 /// The messages that were sent with a delay, and whose time has not come.
 #[derive(Clone)]
@@ -127,14 +127,6 @@ impl DelayedMessages {
             sent.expect("a message whose time has come");
         }
     }
-}
-
-/// Returns a request with another body.
-fn with_body(mut request: HttpRequest, body: &Value) -> HttpRequest {
-    let body = body.to_string();
-    request.headers_mut().insert("content-length", body.len().to_string());
-    *request.body_mut() = SdkBody::from(body);
-    request
 }
 
 impl std::fmt::Debug for DelayedMessages {

@@ -128,6 +128,14 @@ pub(crate) fn body(body: &SdkBody) -> Value {
     serde_json::from_slice(body.bytes().unwrap_or_default()).unwrap_or_default()
 }
 
+/// Returns a request with another body, and the length of that.
+pub(crate) fn with_body(mut request: HttpRequest, body: &Value) -> HttpRequest {
+    let body = body.to_string();
+    request.headers_mut().insert("content-length", body.len().to_string());
+    *request.body_mut() = SdkBody::from(body);
+    request
+}
+
 /// Leaves the stored item out of a refusal by a failed condition.
 fn without_item(answer: HttpResponse) -> HttpResponse {
     let mut refusal = body(answer.body());
@@ -145,13 +153,13 @@ fn without_item(answer: HttpResponse) -> HttpResponse {
 }
 
 /// Makes a request to DynamoDB ask for the consumed capacity. Returns it with its JSON.
-fn metered(target: &str, mut request: HttpRequest) -> (HttpRequest, Value) {
+fn metered(target: &str, request: HttpRequest) -> (HttpRequest, Value) {
     let mut request_json = body(request.body());
-    if target.starts_with("DynamoDB_") && request_json.is_object() {
-        request_json["ReturnConsumedCapacity"] = "TOTAL".into();
-        *request.body_mut() = SdkBody::from(request_json.to_string());
+    if !target.starts_with("DynamoDB_") || !request_json.is_object() {
+        return (request, request_json);
     }
-    (request, request_json)
+    request_json["ReturnConsumedCapacity"] = "TOTAL".into();
+    (with_body(request, &request_json), request_json)
 }
 
 /// Makes the answer to a call that the role does not allow.

@@ -1,18 +1,22 @@
-//! A model of accounts in memory, and any sequence of what their users do: three users on two servers.
-//! The servers give the answers of the model.
+//! A model of accounts in memory, and any sequence of what their users do: three users on two servers, each
+//! of whom may move to another account. The servers give the answers of the model.
 //!
 //! A sequence whose answers differ is minimised and printed as a transcript. `EKO_MODEL_CASES` is the
 //! number of sequences.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
+mod accounts;
+mod ends;
 mod reference;
+mod sequences;
 mod servers;
+mod steps;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine as _, StateMachineTest as _};
 
-use reference::Reference;
+use sequences::Reference;
 use servers::Servers;
 
 /// The number of sequences unless `EKO_MODEL_CASES` says another one. They take half a minute of one

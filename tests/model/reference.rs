@@ -1,195 +1,36 @@
-//! The model: what is true of three accounts, and what each step of a user is answered.
+//! The model: what is true of the accounts, and what each step is answered.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use eko_protocol::limits::MAX_REQUESTS_OF_SENDER;
-use eko_protocol::settings::WhoMayWrite;
-use proptest::prelude::*;
-use proptest::sample::select;
-use proptest_state_machine::ReferenceStateMachine;
+use crate::accounts::{Account, AccountState, Entry, Node, Status, joined};
+use crate::steps::{ACCOUNTS, Again, Party, Step, USERS};
 
-/// The users, each with a server. The first two share one.
-pub(crate) const USERS: [(&str, &str); 3] =
-    [("alice", "a.example"), ("bob", "a.example"), ("carol", "b.example")];
-/// The most devices of a user in the model, whatever their status.
-const MOST_DEVICES: usize = 4;
+/// The most devices of an account in the model, whatever their status.
+pub(crate) const MOST_DEVICES: usize = 4;
 /// The number of one-time prekeys of a first device, and of a publication.
 pub(crate) const KEYS: u16 = 2;
 /// The answer to a step that makes no sense, and is not made.
 pub(crate) const NOTHING: &str = "-";
 
-/// Something that a user does. Users are numbers of [`USERS`], devices count in the order of their
-/// registration. Unless a step names the device, the first active one makes it.
+/// An envelope, and what its recipient's server remembers of it.
 #[derive(Clone, Debug)]
-pub(crate) enum Step {
-    Register {
-        user: usize,
-    },
-    Approve {
-        user: usize,
-        device: usize,
-    },
-    Revoke {
-        user: usize,
-        device: usize,
-    },
-    Reset {
-        user: usize,
-    },
-    Rotate {
-        user: usize,
-        device: usize,
-    },
-    Take {
-        user: usize,
-        of: usize,
-    },
-    /// With `lacks_one` the envelope has no ciphertext for the last of several devices.
-    Send {
-        user: usize,
-        to: usize,
-        lacks_one: bool,
-    },
-    Fetch {
-        user: usize,
-        device: usize,
-    },
-    Acknowledge {
-        user: usize,
-        device: usize,
-    },
-    Block {
-        user: usize,
-        whom: usize,
-        is_undone: bool,
-    },
-    Accept {
-        user: usize,
-        whom: usize,
-    },
-    LetWrite {
-        user: usize,
-        who: WhoMayWrite,
-    },
-    Delete {
-        user: usize,
-    },
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |user: &usize| USERS[*user].0;
-        match self {
-            Self::Register { user } => write!(f, "{} registers a device", name(user)),
-            Self::Approve { user, device } => write!(f, "{} approves device {device}", name(user)),
-            Self::Revoke { user, device } => write!(f, "{} revokes device {device}", name(user)),
-            Self::Reset { user } => write!(f, "{} resets", name(user)),
-            Self::Rotate { user, device } => write!(f, "{}'s device {device} publishes keys", name(user)),
-            Self::Take { user, of } => write!(f, "{} takes keys of {}", name(user), name(of)),
-            Self::Send { user, to, lacks_one: false } => write!(f, "{} writes to {}", name(user), name(to)),
-            Self::Send { user, to, lacks_one: true } => {
-                write!(f, "{} writes to {}, but not to the last device", name(user), name(to))
-            }
-            Self::Fetch { user, device } => write!(f, "{}'s device {device} fetches", name(user)),
-            Self::Acknowledge { user, device } => write!(f, "{}'s device {device} acknowledges", name(user)),
-            Self::Block { user, whom, is_undone: false } => write!(f, "{} blocks {}", name(user), name(whom)),
-            Self::Block { user, whom, is_undone: true } => {
-                write!(f, "{} unblocks {}", name(user), name(whom))
-            }
-            Self::Accept { user, whom } => write!(f, "{} accepts {}", name(user), name(whom)),
-            Self::LetWrite { user, who } => write!(f, "{} lets {} write", name(user), who.as_str()),
-            Self::Delete { user } => write!(f, "{} deletes the account", name(user)),
-        }
-    }
-}
-
-/// The status of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
-    Pending,
-    Active,
-    Revoked,
-}
-
-/// An entry of a mailbox. Envelopes have the number of their step.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Entry {
-    Message { from: usize, envelope: usize, is_request: bool },
-    Delivered { envelope: usize },
-}
-
-/// A device.
-#[derive(Clone, Debug)]
-pub(crate) struct ModelDevice {
-    pub(crate) status: Status,
-    keys: u16,
-    pub(crate) mailbox: BTreeSet<Entry>,
-}
-
-/// The state of an account.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Account {
-    #[default]
-    None,
-    Living,
-    Deleted,
-}
-
-/// A user.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ModelUser {
-    pub(crate) account: Account,
-    pub(crate) devices: Vec<ModelDevice>,
-    blocks: BTreeSet<usize>,
-    known: BTreeSet<usize>,
-    who_may_write: WhoMayWrite,
-    requests: BTreeMap<usize, u64>,
-}
-
-impl ModelUser {
-    /// Returns the active devices.
-    pub(crate) fn active(&self) -> Vec<usize> {
-        let is_active = |at: &usize| self.devices[*at].status == Status::Active;
-        (0..self.devices.len()).filter(is_active).collect()
-    }
-
-    fn add(&mut self, status: Status, keys: u16) {
-        self.devices.push(ModelDevice { status, keys, mailbox: BTreeSet::new() });
-    }
-
-    fn end(&mut self, device: usize) {
-        self.devices[device].status = Status::Revoked;
-        self.devices[device].mailbox.clear();
-    }
-
-    /// Says what becomes of an envelope of an actor: dropped, delivered, or a request.
-    fn judge(&mut self, sender: usize) -> Option<bool> {
-        let is_blocked = self.blocks.contains(&sender);
-        if self.who_may_write == WhoMayWrite::Everyone || self.known.contains(&sender) {
-            return (!is_blocked).then_some(false);
-        }
-        let made = self.requests.entry(sender).or_default();
-        let admitted = self.who_may_write == WhoMayWrite::Known && !is_blocked;
-        if !admitted || *made >= MAX_REQUESTS_OF_SENDER {
-            return None;
-        }
-        *made += 1;
-        Some(true)
-    }
-
-    fn withholds_from(&self, taker: usize) -> bool {
-        let is_stranger = self.who_may_write != WhoMayWrite::Everyone && !self.known.contains(&taker);
-        is_stranger || self.blocks.contains(&taker)
-    }
+pub(crate) struct ModelEnvelope {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    /// The devices that it was sent to the last time. Without one it was for a device that nobody has.
+    pub(crate) named: Vec<usize>,
+    /// The step that its content is from.
+    pub(crate) content: usize,
+    accepted: BTreeSet<usize>,
+    acknowledged: BTreeSet<usize>,
 }
 
 /// The state of the model.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
-    pub(crate) users: [ModelUser; 3],
-    /// The author of each envelope whose delivery nobody has reported yet.
-    unreported: BTreeMap<usize, usize>,
+    pub(crate) accounts: [Account; ACCOUNTS.len()],
+    /// The envelopes by the number of the step that sent them first.
+    pub(crate) envelopes: BTreeMap<usize, ModelEnvelope>,
     /// The number of steps so far.
     pub(crate) steps: usize,
     /// The answer to the last step.
@@ -197,255 +38,318 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// Returns the device that acts for a user.
+    /// Returns the device that acts for an account.
     pub(crate) fn acting(&self, user: usize) -> Option<usize> {
-        self.users[user].active().first().copied()
+        self.accounts[user].active().first().copied()
     }
 
-    /// Returns the answer to whoever asks for a user without an account.
+    /// Returns the answer to whoever asks for an account that is not there.
     fn absent(&self, user: usize) -> Option<&'static str> {
-        match self.users[user].account {
-            Account::None => Some("404 not-found"),
-            Account::Deleted => Some("410 user-deleted"),
-            Account::Living => None,
+        match self.accounts[user].state {
+            AccountState::None => Some("404 not-found"),
+            AccountState::Deleted => Some("410 user-deleted"),
+            AccountState::Moved | AccountState::Living => None,
         }
+    }
+
+    fn has_moved(&self, user: usize) -> bool {
+        self.accounts[user].state == AccountState::Moved
     }
 
     fn status(&self, user: usize, device: usize) -> Option<Status> {
-        self.users[user].devices.get(device).map(|device| device.status)
+        self.accounts[user].devices.get(device).map(|device| device.status)
     }
 
-    fn send(&mut self, from: usize, to: usize, lacks_one: bool) -> String {
+    /// Returns the answer to a device that may not act.
+    fn refusal(&self, user: usize, device: usize) -> Option<&'static str> {
+        match (self.accounts[user].state, self.status(user, device)) {
+            (_, None) => Some(NOTHING),
+            (AccountState::Deleted, _) => Some("410 account-deleted"),
+            // Its session has ended, and its access token has expired since.
+            (_, Some(Status::Revoked)) => Some("401 unauthenticated"),
+            (_, Some(Status::Pending)) => Some("403 device-pending"),
+            (_, Some(Status::Active)) => None,
+        }
+    }
+
+    /// True if an envelope was accepted for some devices of its recipient, and some have not got it.
+    pub(crate) fn is_partial(&self, number: usize) -> bool {
+        let ModelEnvelope { to, accepted, .. } = &self.envelopes[&number];
+        let is_complete = self.accounts[*to].active().iter().all(|device| accepted.contains(device));
+        !accepted.is_empty() && !is_complete
+    }
+
+    /// Returns the devices for which the envelope of a step is.
+    pub(crate) fn named(&self, step: &Step) -> Vec<usize> {
+        match *step {
+            Step::Send { to, lacks_one, .. } => {
+                let mut named = self.accounts[to].active();
+                if lacks_one && named.len() > 1 {
+                    named.pop();
+                }
+                named
+            }
+            Step::Repeat { user, again } => {
+                let latest = self.accounts[user].latest.and_then(|latest| self.envelopes.get(&latest));
+                let Some(envelope) = latest else { return Vec::new() };
+                match again {
+                    Again::Same | Again::WithOtherContent => envelope.named.clone(),
+                    Again::ForTheRest => {
+                        let mut rest = self.accounts[envelope.to].active();
+                        rest.retain(|device| !envelope.accepted.contains(device));
+                        rest
+                    }
+                }
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn send(&mut self, from: usize, to: usize, named: Vec<usize>) -> String {
+        let (content, accepted, acknowledged) = (self.steps, BTreeSet::new(), BTreeSet::new());
+        self.accounts[from].latest = Some(self.steps);
+        self.envelopes.insert(self.steps, ModelEnvelope { from, to, named, content, accepted, acknowledged });
+        self.accept(self.steps)
+    }
+
+    fn repeat(&mut self, user: usize, again: Again, named: Vec<usize>) -> String {
+        let Some(number) = self.accounts[user].latest else { return NOTHING.to_owned() };
+        let Some(envelope) = self.envelopes.get_mut(&number) else { return NOTHING.to_owned() };
+        match again {
+            Again::Same => {}
+            Again::WithOtherContent => envelope.content = self.steps,
+            Again::ForTheRest if named.is_empty() => return NOTHING.to_owned(),
+            Again::ForTheRest => envelope.named = named,
+        }
+        self.accept(number)
+    }
+
+    /// Accepts an envelope of which all is known, and delivers it.
+    fn accept(&mut self, number: usize) -> String {
+        let ModelEnvelope { from, to, named, content, accepted, acknowledged } =
+            self.envelopes[&number].clone();
+        let is_remote = ACCOUNTS[from].1 != ACCOUNTS[to].1;
+        if is_remote && self.has_moved(from) {
+            return "410 account-moved".to_owned();
+        }
         if let Some(absent) = self.absent(to) {
             return absent.to_owned();
         }
-        let mut named = self.users[to].active();
-        let is_partial = lacks_one && named.len() > 1;
-        if is_partial {
-            named.pop();
-        }
-        if let Some(is_request) = self.users[to].judge(from) {
-            self.unreported.insert(self.steps, from);
-            let entry = Entry::Message { from, envelope: self.steps, is_request };
-            for device in named {
-                self.users[to].devices[device].mailbox.insert(entry.clone());
+        // What was accepted before a move is answered as before.
+        let was_accepted = !named.is_empty() && named.iter().all(|device| accepted.contains(device));
+        for (has_moved, refusal) in
+            [(self.has_moved(from), "410 account-moved"), (self.has_moved(to), "410 user-moved")]
+        {
+            if has_moved && !was_accepted {
+                return refusal.to_owned();
             }
         }
-        if is_partial { "partial" } else { "accepted" }.to_owned()
+        let active = self.accounts[to].active();
+        if named.is_empty() || named.iter().any(|device| !active.contains(device)) {
+            return "rejected".to_owned();
+        }
+        if let Some(is_request) = self.accounts[to].judge(from, number) {
+            let message = Entry::Message { envelope: number, from, content, is_request };
+            let due: Vec<usize> =
+                named.iter().copied().filter(|device| !acknowledged.contains(device)).collect();
+            self.accounts[to].deliver(&due, &message);
+        }
+        let Some(envelope) = self.envelopes.get_mut(&number) else { return NOTHING.to_owned() };
+        envelope.accepted.extend(named);
+        let is_complete = active.iter().all(|device| envelope.accepted.contains(device));
+        if is_complete { "accepted" } else { "partial" }.to_owned()
     }
 
+    /// Empties a mailbox. The first device that acknowledges an envelope has its author told.
     fn acknowledge(&mut self, user: usize, device: usize) {
-        for entry in std::mem::take(&mut self.users[user].devices[device].mailbox) {
-            let Entry::Message { envelope, .. } = entry else { continue };
-            let Some(author) = self.unreported.remove(&envelope) else { continue };
-            for device in self.users[author].active() {
-                self.users[author].devices[device].mailbox.insert(Entry::Delivered { envelope });
+        for entry in std::mem::take(&mut self.accounts[user].devices[device].mailbox) {
+            let Entry::Message { envelope: number, from, .. } = entry else { continue };
+            let Some(envelope) = self.envelopes.get_mut(&number) else { continue };
+            let is_first = envelope.acknowledged.is_empty();
+            envelope.acknowledged.insert(device);
+            for told in self.accounts[from].active().into_iter().filter(|_| is_first) {
+                self.accounts[from].devices[told].mailbox.insert(Entry::Delivered { envelope: number });
             }
         }
     }
 
     fn take(&mut self, by: usize, of: usize) -> String {
+        if self.has_moved(by) {
+            return "410 account-moved".to_owned();
+        }
         if let Some(absent) = self.absent(of) {
             return absent.to_owned();
         }
-        let withholds = self.users[of].withholds_from(by);
+        if self.has_moved(of) {
+            return "410 user-moved".to_owned();
+        }
+        let withholds = self.accounts[of].withholds_from(by);
         let mut taken = Vec::new();
-        for device in self.users[of].active() {
-            let keys = &mut self.users[of].devices[device].keys;
+        for device in self.accounts[of].active() {
+            let keys = &mut self.accounts[of].devices[device].keys;
             let has_one = *keys > 0 && !withholds;
             *keys -= u16::from(has_one);
             taken.push(package(device, has_one));
         }
-        taken.join(" ")
+        joined(taken)
+    }
+
+    fn register(&mut self, user: usize) -> &'static str {
+        let account = &mut self.accounts[user];
+        match account.state {
+            // Nobody has such a name but by a move.
+            AccountState::None if user >= USERS => NOTHING,
+            _ if account.devices.len() >= MOST_DEVICES => NOTHING,
+            AccountState::None => {
+                account.state = AccountState::Living;
+                let device = account.add(Status::Active, KEYS);
+                account.chain.push(Node::Add(device));
+                "active"
+            }
+            AccountState::Living if account.active().is_empty() => "409 no-active-device",
+            AccountState::Living => {
+                account.add(Status::Pending, 0);
+                "pending"
+            }
+            AccountState::Moved => "410 account-moved",
+            AccountState::Deleted => "409 name-taken",
+        }
+    }
+
+    fn reset(&mut self, user: usize) -> &'static str {
+        let account = &mut self.accounts[user];
+        match account.state {
+            AccountState::None => NOTHING,
+            _ if account.devices.len() >= MOST_DEVICES => NOTHING,
+            AccountState::Living => {
+                account.end_all();
+                let device = account.add(Status::Active, 0);
+                account.chain.push(Node::Reset(device));
+                "active"
+            }
+            AccountState::Moved => "410 account-moved",
+            AccountState::Deleted => "410 account-deleted",
+        }
+    }
+
+    fn change_chain(&mut self, user: usize, device: usize, is_approval: bool) -> &'static str {
+        if self.has_moved(user) {
+            return "410 account-moved";
+        }
+        let account = &mut self.accounts[user];
+        match (account.devices[device].status, is_approval) {
+            (Status::Pending, true) => {
+                account.devices[device].status = Status::Active;
+                account.chain.push(Node::Add(device));
+                "done"
+            }
+            (Status::Active, false) => {
+                account.end(device);
+                account.chain.push(Node::Revoke(device));
+                "done"
+            }
+            (Status::Active | Status::Revoked, true) | (Status::Pending | Status::Revoked, false) => {
+                "422 invalid"
+            }
+        }
+    }
+
+    fn move_on(&mut self, user: usize, acting: usize) -> &'static str {
+        let new = user + USERS;
+        match self.accounts[user].state {
+            _ if new >= ACCOUNTS.len() => NOTHING,
+            AccountState::Moved => "410 account-moved",
+            _ => {
+                let successor = &mut self.accounts[new];
+                successor.state = AccountState::Living;
+                let device = successor.add(Status::Active, KEYS);
+                successor.chain.push(Node::AddAfter(device, user));
+                self.accounts[user].state = AccountState::Moved;
+                self.accounts[user].chain.push(Node::Move(acting, new));
+                "done"
+            }
+        }
     }
 
     /// Makes a step, and returns its answer.
-    fn make(&mut self, step: &Step) -> String {
-        let done = "done".to_owned();
-        let nothing = NOTHING.to_owned();
+    pub(crate) fn make(&mut self, step: &Step) -> String {
+        let user = step.user();
         match *step {
-            Step::Register { user } if self.users[user].devices.len() >= MOST_DEVICES => nothing,
-            Step::Register { user } => match self.users[user].account {
-                Account::None => {
-                    self.users[user].account = Account::Living;
-                    self.users[user].add(Status::Active, KEYS);
-                    "active".to_owned()
-                }
-                Account::Living => {
-                    self.users[user].add(Status::Pending, 0);
-                    "pending".to_owned()
-                }
-                Account::Deleted => "409 name-taken".to_owned(),
-            },
-            Step::Reset { user } => {
-                let it = &mut self.users[user];
-                if it.account != Account::Living || it.devices.len() >= MOST_DEVICES {
-                    return nothing;
-                }
-                (0..it.devices.len()).for_each(|device| it.end(device));
-                it.add(Status::Active, 0);
-                "active".to_owned()
+            Step::Register { .. } => return self.register(user).to_owned(),
+            Step::Reset { .. } => return self.reset(user).to_owned(),
+            Step::Fetch { device, .. } => {
+                let refusal = self.refusal(user, device).map(str::to_owned);
+                return refusal.unwrap_or_else(|| self.accounts[user].mailbox(device));
             }
-            Step::Fetch { user, device } => match self.status(user, device) {
-                None => nothing,
-                Some(Status::Active) => listed(&self.users[user].devices[device].mailbox),
-                Some(Status::Pending | Status::Revoked) => "refused".to_owned(),
-            },
-            // Whatever follows is made by an active device.
-            Step::Approve { user, .. }
-            | Step::Revoke { user, .. }
-            | Step::Rotate { user, .. }
-            | Step::Take { user, .. }
-            | Step::Send { user, .. }
-            | Step::Acknowledge { user, .. }
-            | Step::Block { user, .. }
-            | Step::Accept { user, .. }
-            | Step::LetWrite { user, .. }
-            | Step::Delete { user }
-                if self.acting(user).is_none() =>
+            Step::Rotate { device, .. } | Step::Acknowledge { device, .. }
+                if self.refusal(user, device).is_some() =>
             {
-                nothing
+                return self.refusal(user, device).unwrap_or(NOTHING).to_owned();
             }
-            Step::Approve { user, device } => match self.status(user, device) {
-                None => nothing,
-                Some(Status::Pending) => {
-                    self.users[user].devices[device].status = Status::Active;
-                    done
-                }
-                Some(Status::Active | Status::Revoked) => "refused".to_owned(),
-            },
-            Step::Revoke { user, device } => {
-                let is_other = self.acting(user) != Some(device);
-                if !is_other || self.status(user, device) != Some(Status::Active) {
-                    return nothing;
-                }
-                self.users[user].end(device);
-                done
-            }
-            Step::Rotate { user, device } | Step::Acknowledge { user, device }
-                if self.status(user, device) != Some(Status::Active) =>
+            _ => {}
+        }
+        // Whatever follows is made by an active device.
+        let Some(acting) = self.acting(user) else { return NOTHING.to_owned() };
+        match *step {
+            Step::Register { .. } | Step::Reset { .. } | Step::Fetch { .. } => NOTHING,
+            Step::Approve { device, .. } | Step::Revoke { device, .. }
+                if self.status(user, device).is_none() =>
             {
-                nothing
+                NOTHING
             }
-            Step::Rotate { user, device } => {
-                self.users[user].devices[device].keys += KEYS;
-                done
+            Step::Approve { device, .. } => self.change_chain(user, device, true),
+            Step::Revoke { device, .. } => self.change_chain(user, device, false),
+            Step::Rotate { device, .. } => {
+                self.accounts[user].devices[device].keys += KEYS;
+                "done"
             }
-            Step::Acknowledge { user, device } => {
+            Step::Acknowledge { device, .. } => {
                 self.acknowledge(user, device);
-                done
+                "done"
             }
-            Step::Take { user, of: other }
-            | Step::Send { user, to: other, .. }
-            | Step::Block { user, whom: other, .. }
-            | Step::Accept { user, whom: other }
+            Step::Take { of: other, .. }
+            | Step::Send { to: other, .. }
+            | Step::Accept { whom: other, .. }
+            | Step::Block { party: Party::Account(other), .. }
                 if user == other =>
             {
-                nothing
+                NOTHING
             }
-            Step::Take { user, of } => self.take(user, of),
-            Step::Send { user, to, lacks_one } => self.send(user, to, lacks_one),
-            Step::Block { user, whom, is_undone } => {
+            Step::Take { of, .. } => return self.take(user, of),
+            Step::Send { to, .. } => return self.send(user, to, self.named(step)),
+            Step::Repeat { again, .. } => return self.repeat(user, again, self.named(step)),
+            // Nobody blocks the own server.
+            Step::Block { party: party @ Party::Domain(_), .. } if party.covers(user) => "422 invalid",
+            Step::Block { party, is_undone, .. } => {
+                let blocks = &mut self.accounts[user].blocks;
                 match is_undone {
-                    true => self.users[user].blocks.remove(&whom),
-                    false => self.users[user].blocks.insert(whom),
-                };
-                done
+                    true => blocks.retain(|blocked| *blocked != party),
+                    false if blocks.contains(&party) => {}
+                    false => blocks.push(party),
+                }
+                "done"
             }
-            Step::Accept { user, whom } => {
-                self.users[user].known.insert(whom);
-                self.users[user].requests.remove(&whom);
-                done
+            Step::Accept { whom, .. } => {
+                self.accounts[user].known.insert(whom);
+                self.accounts[user].requests.remove(&whom);
+                "done"
             }
-            Step::LetWrite { user, who } => {
-                self.users[user].who_may_write = who;
-                done
+            Step::LetWrite { who, .. } => {
+                self.accounts[user].who_may_write = who;
+                "done"
             }
-            Step::Delete { user } => {
-                let it = &mut self.users[user];
-                it.account = Account::Deleted;
-                (0..it.devices.len()).for_each(|device| it.end(device));
-                done
+            Step::Move { .. } => self.move_on(user, acting),
+            Step::Delete { .. } => {
+                self.accounts[user].state = AccountState::Deleted;
+                self.accounts[user].end_all();
+                "done"
             }
         }
+        .to_owned()
     }
 }
 
 /// Returns the text of a package that was taken.
 pub(crate) fn package(device: usize, has_one_time_key: bool) -> String {
     format!("{device}:{}", if has_one_time_key { "one-time" } else { "lasting" })
-}
-
-/// Returns the text of a mailbox.
-pub(crate) fn listed(mailbox: &BTreeSet<Entry>) -> String {
-    let one = |entry: &Entry| match entry {
-        Entry::Message { from, envelope, is_request } => {
-            let kind = if *is_request { "request" } else { "message" };
-            format!("{kind} {envelope} of {}", USERS[*from].0)
-        }
-        Entry::Delivered { envelope } => format!("{envelope} was delivered"),
-    };
-    format!("[{}]", mailbox.iter().map(one).collect::<Vec<_>>().join(", "))
-}
-
-/// The model as proptest drives it.
-pub(crate) struct Reference;
-
-impl ReferenceStateMachine for Reference {
-    type State = Model;
-    type Transition = Step;
-
-    fn init_state() -> BoxedStrategy<Model> {
-        Just(Model::default()).boxed()
-    }
-
-    /// Prefers steps that make sense. Others are made now and then, and when a sequence is minimised.
-    fn transitions(state: &Model) -> BoxedStrategy<Step> {
-        let users = 0..USERS.len();
-        let any_device = (users.clone(), 0..MOST_DEVICES).boxed();
-        let living: Vec<usize> = users.clone().filter(|user| state.acting(*user).is_some()).collect();
-        let with = |status: Status| {
-            let of = |user: usize| {
-                let has = move |device: &usize| state.status(user, *device) == Some(status);
-                (0..MOST_DEVICES).filter(has).map(move |device| (user, device))
-            };
-            let found: Vec<(usize, usize)> = users.clone().flat_map(of).collect();
-            match found.is_empty() {
-                true => any_device.clone(),
-                false => prop_oneof![9 => select(found), 1 => any_device.clone()].boxed(),
-            }
-        };
-        let user = match living.is_empty() {
-            true => users.clone().boxed(),
-            false => prop_oneof![9 => select(living.clone()), 1 => users.clone()].boxed(),
-        };
-        let two = (user.clone(), 1..USERS.len()).prop_map(|(user, away)| (user, (user + away) % USERS.len()));
-        let two = two.boxed();
-        let who = prop_oneof![1 => Just(WhoMayWrite::Everyone), 3 => Just(WhoMayWrite::Known), 1 => Just(WhoMayWrite::Nobody)];
-        let newcomers = if living.len() < USERS.len() { 30 } else { 3 };
-        prop_oneof![
-            newcomers => users.clone().prop_map(|user| Step::Register { user }),
-            5 => with(Status::Pending).prop_map(|(user, device)| Step::Approve { user, device }),
-            1 => with(Status::Active).prop_map(|(user, device)| Step::Revoke { user, device }),
-            1 => user.clone().prop_map(|user| Step::Reset { user }),
-            3 => with(Status::Active).prop_map(|(user, device)| Step::Rotate { user, device }),
-            8 => two.clone().prop_map(|(user, of)| Step::Take { user, of }),
-            24 => (two.clone(), any::<bool>())
-                .prop_map(|((user, to), lacks_one)| Step::Send { user, to, lacks_one }),
-            8 => with(Status::Active).prop_map(|(user, device)| Step::Fetch { user, device }),
-            8 => with(Status::Active).prop_map(|(user, device)| Step::Acknowledge { user, device }),
-            4 => (two.clone(), any::<bool>())
-                .prop_map(|((user, whom), is_undone)| Step::Block { user, whom, is_undone }),
-            3 => two.prop_map(|(user, whom)| Step::Accept { user, whom }),
-            3 => (user.clone(), who).prop_map(|(user, who)| Step::LetWrite { user, who }),
-            1 => user.prop_map(|user| Step::Delete { user }),
-        ]
-        .boxed()
-    }
-
-    fn apply(mut state: Model, step: &Step) -> Model {
-        state.steps += 1;
-        state.answer = state.make(step);
-        state
-    }
 }

@@ -15,7 +15,7 @@ use eko_store::parcels::Parcel;
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 
-use super::{ReceivedParcel, wait};
+use super::{ReceivedParcel, ends_with_author, wait};
 use crate::{Messaging, Result};
 
 /// The receipts of a batch that have to wait, and those that are dropped.
@@ -125,11 +125,12 @@ impl Messaging {
     }
 }
 
-/// Returns the site of the server of a receipt, and `None` for another parcel. The `Delete` of an account
-/// is listed nowhere: an account sends one to each server.
+/// Returns the site of the server of a receipt, and `None` for another parcel. What outlives its author is
+/// listed nowhere: the `Delete` of an account, which sends one to each server, and what the server says, of
+/// which an account causes a few a day.
 fn site_of_receipt(received: &ReceivedParcel) -> Option<String> {
     let parcel = &received.parcel;
-    let is_receipt = parcel.outcome_to.is_none() && !parcel.is_deletion;
+    let is_receipt = parcel.outcome_to.is_none() && ends_with_author(parcel);
     let origin = is_receipt.then(|| Origin::of(&parcel.to)).flatten()?;
     Some(site(origin.authority()).to_owned())
 }

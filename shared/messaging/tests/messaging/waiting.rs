@@ -2,6 +2,7 @@
 
 use eko_messaging::QueueMessage;
 use eko_protocol::address::UserName;
+use eko_store::outstanding::Outstanding;
 use eko_store::parcels::{Parcel, ParcelBody};
 
 use crate::server::TestServer;
@@ -10,8 +11,18 @@ const HOUR_MS: i64 = 3_600_000;
 
 /// Queues a parcel that must not be tried for some hours, and expires after others.
 async fn queue(server: &TestServer, not_before_hours: i64, expires_hours: Option<i64>) {
+    queue_with(server, not_before_hours, expires_hours, |_| ()).await;
+}
+
+/// Queues such a parcel, which `change` changes.
+async fn queue_with(
+    server: &TestServer,
+    not_before_hours: i64,
+    expires_hours: Option<i64>,
+    change: impl FnOnce(&mut Parcel),
+) {
     let now_ms = server.messaging.now_ms();
-    let parcel = Parcel {
+    let mut parcel = Parcel {
         to: "https://b.example/user/bob".to_owned(),
         author: UserName::parse("alice").unwrap(),
         first_ms: now_ms,
@@ -23,6 +34,7 @@ async fn queue(server: &TestServer, not_before_hours: i64, expires_hours: Option
         by_server: false,
         body: ParcelBody::Text("{}".to_owned()),
     };
+    change(&mut parcel);
     server.messaging.store().queue_parcels(vec![parcel], now_ms, String::new).await.unwrap();
 }
 
@@ -62,5 +74,24 @@ async fn a_parcel_waits_no_longer_than_its_time() {
             assert!(hours <= ends + 1, "{not_before} {expires:?}: it waits for {hours} hours");
         }
         assert!(hours >= ends, "{not_before} {expires:?}: it is tried after {hours} hours");
+    }
+}
+
+/// What outlives its author is no receipt: it waits however many of those do, and in no list that names
+/// the author.
+#[tokio::test]
+async fn only_receipts_are_dropped_for_want_of_room() {
+    let limits = eko_messaging::Limits { server_receipts: 0, ..eko_messaging::Limits::default() };
+    for (is_deletion, by_server) in [(false, false), (true, false), (false, true)] {
+        let server = TestServer::with(limits.clone()).await;
+        let change = |parcel: &mut Parcel| (parcel.is_deletion, parcel.by_server) = (is_deletion, by_server);
+        queue_with(&server, 3, None, change).await;
+        server.advance(HOUR_MS);
+        let waiting = server.messaging.try_parcels(None, server.receive_parcels().await).await;
+        assert_eq!(waiting.len(), usize::from(is_deletion || by_server), "{is_deletion} {by_server}");
+        let author = UserName::parse("alice").unwrap();
+        let store = server.messaging.store();
+        let listed = store.outstanding(Outstanding::ReceiptsOf(&author)).await.unwrap();
+        assert_eq!(listed.len(), 0, "{is_deletion} {by_server}");
     }
 }

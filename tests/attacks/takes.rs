@@ -3,6 +3,7 @@
 
 use eko_client::KeyCounts;
 use eko_protocol::http_signature::Scheme;
+use eko_protocol::settings::{AccountSettings, WhoMayWrite};
 use eko_service::config::Config;
 use eko_testkit::{COUNTS, Stranger, StrangerAnswer};
 use serde_json::{Value, json};
@@ -118,6 +119,29 @@ async fn by_many_servers() {
     let packages = scene.alice.take(scene.bob.user()).await.unwrap();
     assert!(packages.packages.iter().all(|package| package.pre_key.is_none()));
     assert_eq!(scene.bob.fetch().await.unwrap().keys_left.pre_keys, 1);
+}
+
+/// Whoever gets no one-time keys uses up none of those that others may take in the hour: strangers, whom
+/// only an acceptance lets write, and senders who are blocked.
+#[tokio::test]
+async fn by_takers_from_whom_keys_are_withheld() {
+    let keys = KeyCounts { pre_keys: 5, ..COUNTS };
+    let scene = AttackScene::with(keys, |config| config.limits.take_total_budget = 4).await;
+    let settings = AccountSettings { who_may_write: WhoMayWrite::Known };
+    scene.bob.change_settings(settings).await.unwrap();
+    scene.bob.accept_actor(&scene.alice.actor()).await.unwrap();
+    scene.bob.accept_actor(&scene.eve.actor).await.unwrap();
+    for number in 0..12 {
+        let other = Stranger::new(&scene.internet, &format!("c{number}.example")).await;
+        assert!(!gives_one_time_key(&scene, &other.actor, number).await);
+    }
+    assert!(gives_one_time_key(&scene, &scene.eve.actor, 0).await);
+    let packages = scene.alice.take(scene.bob.user()).await.unwrap();
+    assert!(packages.packages.iter().all(|package| package.pre_key.is_some()));
+    // The record of the device counts those takes in one place, however many take.
+    let stored = scene.world.stored().await;
+    let record = &stored.items[&(format!("D#bob#{}", scene.bob.id()), "DEVICE".to_owned())];
+    assert!(record.matches("\"B").count() <= 5, "{record}");
 }
 
 #[tokio::test]

@@ -9,7 +9,9 @@
 //! of each hour (`T{hour}`) and the takes of each taker (`B{hour}.{hash}`, where `hash` is the
 //! first 6 bytes of the SHA-256 of the taker in hex). Over a budget no head moves, and the package
 //! has no one-time keys (`docs/protocol.md`, section 4). The next publication removes the counters
-//! of past hours. A taker whom the user blocks gets the answer of an empty pool, and is counted.
+//! of past hours. A taker who gets no one-time keys, as one whom the user blocks, gets the answer of an
+//! empty pool. All takes of such takers have one counter of their own, so that they use up nothing that
+//! others could get.
 
 pub(crate) mod block;
 
@@ -36,6 +38,8 @@ pub(crate) const HOUR_MS: i64 = 3_600_000;
 const TOTAL_COUNTER: char = 'T';
 /// The first letter of the counters of one taker's takes.
 const TAKER_COUNTER: char = 'B';
+/// The name of all takers who get no one-time keys together. No actor id and no site is so named.
+const WITHHELD: &str = "-";
 /// The most times that places are claimed while a transaction writes the device record.
 const CLAIM_TRIES: u32 = 6;
 /// The pause after a conflict with a transaction.
@@ -54,7 +58,8 @@ pub struct TakeBudget<'a> {
     pub each: Vec<TakerLimit<'a>>,
     /// The limit of all takers together.
     pub total: u64,
-    /// True for a taker who gets no one-time keys, as one whom the user blocks. The take is counted.
+    /// True for a taker who gets no one-time keys, as one whom the user blocks. The take is counted among
+    /// those of such takers only, up to `total`.
     pub withholds: bool,
     /// The taker's server, if it is another one. It is told if the account is deleted
     /// ([`crate::deletion`]).
@@ -151,11 +156,14 @@ impl Store {
         now_ms: i64,
     ) -> Result<Option<ClaimedPlaces>> {
         let hour = now_ms.div_euclid(HOUR_MS);
-        let mut counters = vec![(format!("{TOTAL_COUNTER}{hour}"), budget.total)];
-        counters.extend(budget.each.iter().map(|limit| {
-            let hash = short_hash(limit.taker);
-            (format!("{TAKER_COUNTER}{hour}.{hash}"), limit.most)
-        }));
+        let of_taker = |taker: &str| format!("{TAKER_COUNTER}{hour}.{}", short_hash(taker));
+        let mut counters = Vec::new();
+        if budget.withholds {
+            counters.push((of_taker(WITHHELD), budget.total));
+        } else {
+            counters.push((format!("{TOTAL_COUNTER}{hour}"), budget.total));
+            counters.extend(budget.each.iter().map(|limit| (of_taker(limit.taker), limit.most)));
+        }
         let heads: &[&str] = if budget.withholds { &[] } else { &["#oh :one", "#kh :one"] };
         let mut added: Vec<String> = heads.iter().map(|&head| head.to_owned()).collect();
         let mut condition = "#st = :active AND (#oh < #ot OR #kh < #kt)".to_owned();

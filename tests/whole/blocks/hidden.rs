@@ -116,7 +116,7 @@ async fn answers_to_takes() {
         assert_eq!((hidden.calls, hidden.rounds), (shown.calls, shown.rounds), "take {number}");
     }
     assert_eq!(blocked.bob.fetch().await.unwrap().keys_left, keys_left);
-    // The takes are counted as they would be without a block, and leave the others their share.
+    // The takes are counted apart, and leave the others their share.
     let carol = blocked.world.user("carol").await;
     let taken = carol.take(blocked.bob.user()).await.unwrap();
     assert!(taken.packages.iter().any(|package| package.pre_key.is_some()));

@@ -1,9 +1,13 @@
 //! Who may write: strangers are asked to wait at a door whose state they do not see.
 
+mod races;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use eko_client::{Auth, Body, Device};
 use eko_protocol::letter::FetchedLetter;
+use eko_protocol::limits::MAX_KNOWN;
 use eko_protocol::settings::{AccountSettings, WhoMayWrite};
-use eko_testkit::{DirectTransport, World, envelope, lose_each_answer, refusal, refused};
+use eko_testkit::{BARE, DirectTransport, Stranger, World, envelope, lose_each_answer, refusal, refused};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -91,25 +95,55 @@ async fn requests_are_forgotten_after_a_while() {
     assert_eq!(shown(&world, &bob).await.len(), 3);
 }
 
+/// Has a stranger of another server send an envelope to a device. `number` makes its id.
+async fn arrives(world: &World, stranger: &Stranger, to: &Device<DirectTransport>, number: usize) {
+    let create = json!({
+        "type": "Create", "actor": stranger.actor, "to": to.actor(),
+        "object": {
+            "type": "SignalEnvelope",
+            "id": format!("urn:uuid:00000000-0000-4000-8000-{number:012}"),
+            "messages": [{
+                "to": to.address(), "from": format!("{}/device/1", stranger.actor), "content": "c2VjcmV0",
+            }],
+        },
+    });
+    let (status, body) = stranger.deliver(world, "/inbox", &create).await;
+    assert_eq!(status, 202, "{body}");
+}
+
+/// The servers of one domain are one site, and take nothing from those of others.
 #[tokio::test]
 async fn a_site_makes_twenty_requests_a_day() {
     let (world, _alice, bob) = alice_and_bob().await;
     let_write(&bob, WhoMayWrite::Known).await;
-    let mut strangers = Vec::new();
     for number in 0..11 {
-        strangers.push(world.user(&format!("s{number}")).await);
-    }
-    for stranger in &strangers {
-        world.send(stranger, &[&bob]).await;
-        world.send(stranger, &[&bob]).await;
+        let stranger = Stranger::new(&world.internet, &format!("s{number}.b.example")).await;
+        arrives(&world, &stranger, &bob, 1).await;
+        arrives(&world, &stranger, &bob, 2).await;
     }
     assert_eq!(shown(&world, &bob).await.len(), 20);
-    world.advance(crate::DAY_MS);
-    for device in [&strangers[10], &bob] {
-        device.refresh().await.unwrap();
-    }
-    world.send(&strangers[10], &[&bob]).await;
+    let other = Stranger::new(&world.internet, "c.example").await;
+    arrives(&world, &other, &bob, 1).await;
     assert_eq!(shown(&world, &bob).await.len(), 21);
+    world.advance(crate::DAY_MS);
+    bob.refresh().await.unwrap();
+    let stranger = Stranger::new(&world.internet, "s11.b.example").await;
+    arrives(&world, &stranger, &bob, 1).await;
+    assert_eq!(shown(&world, &bob).await.len(), 22);
+}
+
+/// The accounts of this server are no site, of which a few could silence all others.
+#[tokio::test]
+async fn strangers_here_make_three_requests_each() {
+    let (world, _alice, bob) = alice_and_bob().await;
+    let_write(&bob, WhoMayWrite::Known).await;
+    for number in 0..8 {
+        let stranger = world.user_with(&format!("s{number}"), BARE).await;
+        for _ in 0..4 {
+            world.send(&stranger, &[&bob]).await;
+        }
+    }
+    assert_eq!(shown(&world, &bob).await.len(), 24);
 }
 
 /// The calls of a server for a stranger are the same whatever becomes of the envelope, and for a known
@@ -161,6 +195,35 @@ async fn the_calls_tell_a_stranger_nothing() {
     world.deliver().await;
 }
 
+/// Sets the number of actors whom Bob knows.
+async fn set_known(world: &World, number: u64) {
+    let set = world.cloud.clients.dynamodb.update_item().table_name(world.cloud.names().table);
+    set.key("pk", AttributeValue::S("U#bob".to_owned()))
+        .key("sk", AttributeValue::S("DEVICES".to_owned()))
+        .update_expression("SET kn = :number")
+        .expression_attribute_values(":number", AttributeValue::N(number.to_string()))
+        .send()
+        .await
+        .unwrap();
+}
+
+/// An acceptance whose answer was lost is repeated, also if it was the last one for which there was room.
+/// Who may make none is told so.
+#[tokio::test]
+async fn an_acceptance_is_repeated_without_room() {
+    let (world, alice, bob) = alice_and_bob().await;
+    let waiting = world.pending(&bob, "two").await;
+    world.deliver().await;
+    bob.accept_actor(&alice.actor()).await.unwrap();
+    set_known(&world, MAX_KNOWN).await;
+    bob.accept_actor(&alice.actor()).await.unwrap();
+    let other = "https://b.example/user/eve";
+    assert_eq!(refused(bob.accept_actor(other).await), "422 invalid #/object");
+    for actor in [&alice.actor(), other] {
+        assert_eq!(refused(waiting.accept_actor(actor).await), "403 device-pending");
+    }
+}
+
 #[tokio::test]
 async fn who_may_change_what() {
     let (world, alice, bob) = alice_and_bob().await;
@@ -190,7 +253,11 @@ async fn who_may_change_what() {
     let known = AccountSettings { who_may_write: WhoMayWrite::Known };
     assert_eq!(refused(waiting.change_settings(known).await), "403 device-pending");
     assert_eq!(refused(waiting.settings().await), "403 device-pending");
-    assert_eq!(refused(waiting.accept_actor(&alice.actor()).await), "403 device-pending");
+    // Also of somebody whom the user knows already.
+    for _ in 0..2 {
+        assert_eq!(refused(waiting.accept_actor(&alice.actor()).await), "403 device-pending");
+        bob.accept_actor(&alice.actor()).await.unwrap();
+    }
     assert_eq!(bob.settings().await.unwrap(), AccountSettings::default());
 }
 

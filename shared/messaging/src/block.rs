@@ -48,9 +48,9 @@ impl Messaging {
     ) -> Result<()> {
         match outcome {
             OwnChangeOutcome::Done => Ok(()),
-            OwnChangeOutcome::Refused => {
+            OwnChangeOutcome::DoneIfActive | OwnChangeOutcome::Refused => {
                 require_active(self.store().device_set(caller.user).await?, caller.device)?;
-                Err(full())
+                if outcome == OwnChangeOutcome::DoneIfActive { Ok(()) } else { Err(full()) }
             }
         }
     }

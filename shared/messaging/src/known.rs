@@ -11,7 +11,7 @@ use eko_protocol::settings::{AccountSettings, WhoMayWrite};
 use eko_store::device::DeviceAddress;
 use eko_store::devices::UserDevices;
 use eko_store::inbound::site;
-use eko_store::known::{Acquaintance, RequestOf};
+use eko_store::known::{Acquaintance, RequestOf, RequestOutcome};
 
 use crate::active_device::require_active;
 use crate::{Messaging, Refusal, Result};
@@ -47,7 +47,8 @@ impl Messaging {
     ///
     /// No call if the user lets everyone write. Otherwise one GetItem of what the user has to do with
     /// the sender, and for a stranger one transaction, which counts the request, or is refused. They
-    /// are made whether the sender is blocked or not, so that the time tells nothing.
+    /// are made whether the sender is blocked or not, so that the time tells nothing. One transaction more
+    /// for each write of somebody else that comes between the two.
     pub(crate) async fn fate(
         &self,
         user: &UserName,
@@ -66,16 +67,18 @@ impl Messaging {
             Acquaintance::Known => return Ok(of_known),
             Acquaintance::Stranger(seen) => seen,
         };
-        let admitted = devices.who_may_write == WhoMayWrite::Known && !is_blocked;
+        let admits = devices.who_may_write == WhoMayWrite::Known && !is_blocked;
         let (key, origin) = (header.id.key(), Origin::of(author));
         let site = origin.as_ref().map(|origin| site(origin.authority())).unwrap_or_default();
-        let request = RequestOf { actor: author, site, envelope: &key };
+        // Whoever has another server has as many actors as they like. The accounts here are no site: one
+        // of them takes nothing from the others.
+        let counted_as = if self.origin().owns(author) { author } else { site };
+        let request = RequestOf { actor: author, counted_as, envelope: &key };
         let keep_until = self.keep_until(now_ms);
-        let is_new = self.store().add_request(user, request, &seen, admitted, now_ms, keep_until).await?;
-        let was_counted = admitted && seen.has(&key);
-        Ok(match is_new || was_counted {
-            true => LetterFate::Request { is_first: seen.count() == usize::from(was_counted) },
-            false => LetterFate::Dropped,
+        Ok(match self.store().add_request(user, request, seen, admits, now_ms, keep_until).await? {
+            RequestOutcome::Known => of_known,
+            RequestOutcome::Request { is_first } => LetterFate::Request { is_first },
+            RequestOutcome::Dropped => LetterFate::Dropped,
         })
     }
 

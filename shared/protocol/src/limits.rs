@@ -58,8 +58,8 @@ pub const MAX_KNOWN: u64 = 10_000;
 /// stranger or they are forgotten.
 pub const MAX_REQUESTS_OF_SENDER: u64 = 3;
 
-/// The maximum number of envelopes of all strangers of one site that come as requests to one user in
-/// a day.
+/// The maximum number of envelopes of all strangers of one other site that come as requests to one user
+/// in a day.
 pub const MAX_REQUESTS_OF_SITE: u64 = 20;
 
 /// The maximum number of entries that one `Delivered` acknowledges.

@@ -175,8 +175,8 @@ impl Store {
         writes.push(self.put_new(node_item(user, node))?);
         Ok(match self.transact(writes).await? {
             TransactionOutcome::Done => AccountOutcome::Created,
-            TransactionOutcome::Refused { index: SUBJECT } => AccountOutcome::SubjectTaken,
-            TransactionOutcome::Refused { index: SET | PROFILE } => AccountOutcome::NameTaken,
+            TransactionOutcome::Refused { index: SUBJECT, .. } => AccountOutcome::SubjectTaken,
+            TransactionOutcome::Refused { index: SET | PROFILE, .. } => AccountOutcome::NameTaken,
             // Under a new name the device's items are the first that can exist already.
             TransactionOutcome::Refused { .. } => AccountOutcome::DeviceIdUsed,
         })
@@ -208,7 +208,7 @@ impl Store {
         writes.push(set);
         Ok(match self.transact(writes).await? {
             TransactionOutcome::Done => PendingOutcome::Added,
-            TransactionOutcome::Refused { index: DEVICE_RECORD } => PendingOutcome::DeviceIdUsed,
+            TransactionOutcome::Refused { index: DEVICE_RECORD, .. } => PendingOutcome::DeviceIdUsed,
             TransactionOutcome::Refused { .. } => PendingOutcome::TooMany,
         })
     }

@@ -57,6 +57,8 @@ impl Blocks {
 pub enum OwnChangeOutcome {
     /// The change is made, by this call or before.
     Done,
+    /// The change was made before, and the calling device may be active or not. The device set says which.
+    DoneIfActive,
     /// The calling device is not active, or the list has no room. The device set says which.
     Refused,
 }

@@ -136,7 +136,7 @@ impl Store {
             });
         }
         Ok(match self.transact(writes).await? {
-            TransactionOutcome::Done | TransactionOutcome::Refused { index: 0 } => KeptFlag::Kept,
+            TransactionOutcome::Done | TransactionOutcome::Refused { index: 0, .. } => KeptFlag::Kept,
             TransactionOutcome::Refused { .. } => KeptFlag::Full,
         })
     }

@@ -108,7 +108,7 @@ impl Store {
             item.set(CONTENT, b(state.content.as_slice()));
             match self.transact(vec![self.put_new(item)?, self.count_group_states(user, 1)?]).await? {
                 TransactionOutcome::Done => return Ok(GroupStateOutcome::Done),
-                TransactionOutcome::Refused { index: 1 } => return Ok(GroupStateOutcome::Full),
+                TransactionOutcome::Refused { index: 1, .. } => return Ok(GroupStateOutcome::Full),
                 TransactionOutcome::Refused { .. } => {}
             }
             // It is there. Either somebody else was faster, or the engine does not show what refuses.

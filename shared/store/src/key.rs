@@ -36,7 +36,7 @@
 //! | `L#{user}` | `REPORTS#{window}` | the rate budget of reports to a user in one minute | [`crate::budget`] |
 //! | `L#{user}` | `ACCOUNT#{window}` | the rate budget of an account in one minute | [`crate::budget`] |
 //! | `L#{user}` | `WAITING#{device}#{window}` | the sockets that a device opens in one minute while it waits for approval | [`crate::budget`] |
-//! | `L#{user}` | `REQUESTS#{day}` | the requests of strangers in one day, by site | [`crate::known`] |
+//! | `L#{user}` | `REQUESTS#{day}#{hash}` | the requests of the strangers of one other site, or of one stranger here, in one day | [`crate::known`] |
 //! | `L#{hash or site}` | `FLAGS#{day}` | the reported messages of one reporter, by the short hash of the actor id, or of one other site, in one day | [`crate::flags`] |
 //! | `L#{user}` | `EXPORTS#{day}` | the pages of exports in one day | [`crate::export`] |
 //! | `L#{user}` | `PARCELS` | the parcels of an account that wait for other servers | [`crate::outstanding`] |
@@ -45,7 +45,7 @@
 //! | `L#{authority}` | `RECEIPTS` | the receipts that wait for another server | [`crate::outstanding`] |
 //!
 //! `{seq}` has ten decimal digits, `{block}` eight and `{part}` two, so that the text sorts by
-//! number. `{hash}` is [`eko_protocol::id::envelope_key`], and of a block or an actor the
+//! number. `{hash}` is [`eko_protocol::id::envelope_key`], and of a block, an actor or a site the
 //! short hash of its name; `{entry}` is an [`EntryKey`]; `{window}`
 //! is the number of minutes, or of other windows, since the epoch.
 //!
@@ -96,6 +96,8 @@ impl ItemKey {
 pub(crate) const EXISTS: &str = "attribute_exists(pk)";
 /// The condition that the item does not exist.
 pub(crate) const IS_NEW: &str = "attribute_not_exists(pk)";
+/// A condition that never holds, whatever is stored.
+pub(crate) const NEVER: &str = "attribute_exists(pk) AND attribute_not_exists(pk)";
 
 /// The sort key of a device record.
 pub(crate) const DEVICE: &str = "DEVICE";
@@ -171,9 +173,10 @@ pub(crate) fn counters_partition(user: &UserName) -> String {
     format!("L#{user}")
 }
 
-/// Returns the key of the requests to `user` in one day, counted from the epoch.
-pub(crate) fn requests(user: &UserName, day: i64) -> ItemKey {
-    ItemKey::new(counters_partition(user), format!("REQUESTS#{day}"))
+/// Returns the key of the requests to `user` of the strangers who are counted together, by the short hash
+/// of their site, in one day, counted from the epoch.
+pub(crate) fn requests(user: &UserName, day: i64, hash: &str) -> ItemKey {
+    ItemKey::new(counters_partition(user), format!("REQUESTS#{day}#{hash}"))
 }
 
 /// Returns the key of a reported message; `date` is the day of the report, `2026-01-29`.

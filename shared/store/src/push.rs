@@ -222,7 +222,7 @@ impl Store {
         })?;
         Ok(match self.transact(vec![record, state]).await? {
             TransactionOutcome::Done => PushClaim::Claimed,
-            TransactionOutcome::Refused { index: RECORD } => PushClaim::SignedOut,
+            TransactionOutcome::Refused { index: RECORD, .. } => PushClaim::SignedOut,
             TransactionOutcome::Refused { .. } => PushClaim::Changed,
         })
     }

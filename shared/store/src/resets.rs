@@ -198,7 +198,7 @@ impl Store {
         }
         Ok(match self.transact(writes).await? {
             TransactionOutcome::Done => ResetOutcome::Reset,
-            TransactionOutcome::Refused { index: DEVICE_RECORD } => ResetOutcome::DeviceIdUsed,
+            TransactionOutcome::Refused { index: DEVICE_RECORD, .. } => ResetOutcome::DeviceIdUsed,
             TransactionOutcome::Refused { .. } => ResetOutcome::Lost,
         })
     }

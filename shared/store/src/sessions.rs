@@ -276,7 +276,7 @@ impl Store {
         let put = self.put_new(item)?;
         match self.transact(vec![use_up, is_alive, put]).await? {
             TransactionOutcome::Done => Ok(RotationOutcome::Rotated(session)),
-            TransactionOutcome::Refused { index: OLD_TOKEN } => {
+            TransactionOutcome::Refused { index: OLD_TOKEN, .. } => {
                 match self.session(device, token_hash, now_ms).await? {
                     Some(session) if session.exchange.is_some() => self.use_again(session, now_ms).await,
                     Some(_) => Err(StoreError::GaveUp {

@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::builders::{ConditionCheckBuilder, DeleteBuilder, PutBuilder, UpdateBuilder};
-use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 
 use crate::attribute::Item;
 use crate::condition::{ConditionalWrite, conditional};
@@ -39,6 +39,12 @@ pub(crate) enum TransactionOutcome {
     Refused {
         /// The index of the first write whose condition did not hold.
         index: usize,
+        /// The indexes of all writes whose conditions did not hold, in their order.
+        failed: Vec<usize>,
+        /// The item of that first write as it is stored, if it exists and the write asked for it with
+        /// `ReturnValuesOnConditionCheckFailure`. As with
+        /// [`ConditionalWrite::Refused`], `None` says nothing about the item.
+        stored: Option<Item>,
     },
 }
 
@@ -66,9 +72,13 @@ impl Store {
                 return Err(call(OPERATION)(error));
             };
             let reasons = cancelled.cancellation_reasons();
-            let failed = reasons.iter().position(|r| r.code() == Some("ConditionalCheckFailed"));
-            if let Some(index) = failed {
-                return Ok(TransactionOutcome::Refused { index });
+            let is_refusal = |index: &usize| {
+                reasons.get(*index).and_then(CancellationReason::code) == Some("ConditionalCheckFailed")
+            };
+            let failed: Vec<usize> = (0..reasons.len()).filter(is_refusal).collect();
+            if let Some(&index) = failed.first() {
+                let stored = reasons.get(index).and_then(CancellationReason::item).cloned();
+                return Ok(TransactionOutcome::Refused { index, failed, stored });
             }
             let is_temporary = |code: &str| {
                 matches!(code, "TransactionConflict" | "ProvisionedThroughputExceeded" | "ThrottlingError")

@@ -136,7 +136,7 @@ async fn receipt(pair: &TwoUsers) -> String {
 }
 
 /// Has another server deliver an envelope for Bob, and returns the answer as the table has it.
-async fn arrives(pair: &TwoUsers, stranger: &Stranger) -> String {
+pub(super) async fn arrives(pair: &TwoUsers, stranger: &Stranger) -> String {
     let mut activity = pair.alice.create_activity(&envelope(&pair.alice, &[&pair.bob]));
     activity["actor"] = json!(stranger.actor);
     // The author's own name for it, which is another each time.

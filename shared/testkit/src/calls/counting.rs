@@ -139,10 +139,16 @@ pub(crate) fn with_body(mut request: HttpRequest, body: &Value) -> HttpRequest {
 /// Leaves the stored item out of a refusal by a failed condition.
 fn without_item(answer: HttpResponse) -> HttpResponse {
     let mut refusal = body(answer.body());
-    let is_refusal =
-        refusal["__type"].as_str().is_some_and(|kind| kind.ends_with("ConditionalCheckFailedException"));
-    if !is_refusal || refusal.as_object_mut().is_none_or(|members| members.remove("Item").is_none()) {
-        return answer;
+    let kind = refusal["__type"].as_str().and_then(|kind| kind.rsplit('#').next());
+    let refusals = match kind {
+        Some("ConditionalCheckFailedException") => vec![&mut refusal],
+        Some("TransactionCanceledException") => {
+            refusal["CancellationReasons"].as_array_mut().into_iter().flatten().collect()
+        }
+        _ => return answer,
+    };
+    for members in refusals.into_iter().filter_map(Value::as_object_mut) {
+        members.remove("Item");
     }
     let (status, headers) = (answer.status(), answer.headers().clone());
     let mut answer = HttpResponse::new(status, SdkBody::from(refusal.to_string()));

@@ -38,6 +38,7 @@ mod incoming;
 mod invitations;
 mod joining;
 mod keeping;
+mod kept_forms;
 mod known;
 mod lanes;
 mod leaving;
@@ -89,6 +90,7 @@ pub use holding::HeldItem;
 pub use incoming::REMEMBERED_MS;
 pub use invitations::{ALL_TOLD, Invitation};
 pub use joining::JoinState;
+pub use kept_forms::is_readable;
 pub use leaving::CALL_PAUSE_MS;
 pub use live::{
     ANSWER_MS, APPROVAL_PAUSE_MS, DeliveryMode, FIRST_CONNECT_PAUSE_MS, FetchingReason,

@@ -66,7 +66,7 @@ pub use notices::MOST_NOTICES;
 pub(crate) use notices::{KeptNotice, StoredNotice};
 pub(crate) use profiles::KeptProfile;
 pub use receipts::ASK_PAUSE_MS;
-pub use recovery::RecoveredStore;
+pub use recovery::{RecoveredStore, StoredForm};
 pub(crate) use requests::RequestOutcome;
 pub use requests::{MOST_OF_STRANGER, MOST_OF_STRANGERS, MOST_UNKEPT};
 pub use sessions::SESSION_RENEWAL_MS;

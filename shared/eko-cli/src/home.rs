@@ -27,8 +27,7 @@ use etcetera::BaseStrategy;
 pub use account_folder::AccountFolder;
 pub(crate) use account_folder::StagedFolder;
 use named_issuers::NamedIssuers;
-use private::Unfinished;
-pub(crate) use private::unique_file_in;
+pub(crate) use private::{Unfinished, remove_unfinished, unique_file_in};
 
 use crate::failure::{CommandFailure, Exit, FileUse};
 use crate::partial_handle::PartialHandle;
@@ -163,9 +162,9 @@ impl EkoHome {
         private::create(&self.accounts)?;
         // Only files are made in HOME itself, and only folders among the accounts.
         if let Some(home) = self.accounts.parent() {
-            private::remove_unfinished(home, Unfinished::File);
+            remove_unfinished(home, Unfinished::File);
         }
-        private::remove_unfinished(&self.accounts, Unfinished::Folder);
+        remove_unfinished(&self.accounts, Unfinished::Folder);
         let account = self.folder(handle);
         self.end_replacement(&account)?;
         if account.path().is_dir() && !account.database().exists() {

@@ -13,11 +13,11 @@ use crate::stored_time::is_over;
 use crate::{ClientError, SignalSessions, Transport};
 
 /// The name under which the store keeps the setting as it was last read or put.
-const SETTING: &str = "who_may_write";
+pub(super) const SETTING: &str = "who_may_write";
 /// The name under which the store keeps when the setting was last read.
-const READ: &str = "who_may_write_read";
+pub(super) const READ: &str = "who_may_write_read";
 /// The name under which the store keeps the actors of whom the server was told.
-const TOLD: &str = "known_at_server";
+pub(super) const TOLD: &str = "known_at_server";
 /// The time after which the setting is read again: another device may have changed it.
 const READ_AGAIN_MS: i64 = 24 * 3_600_000;
 

@@ -9,7 +9,7 @@ use crate::store::{DeviceStoreError, StoredMessage, Transaction};
 use crate::{SignalSessions, Transport};
 
 /// The name under which the store keeps that the user has switched read receipts off.
-const HIDES_READING: &str = "hides_reading";
+pub(super) const HIDES_READING: &str = "hides_reading";
 /// The beginning of the names under which the store keeps up to which position the messages of a device
 /// in a conversation were read.
 const READ_UP_TO: &str = "read_up_to";

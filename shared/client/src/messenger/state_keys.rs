@@ -19,16 +19,16 @@ use crate::{SignalSessions, Transport};
 /// The name under which the store keeps the length of the own chain whose devices have the keys.
 const TOLD: &str = "state_keys_told";
 /// The name under which the store keeps keys that came too early.
-const EARLY: &str = "state_keys_early";
+pub(super) const EARLY: &str = "state_keys_early";
 
 /// The name under which the store keeps how the keys were passed on last.
-const PASSED_ON: &str = "state_keys_passed_on";
+pub(super) const PASSED_ON: &str = "state_keys_passed_on";
 /// The time after which keys are passed on again that the server has not taken.
 const AGAIN_MS: i64 = 3_600_000;
 
 /// An activity by which this device passes the keys on.
 #[derive(Debug, Serialize, Deserialize)]
-struct PassedOn {
+pub(super) struct PassedOn {
     /// The id of the activity.
     message: String,
     /// The length of the own chain whose devices it is for.
@@ -45,7 +45,7 @@ struct PassedOn {
 
 /// Keys that came before the own chain had the node that their sender knew. The last ones are kept.
 #[derive(Debug, Serialize, Deserialize)]
-struct EarlyKeys {
+pub(super) struct EarlyKeys {
     /// The address of the device that has sent them.
     device: String,
     /// The length of the chain that it knew.

@@ -15,7 +15,7 @@ use crate::{ClientError, SignalSessions, Transport};
 /// The number of chains that are remembered as replayed.
 const MOST_REPLAYED: usize = 512;
 /// The name under which the store keeps an alarm about the own chain until that chain is pinned.
-const JOINING_ALARM: &str = "joining_alarm";
+pub(super) const JOINING_ALARM: &str = "joining_alarm";
 
 /// The degree to which somebody's devices are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,7 @@ pub const TYPING_LIVES_MS: i64 = 30_000;
 /// The least time between two `Typing` in one conversation.
 pub const TYPING_PAUSE_MS: i64 = 10_000;
 /// The name under which the store keeps that the user has switched `Typing` off.
-const HIDES_TYPING: &str = "hides_typing";
+pub(super) const HIDES_TYPING: &str = "hides_typing";
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// True if others are told that this user is writing. It is so unless the user has switched it off

@@ -24,7 +24,7 @@ const CHECKED_AFTER_MS: i64 = DAY_MS;
 /// between two replacements. A server takes one an hour.
 const REPLACED_AGAIN_AFTER_MS: i64 = 3_600_000;
 /// The name under which the store keeps the publication that is not known to have arrived.
-const UNPUBLISHED: &str = "unpublished";
+pub(super) const UNPUBLISHED: &str = "unpublished";
 /// The name under which the store keeps the time of the last replacement.
 const REPLACED: &str = "keys_replaced";
 
@@ -55,7 +55,7 @@ struct KeyDemand {
 
 /// A publication as the store keeps it until it has arrived.
 #[derive(Default, Serialize, Deserialize)]
-struct StoredPublication {
+pub(super) struct StoredPublication {
     keys: PublishedKeys,
     /// The time that the publication states, in epoch milliseconds, if it replaces all keys.
     /// Another attempt states the same time.

@@ -241,7 +241,7 @@ impl Transaction<'_> {
         text.map_err(|_| DeviceStoreError::Corrupt("text"))
     }
 
-    fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, DeviceStoreError> {
+    pub(super) fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, DeviceStoreError> {
         let mut statement = self.inner.prepare_cached("SELECT value FROM account WHERE name = ?1")?;
         Ok(statement.query_row([name], |row| row.get(0)).optional()?)
     }

@@ -55,7 +55,7 @@ struct PlacedMessage {
     position: i64,
 }
 
-const COLUMNS: &str = "SELECT actor, device, received, position, stored, EXISTS (SELECT 1 FROM receipts \
+pub(super) const COLUMNS: &str = "SELECT actor, device, received, position, stored, EXISTS (SELECT 1 FROM receipts \
                        WHERE receipts.actor = awaited.actor AND kind = 6 AND receipts.device = awaited.device \
                        AND id = envelope) FROM awaited";
 
@@ -230,7 +230,7 @@ impl Transaction<'_> {
     }
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<AwaitedMessage> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<AwaitedMessage> {
     Ok(AwaitedMessage {
         actor: row.get(0)?,
         device: row.get(1)?,

@@ -1,7 +1,7 @@
 //! The private halves of prekeys.
 
 use eko_protocol::key::KeyId;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 use zeroize::Zeroizing;
 
 use super::{DeviceStoreError, Transaction};
@@ -134,4 +134,12 @@ impl PrivateKeys for Transaction<'_> {
 
 fn broken(error: impl std::fmt::Display) -> SessionError {
     SessionError::Broken(error.to_string())
+}
+
+/// Checks that a row has a private half of its kind.
+pub(super) fn check(row: &Row<'_>) -> rusqlite::Result<()> {
+    match row.get::<_, i64>(0)? == PreKeyKind::Kyber as i64 {
+        true => row.get::<_, [u8; 64]>(2).map(drop),
+        false => row.get::<_, [u8; 32]>(2).map(drop),
+    }
 }

@@ -3,10 +3,11 @@
 //! Each table is read by SQLite. What SQLite cannot read of it is looked for on all pages of the file
 //! (`pages.rs`): the pages of a tree outlive its root, and a file that was cut. Of a page that was cut SQLite
 //! reads the rows as if zeros followed; such rows are left out, and whatever else this library could not read
-//! (`readable.rs`).
+//! (`readable.rs`, `values.rs`).
 
 mod pages;
 mod readable;
+mod values;
 
 use std::path::Path;
 
@@ -33,6 +34,20 @@ pub struct RecoveredStore {
     pub is_partial: bool,
 }
 
+/// The form of something in a store that only those know who keep it there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoredForm<'a> {
+    /// The record of a session, which the Signal library made.
+    Session(&'a [u8]),
+    /// A value of the account that the store itself does not read.
+    Value {
+        /// The name.
+        name: &'a str,
+        /// The value, as it is stored.
+        value: &'a [u8],
+    },
+}
+
 /// The name under which the time is kept at which the keys of the former device were found to be lost.
 const KEYS_LOST: &str = "keys_lost";
 
@@ -57,15 +72,16 @@ const TOLD_BY_TYPES: [&str; 16] = [
 ];
 
 impl DeviceStore {
-    /// True if SQLite finds no fault in this store, its indexes included, and this library can read all that a
-    /// person keeps in it.
+    /// True if SQLite finds no fault in this store, its indexes included, and everything in it can be read:
+    /// by this library, and what the store does not know itself as `is_readable` says
+    /// ([`crate::messenger::is_readable`]).
     ///
     /// # Errors
     /// [`DeviceStoreError`] if it cannot be read.
-    pub fn is_sound(&self) -> Result<bool, DeviceStoreError> {
+    pub fn is_sound(&self, is_readable: &dyn Fn(StoredForm<'_>) -> bool) -> Result<bool, DeviceStoreError> {
         self.read(|tx| {
             let found: String = tx.inner.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-            Ok(found == "ok" && tx.account().is_ok() && tx.reads_all().unwrap_or(false))
+            Ok(found == "ok" && tx.account().is_ok() && tx.reads_all(is_readable).unwrap_or(false))
         })
     }
 
@@ -88,6 +104,7 @@ impl DeviceStore {
     /// Copies what can be read of a damaged store into this one, which must be empty. Without its keys, the
     /// device is gone: the store is then one that a new device of the user takes over
     /// ([`DeviceStore::carry_over`]). `origin` and `user` say whose it is, if it does not say so itself.
+    /// `is_readable` is that of [`DeviceStore::is_sound`].
     ///
     /// # Errors
     /// [`DeviceStoreError::Newer`] or [`DeviceStoreError::Older`] if another version wrote it;
@@ -97,6 +114,7 @@ impl DeviceStore {
         damaged: &Path,
         origin: &Origin,
         user: &UserName,
+        is_readable: &dyn Fn(StoredForm<'_>) -> bool,
     ) -> Result<RecoveredStore, DeviceStoreError> {
         let source = Connection::open(damaged)?;
         // With it, SQLite reads a file that is shorter than it should be.
@@ -114,7 +132,7 @@ impl DeviceStore {
         // The rows of a table may refer to rows of another one that are lost.
         self.lock().execute_batch("PRAGMA foreign_keys = OFF")?;
         let recovered = self.write(|tx| {
-            let recovered = tx.copy_from(&source, pages.as_ref())?;
+            let recovered = tx.copy_from(&source, pages.as_ref(), is_readable)?;
             for (name, value) in [("origin", origin.as_str()), ("user", user.as_str())] {
                 let sql = "INSERT OR IGNORE INTO account (name, value) VALUES (?1, ?2)";
                 tx.inner.execute(sql, params![name, value.as_bytes()])?;
@@ -131,16 +149,11 @@ impl Transaction<'_> {
         &self,
         source: &Connection,
         pages: Option<&PageFile>,
+        is_readable: &dyn Fn(StoredForm<'_>) -> bool,
     ) -> Result<RecoveredStore, DeviceStoreError> {
-        let sql = "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' \
-                   AND name NOT LIKE 'sqlite_%'";
-        let mut statement = self.inner.prepare(sql)?;
-        let tables = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let tables: Vec<(String, bool)> = tables.collect::<Result<_, _>>()?;
         let (mut is_partial, mut torn) = (false, Vec::new());
         let cut = pages.map(PageFile::cut_rows).unwrap_or_default();
-        for (name, is_index) in tables {
-            let table = self.table(name, is_index)?;
+        for table in self.tables()? {
             let cut: Vec<_> = cut.iter().filter_map(|row| table.in_order(row)).collect();
             if !self.copy_table(source, &table, &cut)? {
                 is_partial = true;
@@ -151,7 +164,7 @@ impl Transaction<'_> {
         if let Some(pages) = pages.filter(|_| !torn.is_empty()) {
             pages.rows(|row| self.copy_row(&torn, row))?;
         }
-        is_partial |= self.drop_unreadable()?;
+        is_partial |= self.drop_unreadable(is_readable)?;
         let device = matches!(self.account(), Ok(Some(_)));
         if !device {
             self.inner.execute("DELETE FROM account WHERE name = 'device'", [])?;
@@ -174,6 +187,37 @@ impl Transaction<'_> {
         };
         let (messages, people, groups) = (count("messages")?, count("chains")?, count("groups")?);
         Ok(RecoveredStore { messages, people, groups, device, is_partial })
+    }
+
+    /// Returns the tables of this library's schema.
+    fn tables(&self) -> Result<Vec<RecoveredTable>, DeviceStoreError> {
+        let sql = "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' \
+                   AND name NOT LIKE 'sqlite_%'";
+        let mut statement = self.inner.prepare(sql)?;
+        let tables = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let tables: Vec<(String, bool)> = tables.collect::<Result<_, _>>()?;
+        tables.into_iter().map(|(name, is_index)| self.table(name, is_index)).collect()
+    }
+
+    /// True if the values of a table have the types of its columns, and its texts are texts.
+    fn has_types(&self, table: &RecoveredTable) -> Result<bool, DeviceStoreError> {
+        let names: Vec<&str> = table.columns.iter().map(|column| &*column.name).collect();
+        let sql = format!("SELECT \"{}\" FROM \"{}\"", names.join("\", \""), table.name);
+        let mut statement = self.inner.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let mut values = Vec::new();
+            for index in 0..names.len() {
+                match row.get_ref(index)? {
+                    ValueRef::Text(bytes) if str::from_utf8(bytes).is_err() => return Ok(false),
+                    read => values.push(value(read)),
+                }
+            }
+            if !table.takes(&values) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn table(&self, name: String, is_index: bool) -> Result<RecoveredTable, DeviceStoreError> {

@@ -5,6 +5,7 @@ mod envelopes;
 mod held;
 mod notices;
 mod numbers;
+mod recovery;
 mod upgrade;
 
 use super::*;

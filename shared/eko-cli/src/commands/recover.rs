@@ -39,7 +39,9 @@ impl RecoverArgs {
             let what = format!("another eko on this machine reads the mailbox of {}", account.handle);
             return Err(CommandFailure::new(what).next("end that one first").exit(Exit::TryLater));
         };
-        match DeviceStore::open(&account.database()).and_then(|store| Ok((store.is_sound()?, store))) {
+        match DeviceStore::open(&account.database())
+            .and_then(|store| Ok((recovery::is_sound(&store)?, store)))
+        {
             Ok((true, store)) => return tell_sound(context, &account, &store),
             Ok((false, _)) => {}
             Err(error) if recovery::is_damaged(&error) => {}

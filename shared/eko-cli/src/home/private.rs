@@ -57,7 +57,7 @@ fn locked(file: File, path: &Path) -> io::Result<Option<File>> {
 
 /// A kind of what processes make under a name that begins with a dot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unfinished {
+pub(crate) enum Unfinished {
     /// A file of [`unique_file_in`].
     File,
     /// A folder of [`unique_in`].
@@ -67,7 +67,7 @@ pub(super) enum Unfinished {
 /// Removes the files or the folders that processes were making here which have ended: the kernel frees a lock
 /// with its process. What cannot be removed now stays for the next time. Whatever has another name or is of
 /// another kind is not eko's, and is not even opened.
-pub(super) fn remove_unfinished(parent: &Path, kind: Unfinished) {
+pub(crate) fn remove_unfinished(parent: &Path, kind: Unfinished) {
     let Ok(listed) = parent.read_dir() else { return };
     for entry in listed.flatten() {
         let path = entry.path();

@@ -62,6 +62,8 @@ async fn what_the_server_stores_is_one_private_file_or_none() {
     bob.eko(&["block", "spam.example"]).await.done();
     let folder = bob.path().join("exports");
     std::fs::create_dir(&folder).unwrap();
+    // An export that was killed has left this.
+    std::fs::write(folder.join(".new-6f1c1f5e-3b0a-4c1e-9d3b-1f2e3d4c5b6a"), "{").unwrap();
     let to = folder.join("server.json");
     let to = to.to_str().unwrap();
     let said = bob.object(&["export", "--server", to]).await;

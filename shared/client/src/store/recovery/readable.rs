@@ -5,8 +5,10 @@ use rusqlite::{Row, params_from_iter};
 
 use super::super::evidence::parse_evidence;
 use super::super::groups::{read_control, read_known};
-use super::super::{DeviceStoreError, Transaction, envelopes, held, messages, notices, receipts};
-use super::value;
+use super::super::{
+    DeviceStoreError, Transaction, awaited, envelopes, held, messages, notices, pre_keys, receipts,
+};
+use super::{StoredForm, value};
 use crate::content::ActivityId;
 
 /// A table whose rows are read as the store reads them.
@@ -19,7 +21,42 @@ struct ReadTable {
     read: fn(&Row<'_>) -> Result<(), DeviceStoreError>,
 }
 
-const TABLES: [ReadTable; 9] = [
+/// The tables. Those come first without which the rows of others cannot be read.
+const TABLES: [ReadTable; 16] = [
+    ReadTable {
+        name: "gaps",
+        select: "SELECT conversation, device, first, last FROM gaps",
+        key: &[("conversation", 0), ("device", 1), ("first", 2)],
+        read: |row| {
+            let is_range =
+                (1..=row.get(3)?).contains(&row.get::<_, i64>(2)?) && row.get::<_, i64>(3)? <= MOST;
+            is_range.then_some(()).ok_or(DeviceStoreError::Corrupt("gap"))
+        },
+    },
+    ReadTable {
+        name: "void_numbers",
+        select: "SELECT conversation, device, first, last FROM void_numbers",
+        key: &[("conversation", 0), ("device", 1), ("first", 2)],
+        read: |row| row.get::<_, u64>(2).and_then(|_| row.get::<_, u64>(3)).map(drop).map_err(Into::into),
+    },
+    ReadTable {
+        name: "sequences",
+        select: "SELECT conversation, last FROM sequences",
+        key: &[("conversation", 0)],
+        read: |row| number(row.get(1)?),
+    },
+    ReadTable {
+        name: "followed",
+        select: "SELECT conversation, device, last FROM followed",
+        key: &[("conversation", 0), ("device", 1)],
+        read: |row| number(row.get(2)?),
+    },
+    ReadTable {
+        name: "awaited",
+        select: awaited::COLUMNS,
+        key: &[("actor", 0), ("device", 1), ("position", 3)],
+        read: |row| Ok(awaited::read(row).map(drop)?),
+    },
     ReadTable {
         name: "messages",
         select: messages::COLUMNS,
@@ -84,6 +121,18 @@ const TABLES: [ReadTable; 9] = [
         read: |row| receipts::check(row.get(1)?, &row.get::<_, String>(2)?),
     },
     ReadTable {
+        name: "held_evidence",
+        select: "SELECT row, flag FROM held_evidence",
+        key: &[("row", 0)],
+        read: |row| parse_evidence(&row.get::<_, String>(1)?).map(drop),
+    },
+    ReadTable {
+        name: "pre_keys",
+        select: "SELECT kind, id, secret FROM pre_keys",
+        key: &[("kind", 0), ("id", 1)],
+        read: |row| Ok(pre_keys::check(row)?),
+    },
+    ReadTable {
         name: "held",
         select: held::COLUMNS,
         key: &[("row", 0)],
@@ -91,9 +140,29 @@ const TABLES: [ReadTable; 9] = [
     },
 ];
 
+/// The greatest number that a device gives to a note, and JSON can carry.
+const MOST: i64 = (1 << 53) - 1;
+
+fn number(last: i64) -> Result<(), DeviceStoreError> {
+    (0..=MOST).contains(&last).then_some(()).ok_or(DeviceStoreError::Corrupt("number"))
+}
+
 impl Transaction<'_> {
-    /// True if this library can read all that a person keeps in the store.
-    pub(super) fn reads_all(&self) -> Result<bool, DeviceStoreError> {
+    /// True if everything in the store can be read.
+    pub(super) fn reads_all(
+        &self,
+        is_readable: &dyn Fn(StoredForm<'_>) -> bool,
+    ) -> Result<bool, DeviceStoreError> {
+        for table in &self.tables()? {
+            if !self.has_types(table)? {
+                return Ok(false);
+            }
+        }
+        if !self.unreadable_values(is_readable)?.is_empty()
+            || !self.unreadable_sessions(is_readable)?.is_empty()
+        {
+            return Ok(false);
+        }
         for table in &TABLES {
             if !self.unreadable(table)?.is_empty() {
                 return Ok(false);
@@ -105,9 +174,33 @@ impl Transaction<'_> {
         Ok(true)
     }
 
-    /// Deletes what this library cannot read. Returns true if there was such.
-    pub(super) fn drop_unreadable(&self) -> Result<bool, DeviceStoreError> {
+    /// Returns the devices of the sessions that the Signal library cannot read.
+    fn unreadable_sessions(
+        &self,
+        is_readable: &dyn Fn(StoredForm<'_>) -> bool,
+    ) -> Result<Vec<String>, DeviceStoreError> {
+        let mut statement = self.inner.prepare("SELECT device, record FROM sessions")?;
+        let sessions = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut sessions: Vec<(String, Vec<u8>)> = sessions.collect::<Result<_, _>>()?;
+        sessions.retain(|(_, record)| !is_readable(StoredForm::Session(record)));
+        Ok(sessions.into_iter().map(|(device, _)| device).collect())
+    }
+
+    /// Deletes what cannot be read. Returns true if there was such. Without its session, a device is written to
+    /// in a new one.
+    pub(super) fn drop_unreadable(
+        &self,
+        is_readable: &dyn Fn(StoredForm<'_>) -> bool,
+    ) -> Result<bool, DeviceStoreError> {
         let mut found = false;
+        for name in self.unreadable_values(is_readable)? {
+            self.delete(&name)?;
+            found = true;
+        }
+        for device in self.unreadable_sessions(is_readable)? {
+            self.inner.execute("DELETE FROM sessions WHERE device = ?1", [device])?;
+            found = true;
+        }
         for actor in self.people()? {
             if self.pinned(&actor).is_err() {
                 self.unpin(&actor)?;

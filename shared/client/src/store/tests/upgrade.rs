@@ -100,7 +100,7 @@ fn what_an_earlier_version_has_written_is_recovered() {
         }
         let store = DeviceStore::in_memory().unwrap();
         let (origin, user) = (Origin::parse("https://a.example").unwrap(), UserName::parse("alice").unwrap());
-        let recovered = store.recover(&file, &origin, &user).unwrap();
+        let recovered = store.recover(&file, &origin, &user, &|_| true).unwrap();
         assert_eq!((recovered.messages > 0, recovered.is_partial), (true, is_torn));
         let held = store.read(|tx| tx.held(None)).unwrap();
         assert_eq!((held.len(), held[0].place), (1, None));

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::context::{Context, HttpMessenger};
 use crate::counted::counted;
 use crate::failure::{CommandFailure, Exit, FileUse};
-use crate::home::unique_file_in;
+use crate::home::{Unfinished, remove_unfinished, unique_file_in};
 use crate::interruption::Interruption;
 use crate::output::end_on_closed_pipe;
 use crate::printable::printable_json;
@@ -29,13 +29,15 @@ struct FileBeside {
 }
 
 impl FileBeside {
-    /// Creates the file, which only its owner can read.
+    /// Creates the file, which only its owner can read. What an export into the same folder has left that was
+    /// killed is removed.
     fn create(to: &Path) -> Result<(Self, File), CommandFailure> {
         if to.symlink_metadata().is_ok() {
             let what = format!("{} is there already", to.display());
             return Err(CommandFailure::new(what).next("name another file").exit(Exit::Usage));
         }
         let folder = to.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        remove_unfinished(folder, Unfinished::File);
         let created = unique_file_in(folder).map_err(|error| cannot_write(to, &error));
         let (file, beside) = created?;
         Ok((Self { beside, to: to.to_owned() }, file))

@@ -171,11 +171,13 @@ impl Messaging {
     /// early. An envelope that cannot be delivered now is queued: one UpdateItem that lists it
     /// among the account's parcels, one SendMessageBatch, and an UpdateItem if the other server
     /// begins to fail. What another server was asked stays charged to the account; the recipient's
-    /// budget is given back if the envelope is refused.
+    /// budget is given back if the envelope is refused. A repetition after the user has moved is one GetItem more:
+    /// what was begun before is sent.
     ///
     /// # Errors
-    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::UnknownUser`],
-    /// [`Refusal::OverBudget`]; [`Refusal::Invalid`] for a message to a device on a third server;
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::AccountMoved`],
+    /// [`Refusal::UnknownUser`], [`Refusal::OverBudget`]; [`Refusal::Invalid`] for a message to a device on a
+    /// third server;
     /// an [`eko_federation::RemoteError`] if the recipient is not federated with, does not exist or
     /// cannot be used; the store is broken or out of reach.
     pub async fn send_remote(
@@ -196,7 +198,14 @@ impl Messaging {
             Ok(SendContext { author, recipient, host }) => (Ok(author), (recipient, host)),
             Err(error) => (Err(error), Default::default()),
         };
-        let spending = self.check_sender(caller, author, spending).await?;
+        let checked = async {
+            let own = require_active(author?, caller.device)?;
+            match require_here(&own) {
+                Ok(()) => Ok(()),
+                Err(refusal) => self.require_begun(caller, create, &origin, refusal).await,
+            }
+        };
+        let spending = self.spend_if(checked.await, spending).await?;
         let (recipient, host) = read;
         let sent = self.send_checked(federation, caller, create, &origin, recipient, host).await;
         let accepted = matches!(
@@ -207,6 +216,22 @@ impl Messaging {
             self.give_back_recipient(spending).await;
         }
         sent
+    }
+
+    /// Checks that the calling device has begun to send an envelope to another server before its user has
+    /// moved. Its answer may have been lost, and a device that is refused would take it for failed. One GetItem.
+    async fn require_begun(
+        &self,
+        caller: DeviceAddress<'_>,
+        create: &Create,
+        recipient_origin: &Origin,
+        refusal: Refusal,
+    ) -> Result<()> {
+        let envelope = SentEnvelopeName { author: caller.user, recipient_origin, id: &create.header.id };
+        match self.store().sent_record(envelope, self.now_ms()).await? {
+            Some(record) if record.device == *caller.device => Ok(()),
+            Some(_) | None => Err(refusal.into()),
+        }
     }
 
     /// Sends an envelope of a device that was checked to the server at `origin`. `recipient` is the

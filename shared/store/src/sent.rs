@@ -117,6 +117,20 @@ impl Store {
         SentRecord::from_item(&updated.attributes.unwrap_or_default())
     }
 
+    /// Returns the record of a sent envelope, unless it has expired. One consistent GetItem.
+    ///
+    /// # Errors
+    /// The table is out of reach, or the record is corrupt.
+    pub async fn sent_record(
+        &self,
+        envelope: SentEnvelopeName<'_>,
+        now_ms: i64,
+    ) -> Result<Option<SentRecord>> {
+        let Some(item) = self.get_item(&envelope.key()).await? else { return Ok(None) };
+        let is_live = item.need_n(TTL)? > now_ms.div_euclid(1000);
+        is_live.then(|| SentRecord::from_item(&item)).transpose()
+    }
+
     /// Reserves one of the [`MAX_REPORTS`] places of an envelope for the report with this digest.
     ///
     /// One UpdateItem, whose condition decides between reports that race. A report that has a place

@@ -80,14 +80,16 @@ pub(crate) fn somebody_is(client: &HttpMessenger, actor: &str) -> String {
 
 /// True if an actor is the user whom a person typed. Asks no server.
 pub(crate) fn is_called(client: &HttpMessenger, actor: &Person, who: &PartialHandle) -> bool {
-    let host = match &who.host {
-        None => actor.origin == client.me().origin,
-        Some(host) => {
-            let known_as = client.handle_of(actor).ok();
-            actor.handle().authority() == host || known_as.is_some_and(|it| it.authority() == host)
-        }
-    };
-    host && actor.user == who.user
+    let known_as = client.handle_of(actor).ok();
+    is_meant(&client.me(), actor, known_as.as_ref(), who)
+}
+
+/// True if `me`, typing this, means an actor who is also known by a handle at another domain. A handle is
+/// compared as a whole: its domain has other users, whose names are those of other people's actors.
+fn is_meant(me: &Person, actor: &Person, known_as: Option<&Handle>, who: &PartialHandle) -> bool {
+    let Some(host) = &who.host else { return actor.origin == me.origin && actor.user == who.user };
+    let Ok(typed) = Handle::parse(&format!("{}@{host}", who.user)) else { return false };
+    [Some(&actor.handle()), known_as].into_iter().flatten().any(|handle| handle.is_same(&typed))
 }
 
 /// True if a person who types `name` means the group with this state: it is the group's name, its
@@ -351,5 +353,24 @@ impl Correspondent {
             Self::Person(person) => person.actor(),
             Self::Group(group) => group.state.id().to_string(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Eve is `eve@example.org`, and her actor's name is that of somebody else there.
+    #[test]
+    fn a_handle_at_another_domain_means_nobody_else() {
+        let person = |actor: &str| Person::of(actor).unwrap();
+        let (me, eve) = (person("https://a.example/user/me"), person("https://chat.example.org/user/alice"));
+        let known_as = Handle::parse("@eve@example.org").unwrap();
+        let means = |typed: &str| is_meant(&me, &eve, Some(&known_as), &typed.parse().unwrap());
+        assert!(!means("alice@example.org") && !means("eve@chat.example.org") && !means("eve"));
+        assert!(!means("alice"), "she is at another server");
+        assert!(means("eve@example.org") && means("EVE@Example.org") && means("alice@chat.example.org"));
+        let at_home = |typed: &str| is_meant(&me, &me, None, &typed.parse().unwrap());
+        assert!(at_home("me") && at_home("me@a.example") && !at_home("me@b.example"));
     }
 }

@@ -117,7 +117,7 @@ pub enum ActivityContent {
     Decisions(Decisions),
     /// The keys of the user's group records, for the user's other devices.
     StateKeys(StateKeys),
-    /// The author has moved here from another account.
+    /// Somebody has moved to another account: the author to this one, or a member of a common group.
     Move(MoveEvidence),
     /// An activity of an unknown type, whole.
     Other(Value),

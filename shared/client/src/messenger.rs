@@ -62,6 +62,7 @@ mod standing;
 mod state_keys;
 mod states;
 mod step;
+mod successors;
 mod tokens;
 mod trust;
 mod typing;
@@ -96,7 +97,7 @@ pub use live::{
     ANSWER_MS, APPROVAL_PAUSE_MS, DeliveryMode, FIRST_CONNECT_PAUSE_MS, FetchingReason,
     LONGEST_CONNECT_PAUSE_MS, LiveFeed, PING_MS, RECEIPTS_PAUSE_MS, RENEWED_AFTER_MS, STABLE_AFTER_MS,
 };
-pub use moving::{Departure, FOLLOWED_AT_ONCE, MoveProgress};
+pub use moving::{Departure, MoveProgress};
 pub use notice::{GroupEvent, Notice, Severity, UnreadableReason};
 pub use person::Person;
 pub use receipts::{READ_FOR_RECEIPTS, SIDE_ENVELOPES};
@@ -108,6 +109,7 @@ pub use resending::RESENT_FOR_DAYS;
 pub use send::{MessageDraft, SentActivity};
 pub use states::{COMPLETED_AFTER_MS, TOLD_FOR_DAYS};
 pub use step::ProgressStep;
+pub use successors::FOLLOWED_AT_ONCE;
 pub use trust::Trust;
 pub use typing::{TYPING_LIVES_MS, TYPING_PAUSE_MS};
 pub use unknown::{ENTRIES_AT_ONCE, READ_FOR_SENDERS, SENDER_PAUSE_MINUTES};

@@ -8,6 +8,7 @@
 mod account;
 mod awaited;
 mod blocks;
+mod bringing_over;
 mod carrying;
 mod chains;
 mod decisions;

@@ -1,4 +1,5 @@
-//! The news that a user has moved, with the nodes of the old device chain that prove it.
+//! The news that a user has moved, with the nodes of the old device chain that prove it. The new account tells
+//! it, and members of a group who have followed pass it on.
 
 use eko_protocol::Invalid;
 use eko_protocol::chain::ChainNode;
@@ -14,7 +15,7 @@ const MAX_NODES_BYTES: usize = 60_000;
 /// and of one chain; no signature is verified.
 ///
 /// ```text
-/// {"type": "Move", "actor": <the new actor>, "object": <the old actor>, "target": <the new actor>,
+/// {"type": "Move", "actor": <the author>, "object": <the old actor>, "target": <the new actor>,
 ///  "eko:nodes": [<node without its context>, …, <Move>]}
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +49,13 @@ impl MoveEvidence {
         self.nodes.last().map(ChainNode::actor).unwrap_or_default()
     }
 
-    /// Reads the members of an activity of the author `actor`.
-    pub(super) fn read(activity: &Value, actor: &str) -> Result<Self, Invalid> {
+    /// Returns the actor id of the new account, as the last node names it.
+    pub fn new_actor(&self) -> &str {
+        self.nodes.last().and_then(ChainNode::target).map(|target| &*target.actor).unwrap_or_default()
+    }
+
+    /// Reads the members of an activity.
+    pub(super) fn read(activity: &Value) -> Result<Self, Invalid> {
         let items = required_list(activity, "eko:nodes")?;
         if items.is_empty() || items.len() > MAX_MOVE_NODES {
             return Err(Invalid::at("/eko:nodes", format!("must be 1 to {MAX_MOVE_NODES} nodes")));
@@ -60,10 +66,7 @@ impl MoveEvidence {
         };
         let nodes = items.iter().enumerate().map(node).collect::<Result<Vec<_>, _>>()?;
         let (old, target) = (text(activity, "object")?, text(activity, "target")?);
-        if target != actor {
-            return Err(Invalid::at("/target", "must be the author"));
-        }
-        let leads = |node: &ChainNode| node.target().is_some_and(|target| target.actor == actor);
+        let leads = |node: &ChainNode| node.target().is_some_and(|named| named.actor == target);
         let follow = |pair: &[ChainNode]| match pair {
             [one, next] => next.previous() == Some(one.hash().as_str()) && one.target().is_none(),
             _ => true,
@@ -74,15 +77,19 @@ impl MoveEvidence {
         {
             true => Ok(Self { nodes }),
             false => {
-                Err(Invalid::at("/eko:nodes", "must be the end of one chain, with a move to the author"))
+                Err(Invalid::at("/eko:nodes", "must be the end of one chain, with a move to the target"))
             }
         }
     }
 
-    /// Returns the members of an activity of the author `actor`.
-    pub(super) fn write(&self, actor: &str) -> Vec<(&'static str, Value)> {
+    /// Returns the members of an activity.
+    pub(super) fn write(&self) -> Vec<(&'static str, Value)> {
         let node = |node: &ChainNode| serde_json::from_slice(&node.to_stored()).unwrap_or_default();
         let nodes: Vec<Value> = self.nodes.iter().map(node).collect();
-        vec![("object", json!(self.old_actor())), ("target", json!(actor)), ("eko:nodes", json!(nodes))]
+        vec![
+            ("object", json!(self.old_actor())),
+            ("target", json!(self.new_actor())),
+            ("eko:nodes", json!(nodes)),
+        ]
     }
 }

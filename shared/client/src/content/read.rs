@@ -149,7 +149,7 @@ fn content(value: &Value, head: &ActivityHeader) -> Result<ActivityContent, Inva
         return StateKeys::parse(value).map(ActivityContent::StateKeys);
     }
     if has_type(value, "Move") {
-        return MoveEvidence::read(value, &head.actor).map(ActivityContent::Move);
+        return MoveEvidence::read(value).map(ActivityContent::Move);
     }
     match only(value, "object") {
         Ok(object) if has_type(value, "Undo") && has_type(object, "Block") => {

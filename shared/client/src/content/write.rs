@@ -24,7 +24,7 @@ pub(super) fn value(activity: &Activity) -> Value {
             ("Undo", vec![("object", json!({ "type": "Block", "object": party.as_str() }))])
         }
         ActivityContent::Decisions(content) => ("Decisions", decision::write(content)),
-        ActivityContent::Move(evidence) => ("Move", evidence.write(&activity.actor)),
+        ActivityContent::Move(evidence) => ("Move", evidence.write()),
         ActivityContent::StateKeys(keys) => ("StateKeys", vec![("object", keys.to_value())]),
     };
     let mut value = Map::new();

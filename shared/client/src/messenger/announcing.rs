@@ -249,7 +249,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
 /// True if this user is among those who tell a member of the group's state. In a large group the
 /// members take turns, so that not everybody does.
-fn announces(known: &KnownGroup, me: &str, to: &str) -> bool {
+pub(super) fn announces(known: &KnownGroup, me: &str, to: &str) -> bool {
     let state = known.current.hash();
     let place = |member: &str| {
         let text = [member, to, &state].concat();

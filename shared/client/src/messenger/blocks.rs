@@ -39,6 +39,15 @@ pub struct UserBlocks {
     pub problem: Option<MessengerError>,
 }
 
+/// The outcome of telling the server of blocks.
+#[derive(Debug)]
+pub(super) struct ToldBlocks {
+    /// The time at which the list of the server was read last, in epoch milliseconds.
+    read_ms: Option<i64>,
+    /// The parties whose blocks the server has refused for good, each with its answer.
+    pub(super) refused: Vec<(BlockedParty, MessengerError)>,
+}
+
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Blocks a party, or undoes that: on this device at once, at the server, and on the other devices
     /// of this user. Returns false if the server could not be told yet: a later look tells it.
@@ -75,7 +84,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let told = self.tell_blocks().await;
         self.flush().await?;
         match told {
-            Ok(_) => Ok(true),
+            Ok(told) => match told.refused.into_iter().find(|(refused, _)| refused == party) {
+                Some((_, error)) => Err(error),
+                None => Ok(true),
+            },
             Err(error) if error.retry_after_s().is_some() => Ok(false),
             Err(MessengerError::SignedOut | MessengerError::Forgotten) => Ok(false),
             Err(error) => Err(error),
@@ -136,7 +148,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Tells the server what it does not know yet, and reads its list once a day. A server that refuses
     /// a block is not told again; what it holds is in [`Messenger::blocks`].
     pub(super) async fn settle_blocks(&self) -> Result<(), MessengerError> {
-        let read_ms = self.tell_blocks().await?;
+        let ToldBlocks { read_ms, .. } = self.tell_blocks().await?;
         if read_ms.is_none_or(|read_ms| is_over(self.now_ms(), read_ms, READ_AGAIN_MS)) {
             match self.read_blocks().await {
                 Err(error) if error.retry_after_s().is_none() => self.note_blocks_read()?,
@@ -155,36 +167,36 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })
     }
 
-    /// Tells the server of changes that it was not told of. Returns the time at which its list was read
-    /// last, in epoch milliseconds. The end of a block is told to the own devices first: otherwise they would
-    /// drop what the server lets through.
-    pub(super) async fn tell_blocks(&self) -> Result<Option<i64>, MessengerError> {
+    /// Tells the server of changes that it was not told of. One that it refuses for good holds up no other. The
+    /// end of a block is told to the own devices first: otherwise they would drop what the server lets through.
+    pub(super) async fn tell_blocks(&self) -> Result<ToldBlocks, MessengerError> {
         let kept = self.store.read(|tx| tx.blocks())?;
         if kept.all().any(|(_, kept)| kept.is_undone && kept.is_untold) {
             Box::pin(self.flush()).await?;
         }
+        let mut refused = Vec::new();
         for (party, told) in kept.all().filter(|(_, kept)| kept.is_untold) {
             let answer =
                 self.signed_in(async || self.device.change_block(&party, told.is_undone).await).await;
-            let is_final = match &answer {
-                Ok(()) => true,
-                Err(MessengerError::Client(ClientError::Problem(problem))) => problem.slug() == "invalid",
-                Err(_) => false,
+            let refusal = match answer {
+                Ok(()) => None,
+                Err(MessengerError::Client(ClientError::Problem(problem))) if problem.slug() == "invalid" => {
+                    Some(ClientError::Problem(problem).into())
+                }
+                Err(error) => return Err(error),
             };
-            if is_final {
-                self.store.write(|tx| {
-                    let mut blocks = tx.blocks()?;
-                    // Another change may have come in between.
-                    if blocks.of(&party) == Some(told) {
-                        blocks.note(&party, KeptBlock { is_untold: false, ..told });
-                        tx.keep_blocks(&blocks)?;
-                    }
-                    Ok::<_, DeviceStoreError>(())
-                })?;
-            }
-            answer?;
+            self.store.write(|tx| {
+                let mut blocks = tx.blocks()?;
+                // Another change may have come in between.
+                if blocks.of(&party) == Some(told) {
+                    blocks.note(&party, KeptBlock { is_untold: false, ..told });
+                    tx.keep_blocks(&blocks)?;
+                }
+                Ok::<_, DeviceStoreError>(())
+            })?;
+            refused.extend(refusal.map(|error| (party, error)));
         }
-        Ok(kept.read_ms)
+        Ok(ToldBlocks { read_ms: kept.read_ms, refused })
     }
 
     /// Reads the list of the server, and blocks here what it has and this device has heard nothing

@@ -63,9 +63,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Says anew what a former device has not sent: to those who lack it, and as messages of this device,
-    /// since each activity is signed by the device that sends it. They are due at once.
+    /// since each activity is signed by the device that sends it. They are due at once. An account to which this
+    /// user moves says nothing before the old one has been left, which sends them until then.
     pub(super) async fn say_carried(&self) -> Result<(), MessengerError> {
-        if self.store.read(|tx| tx.unsent())?.is_empty() {
+        let is_due = self.store.read(|tx| {
+            let has_left = tx.former_self()?.is_some() || self.former_actor(tx)?.is_none();
+            Ok::<_, DeviceStoreError>(has_left && !tx.unsent()?.is_empty())
+        })?;
+        if !is_due {
             return Ok(());
         }
         let has_others = self.has_other_devices().await?;

@@ -7,7 +7,7 @@ use eko_protocol::id::{DeviceId, EnvelopeId};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::contact::Contact;
-use super::moving::says_moved;
+use super::successors::says_moved;
 use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
 use crate::content::tag_of;
 use crate::device::{OutgoingEnvelope, SendOutcome};
@@ -82,7 +82,8 @@ enum RoundsOutcome {
     Settled(Settlement),
     /// As [`Attempt::HeldBackFirst`].
     HeldBackFirst,
-    /// The recipient has moved, and this device has followed: the envelope is for the new account.
+    /// The recipient has moved, and this device has followed: the envelope is for the new account, or has
+    /// come to a state because it belongs to a group.
     Redirected,
 }
 
@@ -213,7 +214,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         match outcome {
             // The claim ends, so that it is due again.
             Ok(RoundsOutcome::HeldBackFirst) => return Ok(Attempt::HeldBackFirst),
-            // It is claimed no more, and due.
+            // It is claimed no more, and due unless it belongs to a group.
             Ok(RoundsOutcome::Redirected) => {
                 drop(claim);
                 let kept = self.store.read(|tx| tx.envelope(id.as_str()))?;
@@ -308,8 +309,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<RoundsOutcome, MessengerError> {
         let settled = |settlement| Ok(RoundsOutcome::Settled(settlement));
         let person = Person::of(&envelope.recipient).ok_or(DeviceStoreError::Corrupt("recipient"))?;
+        self.require_not_departed()?;
         if let Some(moved) = self.store.read(|tx| tx.moved_to(&envelope.recipient))? {
-            self.store.write(|tx| tx.redirect(&envelope.recipient, &moved, self.now_ms()))?;
+            self.store.write(|tx| self.redirect(tx, &envelope.recipient, &moved))?;
             return Ok(RoundsOutcome::Redirected);
         }
         for _ in 0..ROUNDS {

@@ -10,6 +10,7 @@ use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::limits::MAX_CHAIN_NODES;
 use futures_util::future::join_all;
 
+use super::announcing::announces;
 use super::contact::{Contact, HeadComparison, ListedDevice};
 use super::incoming::ActivitySource;
 use super::standing::Standing;
@@ -237,10 +238,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         whence: &ActivitySource<'_>,
     ) -> Result<(), DeviceStoreError> {
         let Some(theirs) = &activity.device_sets_hash else { return Ok(()) };
+        let mut group_of = None;
         let conversation = match &activity.group {
             // Whoever has another state of the group has other members.
             Some(group) => match tx.group(group.id.as_str())? {
-                Some(known) if known.current.hash() == group.state => group.id.to_string(),
+                Some(known) if known.current.hash() == group.state => {
+                    group_of = Some(known);
+                    group.id.to_string()
+                }
                 _ => return Ok(()),
             },
             None if whence.standing == Standing::Own => activity.to.clone(),
@@ -252,8 +257,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let of = ViewHolder { actor: whence.actor, device: whence.device, conversation: &conversation };
         match hash_of(tx, &members)? {
-            Some(ours) if ours == *theirs => tx.note_agreement(of),
-            _ => tx.note_difference(of, theirs),
+            Some(ours) if ours == *theirs => return tx.note_agreement(of),
+            _ => tx.note_difference(of, theirs)?,
+        }
+        match group_of {
+            Some(known) if announces(&known, &self.device.actor(), whence.actor) => {
+                tx.note_unaware(whence.actor, &members)
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

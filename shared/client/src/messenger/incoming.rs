@@ -286,7 +286,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.keep_block(tx, activity, party, whence)?;
             }
             (ActivityContent::Decisions(decisions), _) => self.keep_decisions(tx, decisions, whence)?,
-            (ActivityContent::Move(evidence), _) => self.keep_move(tx, evidence, whence, notices)?,
+            (ActivityContent::Move(evidence), _) => self.keep_move(tx, evidence, whence)?,
             (ActivityContent::StateKeys(keys), _) => self.keep_state_keys(tx, activity, keys, whence)?,
             (ActivityContent::Join(_) | ActivityContent::Other(_), _) => {}
         }
@@ -318,7 +318,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Puts a message into its conversation. Its author is owed a receipt, unless it is this user, or
     /// the device that would read the receipt is revoked. `void` are the numbers under which its device
-    /// sends nothing. One that came from another device before is shown once, and its number is void.
+    /// sends nothing. One that came from another device before, also from one of the account that its author has
+    /// left, is shown once, and its number is void.
     fn keep_note(
         &self,
         tx: &Transaction<'_>,
@@ -329,10 +330,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let MessageContent { conversation, device, actor, .. } = message;
         let of = MessageStream { conversation, device, actor };
         tx.note_void(of, void)?;
-        if !tx.store_arrival(message, self.now_ms())?
-            && let Some(number) = message.sequence
-            && tx.is_of_other_device(message)?
-        {
+        let is_of_other_device = match self.has_from_other_account(tx, message)? {
+            true => true,
+            false => !tx.store_arrival(message, self.now_ms())? && tx.is_of_other_device(message)?,
+        };
+        if is_of_other_device && let Some(number) = message.sequence {
             tx.note_void(of, &[NumberRange { first: number, last: number }])?;
         }
         if matches!(whence.standing, Standing::Own | Standing::Revoked) {
@@ -340,6 +342,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         tx.owe_receipt(whence.actor, &message.id)?;
         Ok(EntryDisposition::Confirm)
+    }
+
+    /// True if a message came from another account of its author, who has moved: the old one has sent it, and
+    /// does not know, so that the new one has said it again.
+    fn has_from_other_account(
+        &self,
+        tx: &Transaction<'_>,
+        message: &MessageContent,
+    ) -> Result<bool, DeviceStoreError> {
+        for account in tx.accounts_of(&message.actor)? {
+            if account != message.actor && tx.message(&account, &message.id)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Records and tells that somebody read a message of this user in a conversation that both are in.

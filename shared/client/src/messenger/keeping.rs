@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::contact::HeadComparison;
 use super::controls::event;
 use super::receipts::MISSED;
-use super::{GroupEvent, Messenger, Notice};
+use super::{Distrust, GroupEvent, Messenger, Notice};
 use crate::group::{GroupChange, GroupDifference, GroupId, Remedy};
 use crate::store::{DeviceStoreError, KeptNotice, StoredNotice, Transaction};
 use crate::{SignalSessions, Transport};
@@ -103,6 +103,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             KeptNotice::NotRead(id) => Some(Notice::NotRead { actor, id: id.clone() }),
             KeptNotice::Moved(to) => Some(Notice::Moved { actor, to: to.clone() }),
+            KeptNotice::FalseMove { to, why } => {
+                let why = Distrust::FalseMove { to: to.clone(), why: why.clone() };
+                Some(Notice::Distrusted { actor, why })
+            }
             KeptNotice::Distrusted(why) => {
                 let why = serde_json::from_str(why).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
                 Some(Notice::Distrusted { actor, why })
@@ -167,6 +171,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Notice::Contradiction { seen_by, of } => {
                 let nothing = eko_protocol::device_set::DeviceSetRef { length: 0, head: String::new() };
                 Some((seen_by.clone(), KeptNotice::Contradiction(of.clone(), nothing)))
+            }
+            Notice::Distrusted { actor, why: Distrust::FalseMove { to, why } }
+            | Notice::Refused { actor, why: Distrust::FalseMove { to, why } } => {
+                Some((actor.clone(), KeptNotice::FalseMove { to: to.clone(), why: why.clone() }))
             }
             Notice::Distrusted { actor, why } | Notice::Refused { actor, why } => {
                 let why = serde_json::to_string(why).map_err(|_| DeviceStoreError::Corrupt("notice"))?;

@@ -23,8 +23,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let open = matches!(envelope.state, EnvelopeState::ToSend | EnvelopeState::Queued);
         let is_lost = report.kind == ReportKind::Reject && envelope.state == EnvelopeState::Queued;
         if is_lost && let Some(moved) = self.moved_recipient(&envelope.recipient).await? {
-            self.store.write(|tx| tx.redirect_queued(id, &moved, self.now_ms()))?;
-            return Ok(None);
+            self.store.write(|tx| self.redirect_one(tx, &envelope, &moved))?;
+            let kept = self.store.read(|tx| tx.envelope(id.as_str()))?;
+            return Ok(kept.filter(|kept| kept.state == EnvelopeState::Failed && !kept.silent));
         }
         match report.kind {
             ReportKind::Confirm if open => {
@@ -54,6 +55,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         Ok(self.store.read(|tx| tx.envelope(id.as_str()))?.filter(|envelope| !envelope.silent))
     }
+
     /// Returns the new account of a recipient who has moved. Their chain is read for it once in ten minutes.
     async fn moved_recipient(&self, recipient: &str) -> Result<Option<String>, MessengerError> {
         if let Some(moved) = self.store.read(|tx| tx.moved_to(recipient))? {

@@ -259,7 +259,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    fn put(&self, name: &str, value: &[u8]) -> Result<(), DeviceStoreError> {
+    pub(super) fn put(&self, name: &str, value: &[u8]) -> Result<(), DeviceStoreError> {
         let sql =
             "INSERT INTO account (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2";
         self.inner.prepare_cached(sql)?.execute(params![name, value])?;

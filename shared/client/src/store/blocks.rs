@@ -3,7 +3,7 @@
 //! They are one value of the account. A party that is blocked no longer stays listed, with the time,
 //! so that an older word of another device or of the server does not block it again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use eko_protocol::block::{BlockedParty, names_of};
 use rusqlite::params;
@@ -13,6 +13,8 @@ use super::{DeviceStoreError, Transaction};
 
 /// The name under which the store keeps the blocks.
 const BLOCKS: &str = "blocks";
+/// The name under which the store keeps the blocks of a former account that the server of this one does not have.
+const LOST: &str = "lost_blocks";
 /// The most parties that are remembered though they are blocked no longer.
 const MOST_UNDONE: usize = 500;
 
@@ -86,6 +88,23 @@ impl Transaction<'_> {
     /// Returns what the user blocks.
     pub(crate) fn blocks(&self) -> Result<KeptBlocks, DeviceStoreError> {
         Ok(self.json(BLOCKS)?.unwrap_or_default())
+    }
+
+    /// Returns the blocks of a former account that the server of this one does not have.
+    pub(crate) fn lost_blocks(&self) -> Result<Vec<BlockedParty>, DeviceStoreError> {
+        let lost: Vec<String> = self.json(LOST)?.unwrap_or_default();
+        Ok(lost.iter().filter_map(|party| BlockedParty::parse(party).ok()).collect())
+    }
+
+    /// Keeps the blocks of a former account that the server of this one does not have.
+    pub(crate) fn keep_lost_blocks(&self, lost: &BTreeSet<BlockedParty>) -> Result<(), DeviceStoreError> {
+        self.put_json(LOST, &lost.iter().map(BlockedParty::as_str).collect::<Vec<_>>())
+    }
+
+    /// Returns what the user blocks by the former store, if it has blocks.
+    pub(super) fn blocks_of_former(&self) -> Result<Option<KeptBlocks>, DeviceStoreError> {
+        let kept = self.former_value(BLOCKS)?.map(|json| serde_json::from_str(&json));
+        kept.transpose().map_err(|_| DeviceStoreError::Corrupt("blocks"))
     }
 
     /// Keeps what the user blocks, and forgets the receipts that those were owed who are blocked. What

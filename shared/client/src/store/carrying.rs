@@ -13,7 +13,7 @@ use super::{DeviceStore, DeviceStoreError, StoredMessage, Transaction, VERSION};
 use crate::group::KnownGroup;
 
 /// The name under which the store keeps the messages that a former device has not sent.
-const UNSENT: &str = "carried_unsent";
+pub(super) const UNSENT: &str = "carried_unsent";
 /// The name under which the store keeps the addresses of the devices whose stores were taken over.
 const FORMER_DEVICES: &str = "former_devices";
 /// The name under which the store keeps the groups that a reset has ended for this user.
@@ -40,17 +40,25 @@ const PARTS: [&str; 2] = [
 /// The name under which the store keeps who could write to this user, as the former device knew it.
 const WHO_MAY_WRITE: &str = "carried_who_may_write";
 /// The copies of gaps, of which nobody is told again, of decisions, of which the other devices are told, of what
-/// the user has chosen, of the marks up to which messages were read, and of who could write to this user.
-const OTHERS: [&str; 4] = [
+/// the user has chosen, of the marks up to which messages were read, of confirmed handles and other parts of
+/// profiles, and of the moves of others.
+const OTHERS: [&str; 3] = [
     "INSERT OR IGNORE INTO gaps (conversation, device, actor, first, last, position, told) \
      SELECT conversation, device, actor, first, last, position, 1 FROM former.gaps",
     "INSERT OR IGNORE INTO decisions (actor, accepted, declined, untold) \
      SELECT actor, accepted, declined, 1 FROM former.decisions",
-    "INSERT OR IGNORE INTO account SELECT * FROM former.account WHERE name IN ('hides_reading', 'hides_typing', 'blocks') \
-     OR name LIKE 'read_up_to %' OR name LIKE 'seen_up_to %'",
-    "INSERT OR IGNORE INTO account (name, value) SELECT 'carried_who_may_write', value FROM former.account \
-     WHERE name = 'who_may_write'",
+    "INSERT OR IGNORE INTO account SELECT * FROM former.account WHERE name IN ('hides_reading', 'hides_typing', 'blocks', 'moves') \
+     OR name LIKE 'read_up_to %' OR name LIKE 'seen_up_to %' OR name LIKE 'profile/%'",
 ];
+/// The copy of who could write to this user.
+const SETTING: &str = "INSERT OR REPLACE INTO account (name, value) SELECT 'carried_who_may_write', value \
+     FROM former.account WHERE name = 'who_may_write'";
+/// The copy of the node by which this user leaves the account, which another device may have given to the
+/// contacts.
+const OWN_MOVE: &str = "INSERT OR IGNORE INTO account SELECT * FROM former.account WHERE name = 'own_move'";
+/// The number of places that are left for what the former store gets after it was copied, before what comes
+/// into this one.
+const PLACES_LEFT: i64 = 1_000_000_000;
 
 /// A former device of a user.
 #[derive(Debug, Clone, Copy)]
@@ -112,15 +120,29 @@ impl DeviceStore {
     /// [`DeviceStoreError`] if one of the stores cannot be used, the former one is of another user, or
     /// another version of this library wrote it: then nothing is taken over.
     pub fn carry_over(&self, former: FormerDevice<'_>) -> Result<CarriedOver, DeviceStoreError> {
+        self.with_former(former, |tx, me| tx.carry_over(me, former.is_reset))
+    }
+
+    /// Runs a transaction beside the store of a former device, with the actor id of its user. If its keys were
+    /// never made, nothing came after them, and nothing is done.
+    pub(super) fn with_former<R: Default>(
+        &self,
+        former: FormerDevice<'_>,
+        work: impl FnOnce(&Transaction<'_>, &str) -> Result<R, DeviceStoreError>,
+    ) -> Result<R, DeviceStoreError> {
         // An earlier version may have written it.
         drop(Self::open(former.store)?);
         let path = former.store.to_str().ok_or(DeviceStoreError::Corrupt("path"))?;
         let connection = self.lock();
         connection.execute("ATTACH ?1 AS former", [path])?;
         drop(connection);
-        let carried = self.write(|tx| tx.carry_over(former));
+        let done = self.write(|tx| match tx.former_user()? {
+            None => Ok(R::default()),
+            Some(me) if me == former.actor => work(tx, &me),
+            Some(_) => Err(DeviceStoreError::Corrupt("user")),
+        });
         self.lock().execute("DETACH former", [])?;
-        carried
+        done
     }
 
     /// Returns the numbers of what a device that has not signed in has taken over.
@@ -133,51 +155,67 @@ impl DeviceStore {
 }
 
 impl Transaction<'_> {
-    fn carry_over(&self, former: FormerDevice<'_>) -> Result<CarriedOver, DeviceStoreError> {
+    /// Returns the actor id of the former device's user, if its keys were made.
+    fn former_user(&self) -> Result<Option<String>, DeviceStoreError> {
         match self.inner.query_row("PRAGMA former.user_version", [], |row| row.get(0))? {
             VERSION => {}
             0 => return Err(DeviceStoreError::Emptied),
             older if older < VERSION => return Err(DeviceStoreError::Older(older)),
             newer => return Err(DeviceStoreError::Newer(newer)),
         }
-        let value = |name: &str| -> Result<Option<String>, DeviceStoreError> {
-            let sql = "SELECT CAST(value AS TEXT) FROM former.account WHERE name = ?1";
-            Ok(self.inner.query_row(sql, [name], |row| row.get(0)).optional()?)
-        };
-        let me = match (value("origin")?, value("user")?) {
-            (Some(origin), Some(user)) => format!("{origin}/user/{user}"),
-            // Its keys were never made, so that nothing came after them.
-            _ => return Ok(CarriedOver::default()),
-        };
-        if me != former.actor {
-            return Err(DeviceStoreError::Corrupt("user"));
-        }
+        let (origin, user) = (self.former_value("origin")?, self.former_value("user")?);
+        Ok(origin.zip(user).map(|(origin, user)| format!("{origin}/user/{user}")))
+    }
+
+    /// Returns the last place in the former store, or 0.
+    pub(super) fn last_place_of_former(&self) -> Result<i64, DeviceStoreError> {
+        let sql = "SELECT coalesce(max(position), 0) FROM (SELECT position FROM former.messages \
+                   UNION ALL SELECT position FROM former.awaited)";
+        Ok(self.inner.query_row(sql, [], |row| row.get(0))?)
+    }
+
+    /// Returns a value of the former store's account.
+    pub(super) fn former_value(&self, name: &str) -> Result<Option<String>, DeviceStoreError> {
+        let sql = "SELECT CAST(value AS TEXT) FROM former.account WHERE name = ?1";
+        Ok(self.inner.query_row(sql, [name], |row| row.get(0)).optional()?)
+    }
+
+    fn carry_over(&self, me: &str, is_reset: bool) -> Result<CarriedOver, DeviceStoreError> {
         for table in WHOLE_TABLES {
             let sql = format!("INSERT OR IGNORE INTO main.{table} SELECT * FROM former.{table}");
             self.inner.execute(&sql, [])?;
         }
         for sql in PARTS {
-            self.inner.execute(sql, [&me])?;
+            self.inner.execute(sql, [me])?;
         }
-        let groups = GROUPS.iter().filter(|_| !former.is_reset);
+        let groups = GROUPS.iter().chain([&OWN_MOVE]).filter(|_| !is_reset);
         for sql in OTHERS.iter().chain(groups) {
             self.inner.execute(sql, [])?;
         }
-        let earlier = value(FORMER_DEVICES)?.and_then(|json| serde_json::from_str(&json).ok());
+        self.carry_beside(me, is_reset)?;
+        let unsent = self.unsent_of_former(me)?;
+        self.put_json(UNSENT, &unsent)?;
+        self.pass_position(self.last_place_of_former()?.saturating_add(PLACES_LEFT))?;
+        self.carried()
+    }
+
+    /// Takes over who could write to this user, the addresses of the devices that are no more, and with a reset
+    /// the memory of the groups.
+    pub(super) fn carry_beside(&self, me: &str, is_reset: bool) -> Result<(), DeviceStoreError> {
+        self.inner.execute(SETTING, [])?;
+        let earlier = self.former_value(FORMER_DEVICES)?.and_then(|json| serde_json::from_str(&json).ok());
         let mut devices: BTreeSet<String> = earlier.unwrap_or_default();
-        devices.extend(value("device")?.map(|id| format!("{me}/device/{id}")));
+        devices.extend(self.former_value("device")?.map(|id| format!("{me}/device/{id}")));
         self.put_json(FORMER_DEVICES, &devices)?;
-        let earlier = value(ENDED_GROUPS)?.and_then(|json| serde_json::from_str(&json).ok());
+        let earlier = self.former_value(ENDED_GROUPS)?.and_then(|json| serde_json::from_str(&json).ok());
         self.add_ended(earlier.unwrap_or_default())?;
-        if former.is_reset {
+        if is_reset {
             let mut statement = self.inner.prepare("SELECT known FROM former.groups")?;
             let rows = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<Vec<u8>>, _>>()?;
             // Nothing but a name is lost with one that cannot be read.
-            self.add_ended(ended(rows.iter().filter_map(|known| read_known(known).ok()), &me))?;
+            self.add_ended(ended(rows.iter().filter_map(|known| read_known(known).ok()), me))?;
         }
-        let unsent = self.unsent_of_former(&me)?;
-        self.put_json(UNSENT, &unsent)?;
-        self.carried()
+        Ok(())
     }
 
     /// Returns the numbers of what this store has, and of what a former device has not sent.
@@ -217,17 +255,28 @@ impl Transaction<'_> {
         Ok(self.inner.execute_batch("DELETE FROM groups; DELETE FROM conflicts; DELETE FROM invitations")?)
     }
 
-    /// Returns the notes that wait to be sent in the former store, in order, with those who lack them.
-    fn unsent_of_former(&self, me: &str) -> Result<Vec<UnsentMessage>, DeviceStoreError> {
-        let sql = "SELECT messages.id, envelopes.recipient FROM former.envelopes AS envelopes \
+    /// Returns the notes that wait to be sent in the former store, in order, with those who lack them. What was
+    /// among them before, and has failed since, stays: the former device may have met the end of its account.
+    pub(super) fn unsent_of_former(&self, me: &str) -> Result<Vec<UnsentMessage>, DeviceStoreError> {
+        let before: BTreeSet<(String, String)> = self
+            .unsent()?
+            .into_iter()
+            .flat_map(|UnsentMessage { id, recipients }| {
+                recipients.into_iter().map(move |it| (id.clone(), it))
+            })
+            .collect();
+        let sql = "SELECT messages.id, envelopes.recipient, envelopes.state = 5 FROM former.envelopes AS envelopes \
                    JOIN former.messages AS messages ON messages.id = envelopes.message AND messages.actor = ?1 \
                    WHERE envelopes.silent = 0 AND envelopes.resent_to IS NULL \
-                   AND envelopes.state IN (1, 6) ORDER BY messages.position";
+                   AND envelopes.state IN (1, 5, 6) ORDER BY messages.position";
         let mut statement = self.inner.prepare(sql)?;
-        let rows = statement.query_map([me], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rows = statement.query_map([me], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let mut unsent: Vec<UnsentMessage> = Vec::new();
         for row in rows {
-            let (id, recipient): (String, String) = row?;
+            let (id, recipient, has_failed): (String, String, bool) = row?;
+            if has_failed && !before.contains(&(id.clone(), recipient.clone())) {
+                continue;
+            }
             match unsent.last_mut().filter(|last| last.id == id) {
                 Some(last) => last.recipients.push(recipient),
                 None => unsent.push(UnsentMessage { id, recipients: vec![recipient] }),
@@ -235,11 +284,8 @@ impl Transaction<'_> {
         }
         // A message that only the own devices lack was sent.
         unsent.retain(|unsent| unsent.recipients.iter().any(|recipient| recipient != me));
-        let earlier: Option<Vec<UnsentMessage>> = {
-            let sql = "SELECT value FROM former.account WHERE name = ?1";
-            let json: Option<Vec<u8>> = self.inner.query_row(sql, [UNSENT], |row| row.get(0)).optional()?;
-            json.and_then(|json| serde_json::from_slice(&json).ok())
-        };
+        let earlier: Option<Vec<UnsentMessage>> =
+            self.former_value(UNSENT)?.and_then(|json| serde_json::from_str(&json).ok());
         Ok(earlier.into_iter().flatten().chain(unsent).collect())
     }
 

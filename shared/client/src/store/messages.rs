@@ -528,6 +528,11 @@ impl Transaction<'_> {
         self.take_position_after(0)
     }
 
+    /// Has whatever comes next take a place after this one.
+    pub(super) fn pass_position(&self, position: i64) -> Result<(), DeviceStoreError> {
+        self.pass_mark(LAST_POSITION, position).map(drop)
+    }
+
     /// Returns the messages that have a position and were not shown, in order.
     pub(crate) fn unshown(&self) -> Result<Vec<StoredMessage>, DeviceStoreError> {
         let sql = format!(

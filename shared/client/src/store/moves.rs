@@ -8,7 +8,8 @@ use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{DeviceStoreError, Transaction};
+use super::envelopes::{COLUMNS, read};
+use super::{DeviceStoreError, OutboxEnvelope, Transaction};
 
 /// The name under which the store keeps the moves of others.
 const MOVES: &str = "moves";
@@ -35,6 +36,26 @@ pub(crate) struct KeptMove {
     /// what the old server shows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     evidence: Vec<Value>,
+    /// Members of groups with the old account who seem not to know of the move, by their actor ids: true once
+    /// this device has passed it on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    unaware: BTreeMap<String, bool>,
+}
+
+/// The node by which this user leaves the account of this store, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredOwnMove {
+    node: Value,
+    is_given: bool,
+}
+
+/// The node by which this user leaves the account of this store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OwnMove {
+    /// The node.
+    pub(crate) node: ChainNode,
+    /// True if it is for the contacts without the server of the account: they may have followed it already.
+    pub(crate) is_given: bool,
 }
 
 /// The account that this user has left for the one of this store.
@@ -117,6 +138,40 @@ impl Transaction<'_> {
         self.put_json(MOVES, &moves)
     }
 
+    /// Records that a member of a group in which these others are seems not to know of the moves among them that
+    /// this device has followed.
+    pub(crate) fn note_unaware(
+        &self,
+        member: &str,
+        others: &BTreeSet<String>,
+    ) -> Result<(), DeviceStoreError> {
+        let (mut moves, mut is_changed) = (self.moves()?, false);
+        for (actor, kept) in &mut moves {
+            if kept.is_followed && actor != member && kept.to != member && others.contains(actor) {
+                is_changed |= !kept.unaware.contains_key(member);
+                kept.unaware.entry(member.to_owned()).or_default();
+            }
+        }
+        if is_changed { self.put_json(MOVES, &moves) } else { Ok(()) }
+    }
+
+    /// Takes those who are to be told of moves: pairs of a member and the account that was left. Each is told
+    /// once, in this transaction.
+    pub(crate) fn take_unaware(&self) -> Result<Vec<(String, String)>, DeviceStoreError> {
+        let (mut moves, mut due) = (self.moves()?, Vec::new());
+        for (actor, kept) in &mut moves {
+            for (member, is_told) in &mut kept.unaware {
+                if !std::mem::replace(is_told, true) {
+                    due.push((member.clone(), actor.clone()));
+                }
+            }
+        }
+        if !due.is_empty() {
+            self.put_json(MOVES, &moves)?;
+        }
+        Ok(due)
+    }
+
     /// Returns the accounts whose moves are not followed yet.
     pub(crate) fn open_moves(&self) -> Result<Vec<String>, DeviceStoreError> {
         let open = self.moves()?.into_iter().filter(|(_, kept)| !kept.is_followed);
@@ -176,33 +231,28 @@ impl Transaction<'_> {
         Ok(accounts)
     }
 
-    /// Has everything sent to the new account of somebody that is still to be sent to the old one, or was
-    /// held back from it. It is encrypted anew. What was sent again to one device of the old account has
-    /// failed.
-    pub(crate) fn redirect(&self, from: &str, to: &str, now_ms: i64) -> Result<(), DeviceStoreError> {
-        let sql = "UPDATE envelopes SET state = 5, reason = 'they have moved' WHERE recipient = ?1 \
-                   AND state IN (1, 6) AND resent_to IS NOT NULL";
-        self.inner.execute(sql, [from])?;
-        let sql = "DELETE FROM ciphertexts WHERE envelope IN \
-                   (SELECT id FROM envelopes WHERE recipient = ?1 AND state IN (1, 6))";
-        self.inner.execute(sql, [from])?;
-        let sql = "UPDATE envelopes SET recipient = ?2, state = 1, due = ?3, put = ?3, tries = 0, claimed = 0, \
-                   reason = NULL, full_devices = '[]' WHERE recipient = ?1 AND state IN (1, 6)";
-        self.inner.execute(sql, params![from, to, now_ms])?;
-        Ok(())
+    /// Returns the envelopes to somebody that are still to be sent, or were held back, also those that wake
+    /// nobody.
+    pub(crate) fn open_to(&self, actor: &str) -> Result<Vec<OutboxEnvelope>, DeviceStoreError> {
+        let sql = format!("{COLUMNS} WHERE recipient = ?1 AND state IN (1, 6) ORDER BY made, id");
+        let mut statement = self.inner.prepare_cached(&sql)?;
+        statement.query_map([actor], |row| Ok(read(row)))?.map(|row| row?).collect()
     }
 
-    /// Does as [`redirect`](Self::redirect) with one envelope that the own server could not deliver.
-    pub(crate) fn redirect_queued(
-        &self,
-        id: &EnvelopeId,
-        to: &str,
-        now_ms: i64,
-    ) -> Result<(), DeviceStoreError> {
+    /// Has an envelope sent to the new account of its recipient. It is encrypted anew.
+    pub(crate) fn redirect(&self, id: &EnvelopeId, to: &str, now_ms: i64) -> Result<(), DeviceStoreError> {
         self.inner.execute("DELETE FROM ciphertexts WHERE envelope = ?1", [id.as_str()])?;
         let sql = "UPDATE envelopes SET recipient = ?2, state = 1, due = ?3, put = ?3, tries = 0, claimed = 0, \
                    reason = NULL, full_devices = '[]' WHERE id = ?1";
         self.inner.execute(sql, params![id.as_str(), to, now_ms])?;
+        Ok(())
+    }
+
+    /// Gives up what is sent again to one device of the old account of somebody.
+    pub(crate) fn give_up_resends(&self, from: &str) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE envelopes SET state = 5, reason = 'they have moved' WHERE recipient = ?1 \
+                   AND state IN (1, 6) AND resent_to IS NOT NULL";
+        self.inner.execute(sql, [from])?;
         Ok(())
     }
 
@@ -215,15 +265,56 @@ impl Transaction<'_> {
     }
 
     /// Returns the node by which this user leaves the account of this store, if it was made.
-    pub(crate) fn own_move(&self) -> Result<Option<ChainNode>, DeviceStoreError> {
-        let kept: Option<Value> = self.json(OWN_MOVE)?;
-        let node = kept.map(|node| ChainNode::parse(&node)).transpose();
-        node.map_err(|_| DeviceStoreError::Corrupt("own move"))
+    pub(crate) fn own_move(&self) -> Result<Option<OwnMove>, DeviceStoreError> {
+        let Some(StoredOwnMove { node, is_given }) = self.json(OWN_MOVE)? else { return Ok(None) };
+        let node = ChainNode::parse(&node).map_err(|_| DeviceStoreError::Corrupt("own move"))?;
+        Ok(Some(OwnMove { node, is_given }))
     }
 
     /// Keeps the node by which this user leaves the account of this store, before anybody gets it.
-    pub(crate) fn keep_own_move(&self, node: &ChainNode) -> Result<(), DeviceStoreError> {
-        self.put_json(OWN_MOVE, &node.to_value())
+    ///
+    /// Returns the actor id of another account, and keeps nothing, if an earlier node leads there that must not
+    /// have a rival: the contacts may have it, or this one is for them and the server may have the other one,
+    /// which goes on from the same node.
+    pub(crate) fn keep_own_move(
+        &self,
+        node: &ChainNode,
+        is_given: bool,
+    ) -> Result<Option<String>, DeviceStoreError> {
+        let kept = self.own_move()?;
+        let is_rival = |kept: &OwnMove| kept.node.target() != node.target();
+        let is_bound =
+            |kept: &OwnMove| kept.is_given || (is_given && kept.node.previous() == node.previous());
+        if let Some(kept) = kept.as_ref().filter(|kept| is_rival(kept) && is_bound(kept)) {
+            return Ok(kept.node.target().map(|target| target.actor.clone()));
+        }
+        let is_given = is_given || kept.is_some_and(|kept| kept.is_given);
+        self.put_json(OWN_MOVE, &StoredOwnMove { node: node.to_value(), is_given })?;
+        self.keep_own_node(&node.hash())?;
+        Ok(None)
+    }
+
+    /// Forgets the node by which this user wanted to leave the account of this store, because its server has
+    /// refused it, unless the contacts may have it.
+    pub(crate) fn forget_own_move(&self, node: &ChainNode) -> Result<(), DeviceStoreError> {
+        match self.own_move()? {
+            Some(kept) if !kept.is_given && kept.node.hash() == node.hash() => self.delete(OWN_MOVE),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Takes over the moves of others that the former store has followed, or has heard of.
+    pub(super) fn merge_moves_of_former(&self) -> Result<(), DeviceStoreError> {
+        let Some(theirs) = self.former_value(MOVES)? else { return Ok(()) };
+        let theirs: BTreeMap<String, KeptMove> =
+            serde_json::from_str(&theirs).map_err(|_| DeviceStoreError::Corrupt("moves"))?;
+        let mut moves = self.moves()?;
+        for (actor, theirs) in theirs {
+            if moves.get(&actor).is_none_or(|kept| theirs.is_followed && !kept.is_followed) {
+                moves.insert(actor, theirs);
+            }
+        }
+        self.put_json(MOVES, &moves)
     }
 
     /// Returns the account that this user has left for the one of this store.

@@ -35,6 +35,8 @@ const NOT_READ: i64 = 8;
 const NOT_TOLD: i64 = 9;
 /// The kind of notices about somebody who has moved to another account.
 const MOVED: i64 = 10;
+/// The kind of notices about moves that both chains do not prove.
+const FALSE_MOVE: i64 = 11;
 
 /// The weight of a notice where too many are kept. The least one makes room first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,7 +56,7 @@ impl NoticeWeight {
         match kind {
             _ if told => Self::Told,
             UNDONE | MISSED | NOT_READ | NOT_TOLD => Self::News,
-            FORGED | CONTRADICTION => Self::Stated,
+            FORGED | CONTRADICTION | FALSE_MOVE => Self::Stated,
             _ => Self::Seen,
         }
     }
@@ -83,6 +85,13 @@ pub(crate) enum KeptNotice {
     NotTold(String),
     /// The actor has moved to the account of this actor id, and this device has followed.
     Moved(String),
+    /// The actor is said to have moved to the account of this handle, and both chains do not prove it.
+    FalseMove {
+        /// The handle of the other account.
+        to: String,
+        /// The reason, in words.
+        why: String,
+    },
 }
 
 /// A notice in the store.
@@ -115,6 +124,7 @@ impl KeptNotice {
             Self::NotRead(id) => (NOT_READ, id),
             Self::NotTold(group) => (NOT_TOLD, group),
             Self::Moved(to) => (MOVED, to),
+            Self::FalseMove { to, .. } => (FALSE_MOVE, to),
         }
     }
 
@@ -126,7 +136,8 @@ impl KeptNotice {
             | Self::TwoStories(_)
             | Self::Distrusted(_)
             | Self::UnseenAdmin(_)
-            | Self::Moved(_) => MOST_OF_ACTOR,
+            | Self::Moved(_)
+            | Self::FalseMove { .. } => MOST_OF_ACTOR,
             Self::Undone(_) | Self::Missed(_) | Self::NotRead(_) | Self::NotTold(_) => MOST_NEWS_OF_ACTOR,
         }
     }
@@ -138,7 +149,7 @@ pub(super) const COLUMNS: &str = "SELECT row, actor, kind, about, number, head, 
 impl Transaction<'_> {
     /// Keeps a notice, in place of another one of the same actor about the same. Envelopes that were
     /// made up are added to those that the user was not told of. Of another view of the same chain the
-    /// user is not told again, nor of the same contradiction. Returns false if the notice is not kept,
+    /// user is not told again, nor of the same contradiction, nor of a false move to the same account. Returns false if the notice is not kept,
     /// because there are too many of the actor or of all.
     pub(crate) fn keep_notice(&self, actor: &str, notice: &KeptNotice) -> Result<bool, DeviceStoreError> {
         let ((kind, about), most) = (notice.key(), notice.most_of_actor());
@@ -158,8 +169,12 @@ impl Transaction<'_> {
             | KeptNotice::NotRead(_)
             | KeptNotice::NotTold(_)
             | KeptNotice::Moved(_) => (0, ""),
-            KeptNotice::Distrusted(why) => (0, why.as_str()),
+            KeptNotice::Distrusted(why) | KeptNotice::FalseMove { why, .. } => (0, why.as_str()),
         };
+        // Whoever says so again says nothing new, whatever their reason is.
+        if kind == FALSE_MOVE && before.is_some() {
+            return Ok(true);
+        }
         let is_same = before.as_ref().is_some_and(|(was, of, _)| (*was, of.as_str()) == (number, head));
         if is_same && matches!(kind, CONTRADICTION | DISTRUSTED) {
             return Ok(true);
@@ -167,9 +182,9 @@ impl Transaction<'_> {
         let told = kind == CONTRADICTION && before.is_some_and(|(.., told)| told);
         self.delete_notice(actor, notice)?;
         let sql = "DELETE FROM notices WHERE row = (SELECT row FROM notices WHERE actor = ?1 AND kind = ?2 \
-                   AND told = 1 ORDER BY row LIMIT 1) \
+                   AND told = 1 AND kind <> ?4 ORDER BY row LIMIT 1) \
                    AND (SELECT count(*) FROM notices WHERE actor = ?1 AND kind = ?2) >= ?3";
-        self.inner.execute(sql, params![actor, kind, most])?;
+        self.inner.execute(sql, params![actor, kind, most, FALSE_MOVE])?;
         let sql = "INSERT INTO notices (actor, kind, about, number, head, told) \
                    SELECT ?1, ?2, ?3, ?4, ?5, ?7 WHERE \
                    (SELECT count(*) FROM notices WHERE actor = ?1 AND kind = ?2) < ?6";
@@ -226,7 +241,7 @@ impl Transaction<'_> {
     pub(crate) fn note_notice_told(&self, actor: &str, notice: &KeptNotice) -> Result<(), DeviceStoreError> {
         let (kind, about) = notice.key();
         match notice {
-            KeptNotice::Contradiction(..) => {
+            KeptNotice::Contradiction(..) | KeptNotice::FalseMove { .. } => {
                 let sql = "UPDATE notices SET told = 1 WHERE actor = ?1 AND kind = ?2 AND about = ?3";
                 self.inner.execute(sql, params![actor, kind, about])?;
                 return Ok(());
@@ -305,6 +320,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Option<StoredNotice>> {
         NOT_READ => Some(KeptNotice::NotRead(about)),
         NOT_TOLD => Some(KeptNotice::NotTold(about)),
         MOVED => Some(KeptNotice::Moved(about)),
+        FALSE_MOVE => Some(KeptNotice::FalseMove { to: about, why: row.get(5)? }),
         _ => None,
     };
     let (number, actor, settled, told) = (row.get(0)?, row.get(1)?, row.get(6)?, row.get(7)?);

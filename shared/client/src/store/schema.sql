@@ -130,9 +130,10 @@ CREATE TABLE receipts (
 -- actor changes the group `about` as an admin that this device does not know as one, 6 the actor has undone
 -- a change (about is the notice, as JSON), 7 the actor has not received the messages `about` (a JSON array of
 -- ids), 8 the actor could not decrypt the message `about`, 9 the actor could not be told of the last change of
--- the group `about`, 10 the actor has moved to the account `about`.
+-- the group `about`, 10 the actor has moved to the account `about`, 11 the actor is said to have moved to the
+-- account of the handle `about`, which is not proven (head is the reason).
 -- settled: 1 if the chain of `about` was read again since. told: 1 once the user was told: such a notice
--- of kind 2 or 4 stays, so that it is not told again.
+-- of kind 2, 4 or 11 stays, so that it is not told again.
 CREATE TABLE notices (
   row INTEGER PRIMARY KEY AUTOINCREMENT, actor TEXT NOT NULL, kind INTEGER NOT NULL, about TEXT NOT NULL,
   number INTEGER NOT NULL, head TEXT NOT NULL, settled INTEGER NOT NULL DEFAULT 0,

@@ -1,6 +1,7 @@
 //! Tests of the store.
 
 mod awaited;
+mod carrying;
 mod envelopes;
 mod held;
 mod notices;

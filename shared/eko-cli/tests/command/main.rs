@@ -8,6 +8,7 @@ mod again;
 mod anew;
 mod blocks;
 mod clocks;
+mod deadly_line;
 mod devices;
 mod ended;
 mod export;

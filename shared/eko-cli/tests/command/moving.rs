@@ -1,6 +1,8 @@
 //! Tests of `eko account move`: what it asks, what it takes along, and what everybody is told.
 
+use super::deadly_line::DeadlyLine;
 use super::people::{signed_in, text};
+use super::signing_in::issue;
 use super::test_home::{TestHome, server};
 
 /// Returns a handle at a server, without the sign in front.
@@ -97,4 +99,90 @@ async fn the_new_account_is_invited_to_the_groups_of_an_admin() {
     bob.eko(&["send", "--group", "Friday", "hello all"]).await;
     let shown = alice.eko(&["--as", "alina", "listen", "--once"]).await.done();
     assert!(shown.contains("hello all"), "{shown}");
+}
+
+/// Alice writes and reads between the nonce and the token, which may be minutes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_before_the_token_of_a_script_goes_along() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.eko(&["send", "@bob", "before"]).await.done();
+    bob.hears().await;
+    let new = at(&server, "alina");
+    let moving = ["--as", "alice", "account", "move", "alina", "--server", &server];
+    let nonce = alice.eko(&[&moving[..], &["--print-nonce"]].concat()).await.done();
+    bob.eko(&["send", "@alice", "in between"]).await.done();
+    let heard = alice.eko(&["--as", "alice", "listen", "--once"]).await.done();
+    assert!(heard.contains("in between"), "{heard}");
+    alice.eko(&["--as", "alice", "send", "@bob", "an answer"]).await.done();
+    let token = issue(&server, "alina", nonce.trim()).await;
+    let with_token = [&moving[..], &["--yes", &new, "--id-token", "-"]].concat();
+    let done = alice.eko_reading(&with_token, &token).await.done();
+    assert!(done.contains("Contacts who were told: 1 of 1."), "{done}");
+    let history = alice.eko(&["--as", "alina", "history"]).await.done();
+    let places = ["before", "in between", "an answer"].map(|words| history.find(words).unwrap());
+    assert!(places.is_sorted(), "{history}");
+}
+
+/// The old account has moved at once, though its server knows nothing of it, and to one account alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_without_the_server_counts_and_has_no_rival() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.eko(&["send", "@bob", "before"]).await.done();
+    bob.hears().await;
+    let names = ["alina", "aline"].map(|name| at(&server, name));
+    let to = |name: &'static str, at: usize| {
+        vec!["--as", "alice", "account", "move", name, "--server", &*server, "--yes", &*names[at]]
+    };
+    let gone = [to("alina", 0), vec!["--server-gone"]].concat();
+    let done = alice.eko(&gone).await.done();
+    assert!(done.contains("Contacts who were told: 1 of 1."), "{done}");
+    let rival = [to("aline", 1), vec!["--server-gone"]].concat();
+    for other in [rival, to("aline", 1)] {
+        let refused = alice.eko(&other).await;
+        assert_ne!(refused.code, 0, "{refused:?}");
+        assert!(
+            refused.err.contains(&format!("you have moved from this account to @{}", names[0])),
+            "{refused:?}"
+        );
+    }
+    let failed = alice.eko(&["--as", "alice", "send", "@bob", "from the old one"]).await;
+    assert!(format!("{}{}", failed.out, failed.err).contains("you have moved"), "{failed:?}");
+    bob.hears().await;
+    bob.eko(&["send", "@alice", "to the new one"]).await.done();
+    let shown = alice.eko(&["--as", "alina", "listen", "--once"]).await.done();
+    assert!(shown.contains("to the new one"), "{shown}");
+    // Without the option the server gets the node, too.
+    alice.eko(&to("alina", 0)).await.done();
+    let refused = TestHome::new().eko(&["login", "alice", "--server", &server, "--no-wait"]).await;
+    assert!(refused.err.contains("moved"), "{refused:?}");
+}
+
+/// The command is killed at each of its requests, and run again each time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_that_is_killed_again_and_again_is_completed() {
+    let line = DeadlyLine::start().await;
+    let server = &line.origin;
+    let (alice, bob) = (line.signed_in("alice").await, line.signed_in("bob").await);
+    alice.eko(&["send", "@bob", "before"]).await.done();
+    assert_eq!(bob.hears().await, ["before"]);
+    alice.eko(&["block", &at(server, "eve")]).await;
+    let new = at(server, "alina");
+    let moving = ["--as", "alice", "account", "move", "alina", "--server", server, "--yes", &new];
+    let moving = [&moving[..], &["--local-server", &line.server]].concat();
+    let deaths = line.kills(&alice, &moving).await;
+    for step in ["POST /auth/devices", "POST /user/alice/devices", "POST /user/alina/outbox"] {
+        assert!(deaths.contains(step), "{deaths:#?}");
+    }
+    let done = alice.eko(&moving).await.done();
+    assert!(done.contains("Contacts who were told: 1 of 1."), "{done}");
+    let heard = bob.eko(&["listen", "--once"]).await;
+    let told = format!("{}{}", heard.out, heard.err);
+    assert_eq!(told.matches("has moved to @alina").count(), 1, "{told}");
+    bob.eko(&["send", "@alice", "to the new one"]).await.done();
+    let shown = alice.eko(&["--as", "alina", "listen", "--once"]).await.done();
+    assert!(shown.contains("to the new one"), "{shown}");
+    let history = alice.eko(&["--as", "alina", "history"]).await.done();
+    assert_eq!(history.matches("before").count(), 1, "{history}");
 }

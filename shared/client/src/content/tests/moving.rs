@@ -50,7 +50,7 @@ fn written(length: u64) -> Value {
 fn the_last_nodes_that_fit_go_along() {
     for (length, kept) in [(1, 1), (2, 2), (60, 60), (200, 64)] {
         let evidence = MoveEvidence::of(&chain(length)).unwrap();
-        assert_eq!(evidence.old_actor(), BOB);
+        assert_eq!((evidence.old_actor(), evidence.new_actor()), (BOB, ALICE));
         let sent = activity(ActivityContent::Move(evidence.clone()));
         assert_eq!(Activity::from_plaintext(&sent.to_plaintext().unwrap()), Ok(sent), "{length}");
         assert!(evidence.nodes().len() <= kept && !evidence.nodes().is_empty());
@@ -61,7 +61,7 @@ fn the_last_nodes_that_fit_go_along() {
 }
 
 #[test]
-fn only_the_end_of_one_chain_that_leads_to_the_author_is_evidence() {
+fn only_the_end_of_one_chain_that_leads_to_the_target_is_evidence() {
     let whole = written(4);
     let nodes = whole["eko:nodes"].as_array().unwrap().clone();
     let others = written(3)["eko:nodes"].as_array().unwrap().clone();
@@ -70,8 +70,7 @@ fn only_the_end_of_one_chain_that_leads_to_the_author_is_evidence() {
         changed[name] = value;
         read::activity(&changed).unwrap_err().pointer
     };
-    assert_eq!(pointer("target", json!(BOB)), "/target");
-    assert_eq!(pointer("actor", json!(BOB)), "/target");
+    assert_eq!(pointer("target", json!(BOB)), "/eko:nodes");
     assert_eq!(pointer("object", json!(ALICE)), "/eko:nodes");
     for (nodes, at) in [
         (json!([]), "/eko:nodes"),

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 use clap::Args;
 use eko_client::group::Proposal;
 use eko_client::messenger::{MoveProgress, Person};
+use eko_client::store::FormerDevice;
 use eko_protocol::address::Handle;
 use serde_json::json;
 
@@ -29,7 +30,8 @@ nobody has yet. Your other devices sign in there as further devices: eko login.
 A group does not move. Where you are an admin, the new account is added and made an admin, and gets an \
 invitation: eko groups join. In other groups, ask an admin to add it.
 
-If it ends before it is done, run it again: it goes on where it was. If your old server is gone, --server-gone \
+If it ends before it is done, run it again: it goes on where it was. Run it again later, too: it brings over what \
+has arrived at the old account since. If your old server is gone, --server-gone \
 moves without it, as long as this device is one that your contacts know. If the server only does not answer for \
 a while, wait: a move that it has not seen may contradict what another device of yours does there.
 
@@ -55,7 +57,7 @@ impl MoveArgs {
     pub(super) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (account, old) = context.client()?;
         let left = LeftAccount { actor: old.me().actor(), database: account.database() };
-        let sign_in = self.new.sign_in(left);
+        let sign_in = self.new.sign_in(left.clone());
         let handle = sign_in.handle(context).await?;
         if handle == account.handle {
             let what = format!("{handle} is the account that you have");
@@ -93,10 +95,25 @@ impl MoveArgs {
         if !self.server_gone && old.moved_account()?.is_none() {
             Box::pin(add_to_groups(context, &old, &new.me())).await?;
         }
+        let former = FormerDevice { store: &left.database, actor: &left.actor, is_reset: true };
+        // What waits to be sent is known to the new account before the old one is told that it has ended.
+        new.bring_over(former)?;
         let again = format!("eko --as {} account move {} again", account.name(), bare(&handle));
         let departed = Box::pin(old.depart(&new, self.server_gone)).await;
         let departure = departed.map_err(|error| CommandFailure::from(error).next_in_time(&again))?;
+        if !self.server_gone {
+            // The last that has arrived goes along. Without an answer, a repetition brings it over.
+            let _ = Box::pin(old.flush()).await;
+            let _ = Box::pin(old.receive()).await;
+        }
+        new.bring_over(former)?;
         Box::pin(new.take_over(departure.nodes)).await?;
+        for party in new.lost_blocks()? {
+            context.out.remark(&format!(
+                "The new server does not block {} for you, as the old one did: eko blocks shows whom it blocks.",
+                party.as_str()
+            ));
+        }
         if let Some(setting) = new.carried_setting()? {
             let (name, setting) = (bare(&handle), setting.as_str());
             context.out.remark(&format!(

@@ -1,0 +1,426 @@
+//! Moves of others to other accounts, which are followed once both chains prove them.
+
+use eko_protocol::block::BlockedParty;
+use eko_protocol::chain::{ChainNode, ChainState, MoveTarget, check_move};
+
+use super::contact::Contact;
+use super::incoming::ActivitySource;
+use super::trust::ChainRoute;
+use super::{Distrust, Messenger, MessengerError, Person, Trust};
+use crate::content::{Activity, ActivityContent, MoveEvidence};
+use crate::group::GroupId;
+use crate::store::{
+    DeviceStoreError, EnvelopeState, KeptBlock, KeptNotice, OutboxEnvelope, PinnedChain, Transaction,
+};
+use crate::{ClientError, SignalSessions, Transport};
+
+/// The number of moves that are followed in one look.
+pub const FOLLOWED_AT_ONCE: usize = 8;
+/// The reason for which nodes are not followed that contradict the pinned chain.
+const CONTRADICTED: &str = "it contradicts the devices that you know of them";
+
+/// The relation of nodes that somebody sends to the pinned chain of the same user.
+enum Extension {
+    /// They go on from it, or are in it. Holds the whole chain.
+    Whole(Vec<ChainNode>),
+    /// There are nodes in between.
+    Gap,
+    /// They contradict it.
+    Conflict,
+}
+
+impl Contact {
+    /// Returns the account to which the user has moved, as the last node of the chain says.
+    pub(super) fn target(&self) -> Option<&MoveTarget> {
+        self.pinned.nodes.last()?.target()
+    }
+
+    /// Compares nodes with this chain.
+    fn extended(&self, nodes: &[ChainNode]) -> Extension {
+        let mut whole = self.pinned.nodes.clone();
+        for node in nodes {
+            let at = usize::try_from(node.seq()).unwrap_or(usize::MAX);
+            match whole.get(at) {
+                Some(known) if known.hash() == node.hash() => {}
+                Some(_) => return Extension::Conflict,
+                None if at == whole.len() => whole.push(node.clone()),
+                None => return Extension::Gap,
+            }
+        }
+        match ChainState::replay(&self.person.origin, &self.person.user, &whole) {
+            Ok(_) => Extension::Whole(whole),
+            Err(_) => Extension::Conflict,
+        }
+    }
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Returns the account under which a person is reached now: another one if the person has moved, and
+    /// this device has followed. Makes no call.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn whereabouts(&self, person: &Person) -> Result<Person, DeviceStoreError> {
+        let moved = self.store.read(|tx| tx.moved_to(&person.actor()))?;
+        Ok(moved.and_then(|actor| Person::of(&actor)).unwrap_or_else(|| person.clone()))
+    }
+
+    /// Goes on with the new account of somebody whose chain ends with a move: compares both links, and
+    /// carries over what is known. Reads the new chain unless it is pinned.
+    ///
+    /// # Errors
+    /// [`MessengerError::Distrust`] if the links do not agree, if the old chain was reset before and the
+    /// user has not accepted that, or if something contradicts one of the chains; those of reading a chain.
+    pub(super) async fn follow(&self, left: &Contact) -> Result<Person, MessengerError> {
+        let old = left.person.actor();
+        let target = left.target().ok_or(DeviceStoreError::Corrupt("move"))?.clone();
+        if let Some(kept) = self.store.read(|tx| tx.moved_to(&old))? {
+            return Ok(Person::of(&kept).ok_or(DeviceStoreError::Corrupt("move"))?);
+        }
+        self.store.write(|tx| tx.note_move(&old, &target.actor))?;
+        if left.trust() == Trust::Reset {
+            return Err(left.distrust(Distrust::Reset { verified: left.pinned.verified.is_some() }));
+        }
+        if let Some(why) = left.hidden() {
+            return Err(left.distrust(why));
+        }
+        let new = Person::of(&target.actor).ok_or(DeviceStoreError::Corrupt("move"))?;
+        let kept = self.store.read(|tx| self.kept_contact(tx, &target.actor))?;
+        let contact = match kept {
+            Some(kept) if check_move(&left.pinned.nodes, &kept.pinned.nodes).is_ok() => kept,
+            // A stranger leads to no other server.
+            _ if self.knows_as_stranger(&old)? => {
+                Box::pin(self.look_again_by(&new, ChainRoute::ThroughHome)).await?
+            }
+            _ => Box::pin(self.look_again(&new)).await?,
+        };
+        match self.store.write(|tx| self.carry_over(tx, left, &contact))? {
+            Ok(()) => Ok(new),
+            Err(why) => {
+                self.store.write(|tx| self.tell_false_move(tx, &old, &new, &why))?;
+                Err(left.distrust(Distrust::FalseMove { to: new.handle().to_string(), why }))
+            }
+        }
+    }
+
+    /// Keeps the notice of a move of an account to another one that is not followed, once for both: whoever
+    /// says so again is not heard again. The user knows the account that is said to have been left.
+    fn tell_false_move(
+        &self,
+        tx: &Transaction<'_>,
+        from: &str,
+        to: &Person,
+        why: &str,
+    ) -> Result<(), DeviceStoreError> {
+        if !self.is_stranger(tx, from)? {
+            tx.keep_notice(
+                from,
+                &KeptNotice::FalseMove { to: to.handle().to_string(), why: why.to_owned() },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Compares both links of a move, and carries over what is known of a person: that they are a contact,
+    /// that numbers were compared, the numbers of notes, a block, and what is still to be sent. Returns the
+    /// reason if the move is not followed: then nothing changes.
+    fn carry_over(
+        &self,
+        tx: &Transaction<'_>,
+        left: &Contact,
+        new: &Contact,
+    ) -> Result<Result<(), String>, DeviceStoreError> {
+        let (from, to) = (left.person.actor(), new.person.actor());
+        if let Err(why) = check_move(&left.pinned.nodes, &new.pinned.nodes) {
+            return Ok(Err(why.to_string()));
+        }
+        if to == self.device.actor() {
+            // It is the account that this user has left. It may still be a member of groups.
+            self.redirect(tx, &from, &to)?;
+            tx.note_followed(&from, &to)?;
+            return Ok(Ok(()));
+        }
+        if tx.kept_move(&to)?.is_some_and(|kept| kept.is_followed) {
+            return Ok(Err("they have left that account before".to_owned()));
+        }
+        let Some(first) = new.pinned.nodes.first().map(ChainNode::hash) else {
+            return Ok(Err("the new account has no devices".to_owned()));
+        };
+        let mut pinned = new.pinned.clone();
+        let was_contact = tx.is_contact(&to)?;
+        if !was_contact {
+            // The move names the first device. A reset after it is one like any other.
+            pinned.accepted.clone_from(&first);
+            pinned.uncompared = left.trust() == Trust::Accepted;
+        }
+        if left.trust() == Trust::Verified && pinned.verified.is_none() {
+            // A reset that was shown before the move is one of a verified person.
+            pinned.accepted.clone_from(&first);
+            pinned.verified = Some(first);
+            pinned.compared_with.clone_from(&left.pinned.compared_with);
+        }
+        if tx.is_contact(&from)? {
+            self.take_as_contact(tx, &to)?;
+        }
+        tx.pin(&to, &pinned)?;
+        self.carry_block(tx, &from, &to)?;
+        tx.carry_numbers(&from, &to)?;
+        self.redirect(tx, &from, &to)?;
+        tx.note_followed(&from, &to)?;
+        tx.drop_distrust(&from)?;
+        if !self.is_stranger(tx, &from)? {
+            tx.keep_notice(&from, &KeptNotice::Moved(to))?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Has what is still to be sent to the old account of somebody, or was held back from it, sent to the new
+    /// one, unless it belongs to a group.
+    pub(super) fn redirect(
+        &self,
+        tx: &Transaction<'_>,
+        from: &str,
+        to: &str,
+    ) -> Result<(), DeviceStoreError> {
+        tx.give_up_resends(from)?;
+        for envelope in tx.open_to(from)? {
+            self.redirect_one(tx, &envelope, to)?;
+        }
+        Ok(())
+    }
+
+    /// Has an envelope sent to the new account of its recipient. One that belongs to a group is not: a move
+    /// changes no membership, and only an admin says who reads a group. If the new account is a member, it gets
+    /// an envelope of its own, so that this one is settled. Otherwise it has failed.
+    pub(super) fn redirect_one(
+        &self,
+        tx: &Transaction<'_>,
+        envelope: &OutboxEnvelope,
+        to: &str,
+    ) -> Result<(), DeviceStoreError> {
+        let Some(group) = self.group_of(tx, envelope)? else {
+            return tx.redirect(&envelope.id, to, self.now_ms());
+        };
+        let known = match group {
+            Some(group) => tx.group(&group)?,
+            None => None,
+        };
+        let is_reached =
+            to == self.device.actor() || known.is_some_and(|known| known.current.members().contains(to));
+        match is_reached {
+            true => tx.settle(&envelope.id, EnvelopeState::Accepted, None),
+            false => {
+                let to = Person::of(to).map(|to| to.handle().to_string()).unwrap_or_default();
+                let reason = format!("they have moved to {to}, and the group does not have that account");
+                tx.settle(&envelope.id, EnvelopeState::Failed, Some(&reason))
+            }
+        }
+    }
+
+    /// Returns the group to which the activity of an envelope belongs, `Some(None)` if its id is not known, or
+    /// `None` if it belongs to no group. What cannot be read any more is taken to belong to one.
+    fn group_of(
+        &self,
+        tx: &Transaction<'_>,
+        envelope: &OutboxEnvelope,
+    ) -> Result<Option<Option<String>>, DeviceStoreError> {
+        if let Some(message) = tx.message(&self.device.actor(), &envelope.message)? {
+            let conversation = message.content.conversation;
+            return Ok(GroupId::parse(&conversation).is_ok().then_some(Some(conversation)));
+        }
+        let plaintext = tx.plaintext(&envelope.id)?;
+        let Some(Ok(activity)) = plaintext.as_deref().map(Activity::from_plaintext) else {
+            return Ok(Some(None));
+        };
+        Ok(match &activity.content {
+            _ if activity.group.is_some() => Some(activity.group.map(|group| group.id.to_string())),
+            ActivityContent::Announce(control) => Some(Some(control.state().id().to_string())),
+            ActivityContent::StateKeys(_) => Some(None),
+            _ => None,
+        })
+    }
+
+    /// Blocks the new account of somebody who is blocked by the old one. Each device of this user does so
+    /// by itself.
+    fn carry_block(&self, tx: &Transaction<'_>, from: &str, to: &str) -> Result<(), DeviceStoreError> {
+        let mut blocks = tx.blocks()?;
+        let Some((was, now)) = BlockedParty::parse(from).ok().zip(BlockedParty::parse(to).ok()) else {
+            return Ok(());
+        };
+        if blocks.of(&was).is_some_and(|kept| !kept.is_undone) && blocks.of(&now).is_none() {
+            blocks.note(&now, KeptBlock { at_ms: self.now_ms(), is_undone: false, is_untold: true });
+            tx.keep_blocks(&blocks)?;
+        }
+        Ok(())
+    }
+
+    /// Tells members of groups of moves that they seem not to know, and that this device has followed: their own
+    /// server, or that of the account that was left, may keep it from them, or be gone. Whoever they are, they
+    /// have the old account in a group with this user.
+    fn pass_moves_on(&self) -> Result<(), MessengerError> {
+        self.store.write(|tx| {
+            for (member, left) in tx.take_unaware()? {
+                let kept = self.kept_contact(tx, &left)?;
+                let evidence = kept.and_then(|left| MoveEvidence::of(&left.pinned.nodes));
+                let Some((person, evidence)) = Person::of(&member).zip(evidence) else { continue };
+                let activity = self.evidence(tx, &member, None, ActivityContent::Move(evidence))?;
+                self.enclose(tx, &activity, &[person], false)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Follows moves that this device has heard of and could not follow yet, eight in a look, each once in
+    /// ten minutes, and twenty times at most. Those of strangers are forgotten.
+    pub(super) async fn settle_moves(&self) -> Result<(), MessengerError> {
+        self.pass_moves_on()?;
+        let mut tried = 0;
+        for actor in self.store.read(|tx| tx.open_moves())? {
+            let Some(person) = Person::of(&actor).filter(|person| *person != self.me()) else { continue };
+            if tried >= FOLLOWED_AT_ONCE || !self.may_look(&format!("move {actor}")) {
+                continue;
+            }
+            tried += 1;
+            let kept = self.store.write(|tx| match self.is_stranger(tx, &actor)? {
+                true => tx.forget_open_move(&actor).map(|()| None),
+                false if !tx.count_attempt(&actor)? => Ok(None),
+                false => self.kept_contact(tx, &actor).map(Some),
+            })?;
+            let Some(kept) = kept else { continue };
+            let left = match kept {
+                Some(kept) if kept.target().is_some() && !kept.is_in_doubt() => Ok(kept),
+                _ => Box::pin(self.look_again(&person)).await,
+            };
+            let evidence = self.store.read(|tx| tx.move_evidence(&actor))?;
+            if let Some(new) = evidence.as_ref().and_then(|(to, _)| Person::of(to)) {
+                // Somebody else may have passed it on. Without an answer it is tried again.
+                let _ = Box::pin(self.contact(&new)).await;
+            }
+            let followed = match (left, evidence) {
+                (Ok(left), _) if left.target().is_some() => Box::pin(self.follow(&left)).await.map(drop),
+                // Nothing but somebody's word spoke for it.
+                (Ok(_), None) => Ok(self.store.write(|tx| tx.forget_open_move(&actor))?),
+                (Ok(_), Some((to, nodes))) => Ok(self.follow_by_evidence(&actor, &to, &nodes, true)?),
+                (
+                    Err(
+                        MessengerError::Client(_)
+                        | MessengerError::NoSuchPerson(_)
+                        | MessengerError::PersonDeleted(_)
+                        | MessengerError::PersonMoved(_),
+                    ),
+                    Some((to, nodes)),
+                ) => Ok(self.follow_by_evidence(&actor, &to, &nodes, false)?),
+                (Err(error), _) => Err(error),
+            };
+            if let Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) = followed {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows a person of whom a server has said that they have moved, if their chain proves it.
+    ///
+    /// # Errors
+    /// `error`, if the chain does not end with a move; those of [`follow`](Self::follow).
+    pub(super) async fn follow_after(
+        &self,
+        error: MessengerError,
+        person: &Person,
+    ) -> Result<Person, MessengerError> {
+        let left = Box::pin(self.look_again(person)).await?;
+        match left.target() {
+            Some(_) => Box::pin(self.follow(&left)).await,
+            None => Err(error),
+        }
+    }
+
+    /// Takes the news that the author has moved here from another account, whose chain proves it, or that
+    /// somebody else has. It counts
+    /// if this device knows the old account, and follows the same rules as a move that its server shows. What
+    /// somebody passes on counts only if it goes on from the pinned chain, and nothing was heard before: nobody
+    /// else's word takes the place of the mover's.
+    pub(super) fn keep_move(
+        &self,
+        tx: &Transaction<'_>,
+        evidence: &MoveEvidence,
+        whence: &ActivitySource<'_>,
+    ) -> Result<(), DeviceStoreError> {
+        let old = evidence.old_actor();
+        if whence.standing.is_in_doubt() || old == self.device.actor() || self.is_stranger(tx, old)? {
+            return Ok(());
+        }
+        let known = self.kept_contact(tx, old)?.zip(self.kept_contact(tx, whence.actor)?);
+        let Some((left, author)) = known else { return Ok(()) };
+        if tx.kept_move(old)?.is_some_and(|kept| kept.is_followed) {
+            return Ok(());
+        }
+        if evidence.new_actor() != whence.actor {
+            let is_first = tx.move_evidence(old)?.is_none() && self.counts(tx, whence)?;
+            return match left.extended(evidence.nodes()) {
+                Extension::Whole(_) if is_first => {
+                    tx.note_move_evidence(old, evidence.new_actor(), evidence.nodes())
+                }
+                Extension::Whole(_) | Extension::Gap | Extension::Conflict => Ok(()),
+            };
+        }
+        if !matches!(left.extended(evidence.nodes()), Extension::Conflict) {
+            // The old server is asked first, and shows what this device has not read yet: a revocation of the
+            // device that has signed, or what is missing in between.
+            return tx.note_move_evidence(old, whence.actor, evidence.nodes());
+        }
+        self.tell_false_move(tx, old, &author.person, CONTRADICTED)
+    }
+
+    /// Goes on with the new account of somebody by the nodes that it has sent, after the old server was asked:
+    /// it shows nothing that contradicts them, or nothing at all. A move that is contradicted is forgotten,
+    /// and told. One with nodes that are missing is forgotten if the old server has answered.
+    fn follow_by_evidence(
+        &self,
+        old: &str,
+        new: &str,
+        evidence: &[ChainNode],
+        is_answered: bool,
+    ) -> Result<(), DeviceStoreError> {
+        self.store.write(|tx| {
+            let known = self.kept_contact(tx, old)?.zip(self.kept_contact(tx, new)?);
+            let Some((left, new)) = known else { return Ok(()) };
+            let refused = |why: &str| {
+                self.tell_false_move(tx, old, &new.person, why)?;
+                tx.forget_open_move(old)
+            };
+            let nodes = match left.extended(evidence) {
+                Extension::Whole(nodes) => nodes,
+                Extension::Gap => {
+                    // The nodes in between are not there, so that nothing speaks for these.
+                    if is_answered {
+                        tx.forget_open_move(old)?;
+                    }
+                    return Ok(());
+                }
+                Extension::Conflict => return refused(CONTRADICTED),
+            };
+            let (before, person) = (left.active(), left.person.clone());
+            let mut left = Contact::new(person, PinnedChain { nodes, ..left.pinned })?;
+            if left.is_in_doubt() || left.hidden().is_some() || left.trust() == Trust::Reset {
+                return Ok(());
+            }
+            if let Err(why) = self.carry_over(tx, &left, &new)? {
+                return refused(&why);
+            }
+            for gone in before.difference(&left.active()) {
+                tx.end_session(gone, self.now_ms())?;
+            }
+            if !before.is_subset(&left.active()) {
+                tx.rekey_groups_of(old, left.state.position.length)?;
+            }
+            left.settle_proofs();
+            tx.pin(old, &left.pinned)
+        })
+    }
+}
+
+/// True if a server says that a person has moved. It proves nothing.
+pub(super) fn says_moved(error: &MessengerError) -> bool {
+    matches!(error, MessengerError::Client(ClientError::Problem(problem)) if problem.slug() == "user-moved")
+}

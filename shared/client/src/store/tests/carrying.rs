@@ -1,0 +1,86 @@
+//! Tests of what a store takes over from that of a former device, and of an account that was left.
+
+use eko_protocol::address::Handle;
+
+use super::*;
+
+const OLD: &str = "https://a.example/user/alice";
+const FRIEND: &str = "https://a.example/user/bob";
+
+/// A store in a file, which is that of a device of `alice`.
+fn former(folder: &Path) -> (DeviceStore, std::path::PathBuf) {
+    let path = folder.join("eko.db");
+    let store = DeviceStore::open(&path).unwrap();
+    store
+        .write(|tx| {
+            tx.put("origin", b"https://a.example")?;
+            tx.put("user", b"alice")
+        })
+        .unwrap();
+    (store, path)
+}
+
+fn arrive_from_friend(store: &DeviceStore, sequences: &[u64]) {
+    for n in sequences {
+        let message = MessageContent {
+            actor: FRIEND.to_owned(),
+            conversation: FRIEND.to_owned(),
+            ..arrival(&format!("m{n}"), "d", Some(*n))
+        };
+        store.write(|tx| tx.store_arrival(&message, 0)).unwrap();
+    }
+    store.write(|tx| tx.place(1_000_000, 0)).unwrap();
+}
+
+/// Returns the ids of all messages in order, each with the number of those that are missing before it.
+fn history(store: &DeviceStore) -> Vec<(String, u64)> {
+    let history = store.read(|tx| tx.history(None, 100)).unwrap();
+    history.into_iter().map(|message| (message.content.id, message.missing_before)).collect()
+}
+
+#[test]
+fn a_new_device_keeps_the_moves_and_handles_of_people() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, path) = former(folder.path());
+    let handle = Handle::parse("@bob@example.org").unwrap();
+    store
+        .write(|tx| {
+            tx.note_followed(FRIEND, "https://b.example/user/robert")?;
+            tx.keep_profile(FRIEND, &KeptProfile { handle: Some(handle.clone()), ..KeptProfile::default() })
+        })
+        .unwrap();
+    let new = DeviceStore::in_memory().unwrap();
+    new.carry_over(FormerDevice { store: &path, actor: OLD, is_reset: false }).unwrap();
+    new.read(|tx| {
+        assert_eq!(tx.moved_to(FRIEND)?.as_deref(), Some("https://b.example/user/robert"));
+        assert_eq!(tx.actor_with_handle(&handle)?.as_deref(), Some(FRIEND));
+        Ok::<_, DeviceStoreError>(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn what_is_brought_over_has_its_place_and_fills_gaps() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, path) = former(folder.path());
+    arrive_from_friend(&old, &[1, 2]);
+    let former = FormerDevice { store: &path, actor: OLD, is_reset: true };
+    let new = DeviceStore::in_memory().unwrap();
+    new.carry_over(former).unwrap();
+    arrive_from_friend(&old, &[3, 5]);
+    arrive_from_friend(&new, &[7]);
+    let pair = |id: &str, missing| (id.to_owned(), missing);
+    assert_eq!(history(&new), [pair("m1", 0), pair("m2", 0), pair("m7", 4)]);
+    for brought in [2, 0] {
+        assert_eq!(new.bring_over(former).unwrap(), brought);
+        let due = [pair("m1", 0), pair("m2", 0), pair("m3", 0), pair("m5", 1), pair("m7", 1)];
+        assert_eq!(history(&new), due);
+    }
+    // The last ones are new to a program that shows this store.
+    let unshown = new.read(|tx| tx.messages_after(None, "own", None)).unwrap();
+    assert_eq!(unshown.len(), 5);
+    arrive_from_friend(&new, &[6]);
+    arrive_from_friend(&old, &[4]);
+    assert_eq!(new.bring_over(former).unwrap(), 1);
+    assert!(history(&new).iter().all(|(_, missing)| *missing == 0), "{:?}", history(&new));
+}

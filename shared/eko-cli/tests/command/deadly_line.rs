@@ -1,0 +1,131 @@
+//! A line to a server on which a command is killed at its requests.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::response::Response;
+use eko_client::{HttpTransport, Transport as _};
+use eko_protocol::address::Origin;
+use http::Method;
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::Notify;
+
+use super::test_home::{TestHome, serve};
+
+/// The longest body of a request, in bytes.
+const MOST_BYTES: usize = 1 << 20;
+
+/// The moment at which a command is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum DeathMoment {
+    /// The request does not reach the server.
+    BeforeRequest,
+    /// The server handles the request, and nobody reads its answer.
+    BeforeAnswer,
+}
+
+/// The line to a server, whose origin is that of the line.
+#[derive(Clone)]
+pub(crate) struct DeadlyLine {
+    pub(crate) origin: String,
+    /// The URL of the server itself, where its issuer is.
+    pub(crate) server: String,
+    is_deadly: Arc<AtomicBool>,
+    /// The requests at which a command was killed.
+    deaths: Arc<Mutex<BTreeSet<(String, DeathMoment)>>>,
+    reached: Arc<Notify>,
+}
+
+impl DeadlyLine {
+    /// Starts a server behind such a line.
+    pub(crate) async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+        let server = serve(Some(Origin::parse(&origin).unwrap())).await.url;
+        let (is_deadly, deaths, reached) = Default::default();
+        let line = Self { origin, server: server.clone(), is_deadly, deaths, reached };
+        let (relay, http) = (line.clone(), HttpTransport::new().unwrap());
+        let app = Router::new().fallback(move |request: Request| {
+            let (relay, http, server) = (relay.clone(), http.clone(), server.clone());
+            async move { relay.pass(&http, &server, request).await }
+        });
+        tokio::spawn(async { axum::serve(listener, app).await });
+        line
+    }
+
+    async fn pass(&self, http: &HttpTransport, server: &str, request: Request) -> Response {
+        let name = format!("{} {}", request.method(), request.uri().path());
+        let changes = request.method() != Method::GET;
+        if self.kills_at(&name, DeathMoment::BeforeRequest) {
+            return self.die().await;
+        }
+        let (mut parts, body) = request.into_parts();
+        parts.uri = format!("{server}{}", parts.uri.path_and_query().unwrap()).parse().unwrap();
+        let body = to_bytes(body, MOST_BYTES).await.unwrap();
+        let answer = http.send(http::Request::from_parts(parts, body)).await.unwrap();
+        if changes && self.kills_at(&name, DeathMoment::BeforeAnswer) {
+            return self.die().await;
+        }
+        let (mut parts, body) = answer.into_parts();
+        for name in [CONNECTION, TRANSFER_ENCODING] {
+            parts.headers.remove(name);
+        }
+        Response::from_parts(parts, Body::from(body))
+    }
+
+    /// True if a command is to be killed at a request, which it is once.
+    fn kills_at(&self, name: &str, moment: DeathMoment) -> bool {
+        let is_deadly = self.is_deadly.load(Ordering::SeqCst);
+        is_deadly && self.deaths.lock().unwrap().insert((name.to_owned(), moment))
+    }
+
+    /// Signs a user in, in a home of its own.
+    pub(crate) async fn signed_in(&self, name: &str) -> TestHome {
+        let home = TestHome::new();
+        let login = ["login", name, "--server", &self.origin, "--local-server", &self.server];
+        home.eko(&login).await.done();
+        home
+    }
+
+    /// Has the command killed that waits for an answer.
+    async fn die(&self) -> Response {
+        self.reached.notify_one();
+        std::future::pending().await
+    }
+
+    /// Runs a command again and again until it succeeds: it is killed at each of its requests, and at each that
+    /// changes something also before the answer. Returns the names of the requests, such as
+    /// `POST /user/alice/outbox`.
+    pub(crate) async fn kills(&self, home: &TestHome, arguments: &[&str]) -> BTreeSet<String> {
+        self.is_deadly.store(true, Ordering::SeqCst);
+        while self.kills_once(home, arguments).await {}
+        self.is_deadly.store(false, Ordering::SeqCst);
+        self.deaths.lock().unwrap().iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Runs a command that may be killed. Returns false if it has succeeded.
+    async fn kills_once(&self, home: &TestHome, arguments: &[&str]) -> bool {
+        let mut child = home.command(arguments).spawn().unwrap();
+        let id = Pid::from_child(&child);
+        drop(child.stdin.take());
+        let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+        tokio::pin!(ended);
+        tokio::select! {
+            ended = &mut ended => {
+                let output = ended.unwrap();
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+                false
+            }
+            () = self.reached.notified() => {
+                kill_process(id, Signal::KILL).unwrap();
+                ended.await.unwrap();
+                true
+            }
+        }
+    }
+}

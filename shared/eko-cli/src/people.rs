@@ -237,7 +237,8 @@ pub(crate) fn short(id: &GroupId) -> &str {
     beginning(id.as_str())
 }
 
-fn beginning(id: &str) -> &str {
+/// Returns the first letters of the id of a group or another conversation.
+pub(crate) fn beginning(id: &str) -> &str {
     let bare = bare_id(id);
     bare.get(..SHORT_ID_LETTERS).unwrap_or(bare)
 }

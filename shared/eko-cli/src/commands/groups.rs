@@ -6,6 +6,7 @@ mod invited;
 use clap::{Args, Subcommand};
 use eko_client::group::LeaveDecision;
 use eko_client::messenger::Group;
+use eko_client::store::EndedGroup;
 use serde_json::{Value, json};
 
 use crate::context::{Context, HttpMessenger};
@@ -13,7 +14,7 @@ use crate::delivery::{WAIT_S, has_admin, is_deleted};
 use crate::failure::CommandFailure;
 use crate::listener;
 use crate::partial_handle::PartialHandle;
-use crate::people::{group, group_argument, named, named_or_you, short};
+use crate::people::{beginning, group, group_argument, named, named_or_you, short};
 use change::ChangeCommand;
 
 const MORE: &str = "\
@@ -48,7 +49,8 @@ pub(crate) struct GroupsArgs {
 enum GroupsCommand {
     /// List your groups, the invitations to others, and what is held; `eko groups` alone does the same
     List {
-        /// Also list the groups that you have left or were removed from
+        /// Also list the groups that you have left or were removed from, and those that a reset of your
+        /// account has ended
         #[arg(long)]
         all: bool,
     },
@@ -94,6 +96,9 @@ impl GroupsArgs {
                 let all = matches!(self.command, Some(GroupsCommand::List { all: true }));
                 for group in client.groups()?.into_iter().filter(|group| all || group.member) {
                     context.out.result(&summary(&client, &group), &object(&client, &group))?;
+                }
+                if all {
+                    list_ended(context, &client)?;
                 }
                 invited::list(context, &client)
             }
@@ -172,6 +177,27 @@ fn summary(client: &HttpMessenger, group: &Group) -> String {
         nobody if nobody.is_empty() => head,
         members => format!("{head}\n    {members}"),
     }
+}
+
+/// Lists the groups that a reset of the account has ended for the user, and that nobody has brought them into
+/// since.
+fn list_ended(context: &Context, client: &HttpMessenger) -> Result<(), CommandFailure> {
+    let known = client.groups()?;
+    let ended = client.ended_groups()?.into_iter();
+    for (id, EndedGroup { name, member }) in
+        ended.filter(|(id, _)| !known.iter().any(|group| group.state.id().as_str() == id))
+    {
+        let you = match member {
+            true => "a reset of your account has ended your membership",
+            false => "you were not in it any more when your account was reset",
+        };
+        let object = json!({
+            "type": "group", "id": id, "name": name, "member": false, "you": Membership::Former.word(),
+            "endedByReset": true,
+        });
+        context.out.result(&format!("{name}  {}  {you}", beginning(&id)), &object)?;
+    }
+    Ok(())
 }
 
 /// Returns all about a group, on several lines.

@@ -28,6 +28,7 @@ use crate::oidc::BrowserSignIn;
 use crate::partial_handle::PartialHandle;
 use crate::show;
 use failure::SignInFailure;
+use told::Takeover;
 
 /// The account from which a person moves to the one that signs in.
 #[derive(Debug, Clone)]
@@ -245,14 +246,14 @@ impl LoginArgs {
         }
     }
 
-    /// Prepares the sign-in of the device in this folder. The keys of a new one are made and kept. Returns the
-    /// sentence that tells what it has taken over, too.
+    /// Prepares the sign-in of the device in this folder. The keys of a new one are made and kept. Returns what
+    /// it has taken over, too.
     fn prepare(
         &self,
         context: &Context,
         capabilities: &Capabilities,
         account: &AccountFolder,
-    ) -> Result<(PreparedSignIn<HttpTransport>, Option<String>), MessengerError> {
+    ) -> Result<(PreparedSignIn<HttpTransport>, Option<Takeover>), MessengerError> {
         let Capabilities { origin, issuer, audience, .. } = capabilities.clone();
         let actor = origin.actor(&self.who.user);
         let request = SignInRequest {
@@ -269,7 +270,7 @@ impl LoginArgs {
             _ if store.has_device()? => None,
             Some(LeftAccount { actor, database }) => {
                 let former = FormerDevice { store: database, actor, is_reset: true };
-                Some(told::carried(store.carry_over(former)?))
+                Some(Takeover::Done(store.carry_over(former)?))
             }
             None => former::carry_over(context, account, &store, &actor, self.reset),
         };
@@ -292,9 +293,16 @@ impl LoginArgs {
         account: &AccountFolder,
     ) -> Result<SignedInDevice, SignInFailure> {
         let (prepared, carried) = self.prepare(context, capabilities, account)?;
-        let done = self.complete(context, http, capabilities, account, prepared).await;
-        if done.as_ref().err().is_none_or(|error| !error.was_refused()) {
-            carried.iter().for_each(|carried| context.out.remark(carried));
+        let mut done = self.complete(context, http, capabilities, account, prepared).await;
+        if done.as_ref().err().is_none_or(|error| !error.was_refused())
+            && let Some(carried) = carried
+        {
+            // Whether a reset has ended its groups is known once the device is one of the user's.
+            let device = done.as_ref().ok().filter(|it| it.registered.status == RegistrationStatus::Active);
+            context.out.remark(&carried.to_text(device.map(|device| &device.client)));
+            if let Ok(device) = &mut done {
+                device.groups = carried.groups();
+            }
         }
         done
     }
@@ -329,7 +337,7 @@ impl LoginArgs {
         {
             context.out.remark(&failure.to_string());
         }
-        Ok(SignedInDevice { client, registered, again })
+        Ok(SignedInDevice { client, registered, again, groups: 0 })
     }
 
     /// Shows the nonce that the ID token must carry. The next `eko login` takes a token with it.
@@ -340,7 +348,7 @@ impl LoginArgs {
         account: &AccountFolder,
     ) -> Result<(), CommandFailure> {
         let (prepared, carried) = self.prepare(context, capabilities, account)?;
-        carried.iter().for_each(|carried| context.out.remark(carried));
+        carried.iter().for_each(|carried| context.out.remark(&carried.to_text(None)));
         let Capabilities { issuer, audience, .. } = capabilities;
         let nonce = prepared.challenge().nonce();
         context.out.result(nonce, &json!({ "nonce": nonce, "issuer": issuer, "audience": audience }))
@@ -453,6 +461,8 @@ struct SignedInDevice {
     registered: SignInOutcome,
     /// True if the device had signed in before.
     again: bool,
+    /// The number of groups that it has taken over from a former device.
+    groups: u64,
 }
 
 /// Reads the name of a device, which the server takes up to a length.

@@ -4,10 +4,11 @@
 use std::path::Path;
 
 use eko_local::server::{BoundServer, ServerOptions};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::people::{ReportedFailure, signed_in, text};
-use super::talking::two_on;
+use super::talking::{RunningCommand, two_on};
 use super::test_home::{TestHome, server};
 
 #[tokio::test]
@@ -95,6 +96,10 @@ async fn a_reset_replaces_a_device_that_is_active() {
         assert!(code == 1 && what.starts_with(ended), "{command:?}: {what}");
         assert!(next.starts_with("ask an admin of it to remove you and to add you again; "), "{next}");
     }
+    assert_eq!(first.eko(&["groups"]).await.done(), "");
+    let listed = first.eko(&["groups", "list", "--all"]).await.done();
+    assert!(listed.starts_with("Friday  "), "{listed}");
+    assert!(listed.ends_with("  a reset of your account has ended your membership\n"), "{listed}");
     // Nor can Bob tell whether she wrote that before the reset: he has first seen her devices after it.
     bob.eko(&["requests", "accept", "@alice"]).await;
     bob.hears().await;
@@ -107,6 +112,26 @@ async fn a_reset_replaces_a_device_that_is_active() {
     first.eko(&["groups", "create", "Friday", "@bob"]).await;
     let shown = first.eko(&["history"]).await.done();
     assert!(shown.contains("you in Friday (") && shown.contains("): all\n"), "{shown}");
+}
+
+/// A reset on another machine has ended the groups. That is known once the new device is approved.
+#[tokio::test]
+async fn groups_that_a_reset_has_ended_are_not_said_to_be_taken_over() {
+    let server = server().await;
+    let (alice, other) = (signed_in(&server, "alice").await, TestHome::new());
+    let _bob = signed_in(&server, "bob").await;
+    alice.eko(&["groups", "create", "Friday", "@bob"]).await.done();
+    other.eko(&["login", "alice", "--server", &server, "--reset", "--yes"]).await.done();
+    let login = alice.command(&["login", "alice", "--server", &server, "--anew", "--json"]);
+    let mut login = RunningCommand::start(login);
+    login
+        .remark(r#"{"said":"Taken over from the former device: 0 messages, 1 person. Its group goes on "#)
+        .await;
+    let waits: Value = serde_json::from_str(&login.line().await).unwrap();
+    other.eko_reading(&["devices", "approve"], text(&waits, "joiningCode")).await.done();
+    login.remark(r#"{"said":"A reset of your account has ended the groups of the former device: "#).await;
+    assert_eq!(login.end().await, 0);
+    assert!(alice.eko(&["groups", "list", "--all"]).await.done().starts_with("Friday  "));
 }
 
 /// Nobody but the device that is replaced can read what waits for it.
@@ -294,8 +319,9 @@ async fn another_device_takes_over_what_the_former_one_had() {
     assert!(code == 4 && what.starts_with("not sent yet to @bob: ") && what.contains("revoked"), "{what}");
 
     let said = second.eko(&[&login[..], &["--anew", "--json"]].concat()).await;
-    let carried = "Taken over from the former device: 4 messages, 1 person, 1 group. 2 of the messages were not \
-                   sent: they are sent by eko listen, or the next eko send.";
+    let carried = "Taken over from the former device: 4 messages, 1 person. 2 of the messages were not sent: they are \
+                   sent by eko listen, or the next eko send. Its group goes on once this device is one of yours, \
+                   unless a reset has ended it.";
     assert!(said.err.contains(carried), "{}", said.err);
     let made = said.object();
     let texts = async || {

@@ -6,7 +6,7 @@ use eko_client::DeviceStore;
 use eko_client::store::{CarriedOver, DeviceStoreError, FormerDevice};
 use eko_protocol::address::Handle;
 
-use super::told;
+use super::told::Takeover;
 use crate::context::Context;
 use crate::failure::CommandFailure;
 use crate::home::AccountFolder;
@@ -28,18 +28,18 @@ pub(super) async fn unread(context: &Context, handle: &Handle) -> Option<String>
     ))
 }
 
-/// Takes over what the device left that was here before, if there was one, and returns the sentence that tells
-/// of it. Whatever becomes of that, the person can sign in.
+/// Takes over what the device left that was here before, if there was one, and returns the outcome. Whatever
+/// becomes of that, the person can sign in.
 pub(super) fn carry_over(
     context: &Context,
     account: &AccountFolder,
     store: &DeviceStore,
     actor: &str,
     is_reset: bool,
-) -> Option<String> {
+) -> Option<Takeover> {
     let former = match context.home.former(account) {
         Ok(former) => former?,
-        Err(failure) => return Some(failure.to_string()),
+        Err(failure) => return Some(Takeover::Failed(failure.to_string())),
     };
     let take = |from: &Path| store.carry_over(FormerDevice { store: from, actor, is_reset });
     let taken = match take(&former.database()) {
@@ -47,11 +47,11 @@ pub(super) fn carry_over(
         taken => taken.map_err(CommandFailure::from),
     };
     Some(match taken {
-        Ok(carried) => told::carried(carried),
-        Err(error) => format!(
+        Ok(carried) => Takeover::Done(carried),
+        Err(error) => Takeover::Failed(format!(
             "Nothing was taken over from the former device, whose files are in {}: {error}",
             former.path().display()
-        ),
+        )),
     })
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{LoginArgs, SignedInDevice};
 use crate::clock;
 use crate::context::{Context, HttpMessenger};
-use crate::counted::counted_all;
+use crate::counted::{counted, counted_all};
 use crate::failure::CommandFailure;
 use crate::home::AccountFolder;
 use crate::joining::{self, WaitOutcome};
@@ -19,10 +19,70 @@ const RESET_DONE: &str = "\nAll your other devices are revoked. Your contacts ar
      this device. For each of your groups, ask an admin to remove you and to add you again; if you were the only \
      admin, begin a new group.";
 
-/// Returns the sentence that tells what was taken over from a former device.
-pub(super) fn carried(carried: CarriedOver) -> String {
+/// The effect of a reset on the groups that a device had taken over before it was approved, in words.
+const GROUPS_ENDED: &str = "A reset of your account has ended the groups of the former device: ask an admin of each to \
+     remove you and to add you again. eko groups list --all names them.";
+
+/// The outcome of the takeover of a former device's store.
+pub(super) enum Takeover {
+    /// This was taken over.
+    Done(CarriedOver),
+    /// Nothing was, for this reason.
+    Failed(String),
+}
+
+impl Takeover {
+    /// Returns the number of groups that were taken over.
+    pub(super) fn groups(&self) -> u64 {
+        match self {
+            Self::Done(carried) => carried.groups,
+            Self::Failed(_) => 0,
+        }
+    }
+
+    /// Returns the sentence that tells of it. `device` is the device, if it is known to be one of the user's.
+    pub(super) fn to_text(&self, device: Option<&HttpMessenger>) -> String {
+        match (self, device) {
+            (Self::Failed(why), _) => why.clone(),
+            (Self::Done(carried), None) => carried_so_far(*carried),
+            (Self::Done(carried), Some(device)) => {
+                self::carried(CarriedOver { groups: groups_of(device).min(carried.groups), ..*carried })
+            }
+        }
+    }
+}
+
+/// Returns the number of groups that a device has, also of those that its user has left.
+fn groups_of(device: &HttpMessenger) -> u64 {
+    let groups = device.groups().map_or(0, |groups| groups.len());
+    u64::try_from(groups).unwrap_or(u64::MAX)
+}
+
+/// Returns the sentence that tells what was taken over from a former device, while it is not known whether a
+/// reset has ended its groups.
+fn carried_so_far(carried: CarriedOver) -> String {
     let CarriedOver { messages, people, groups, unsent } = carried;
-    let unsent = match unsent {
+    let (messages, people) = (counted(messages, "message", "messages"), counted(people, "person", "people"));
+    let groups = match groups {
+        0 => String::new(),
+        1 => " Its group goes on once this device is one of yours, unless a reset has ended it.".to_owned(),
+        count => format!(
+            " Its {count} groups go on once this device is one of yours, unless a reset has ended them."
+        ),
+    };
+    format!("Taken over from the former device: {messages}, {people}.{}{groups}", not_sent(unsent))
+}
+
+/// Returns the sentence that tells what was taken over from a former device.
+fn carried(carried: CarriedOver) -> String {
+    let CarriedOver { messages, people, groups, unsent } = carried;
+    let all = counted_all(messages, people, groups);
+    format!("Taken over from the former device: {all}.{}", not_sent(unsent))
+}
+
+/// Returns the sentence that tells of messages that a former device has not sent, after a space.
+fn not_sent(unsent: u64) -> String {
+    match unsent {
         0 => String::new(),
         1 => " One of the messages was not sent: it is sent by eko listen, or the next eko send.".to_owned(),
         count => {
@@ -30,8 +90,7 @@ pub(super) fn carried(carried: CarriedOver) -> String {
                 " {count} of the messages were not sent: they are sent by eko listen, or the next eko send."
             )
         }
-    };
-    format!("Taken over from the former device: {}.{unsent}", counted_all(messages, people, groups))
+    }
 }
 
 /// Puts to be sent what a former device has not sent. If it cannot be done now, whatever is sent next does it.
@@ -51,7 +110,7 @@ impl LoginArgs {
         signed_in: &SignedInDevice,
         aside: Option<&Path>,
     ) -> Result<(), CommandFailure> {
-        let SignedInDevice { client, registered, again } = signed_in;
+        let SignedInDevice { client, registered, again, groups } = signed_in;
         if let Some(warning) = clock::warning(client) {
             context.out.prompt(&warning);
         }
@@ -83,6 +142,9 @@ impl LoginArgs {
                 return Ok(());
             }
             put_taken_over(context, client).await;
+            if groups_of(client) < *groups {
+                context.out.remark(GROUPS_ENDED);
+            }
             return context.out.result("This device is one of your devices now.", &object);
         }
         put_taken_over(context, client).await;

@@ -90,11 +90,15 @@ impl Context {
 
     /// Returns the messenger of the account of a handle, or `None` if nobody has signed in with it here.
     pub(crate) fn client_of(&self, handle: &Handle) -> Result<Option<HttpMessenger>, CommandFailure> {
-        let database = self.home.database(handle);
+        self.client_in(&self.home.database(handle))
+    }
+
+    /// Returns the messenger of a store, or `None` if it is not there, or nobody has signed in with it.
+    pub(crate) fn client_in(&self, database: &Path) -> Result<Option<HttpMessenger>, CommandFailure> {
         if !database.exists() {
             return Ok(None);
         }
-        let store = DeviceStore::open(&database)?;
+        let store = DeviceStore::open(database)?;
         if !store.is_registered()? {
             return Ok(None);
         }

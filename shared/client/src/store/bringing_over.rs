@@ -89,12 +89,13 @@ struct LateMessage {
 }
 
 impl DeviceStore {
-    /// Brings over what the store of the account that this user has left has got since it was copied into this
-    /// one. Returns the number of messages. A repetition changes nothing, unless more has arrived there.
+    /// Brings over what the store of the account that this user has left, or of a former device, has got since it
+    /// was copied into this one. Groups stay behind. Returns the number of messages. A repetition changes
+    /// nothing, unless more has arrived there.
     ///
     /// # Errors
     /// Those of [`DeviceStore::carry_over`].
-    pub(crate) fn bring_over(&self, former: FormerDevice<'_>) -> Result<u64, DeviceStoreError> {
+    pub fn bring_over(&self, former: FormerDevice<'_>) -> Result<u64, DeviceStoreError> {
         self.with_former(former, |tx, me| tx.bring_over(me))
     }
 }

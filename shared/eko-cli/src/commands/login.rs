@@ -140,7 +140,7 @@ impl LoginArgs {
         if self.print_nonce {
             return self.show_nonce(context, &capabilities, &account);
         }
-        let (replaces, mut unread) = (self.anew && !is_new, None);
+        let replaces = self.anew && !is_new;
         let why = match self.sign_in(context, &http, &capabilities, &account).await {
             Ok(device)
                 if replaces && device.again && device.registered.status == RegistrationStatus::Pending =>
@@ -154,7 +154,6 @@ impl LoginArgs {
             }
             Ok(device) => return self.tell(context, &account, &device, None).await,
             Err(SignInFailure::Messenger(MessengerError::ResetHere)) if replaces => {
-                unread = former::unread(context, &handle).await;
                 "the device that was here is replaced, because a reset begins with a new one".to_owned()
             }
             Err(SignInFailure::Messenger(error)) if replaces && failure::is_lost(&error) => {
@@ -168,10 +167,7 @@ impl LoginArgs {
             }
         };
         let aside = context.home.set_aside(&account, &stamp(context))?;
-        let tell_replaced = || {
-            context.out.remark(&format!("{why}."));
-            unread.iter().for_each(|unread| context.out.prompt(&format!("{unread}.")));
-        };
+        let tell_replaced = || context.out.remark(&format!("{why}."));
         if self.id_token.is_some() {
             tell_replaced();
             let what = format!(
@@ -297,9 +293,8 @@ impl LoginArgs {
         if done.as_ref().err().is_none_or(|error| !error.was_refused())
             && let Some(carried) = carried
         {
-            // Whether a reset has ended its groups is known once the device is one of the user's.
-            let device = done.as_ref().ok().filter(|it| it.registered.status == RegistrationStatus::Active);
-            context.out.remark(&carried.to_text(device.map(|device| &device.client)));
+            let is_active = done.as_ref().is_ok_and(|it| it.registered.status == RegistrationStatus::Active);
+            context.out.remark(&carried.to_text(is_active.then_some(account)));
             if let Ok(device) = &mut done {
                 device.groups = carried.groups();
             }
@@ -330,6 +325,12 @@ impl LoginArgs {
                 id_token::ask_issuer(context, http, capabilities, way, self.print_url).await?
             }
         };
+        if self.reset {
+            // Directly before the reset, after which the former device reads nothing any more.
+            let actor = capabilities.origin.actor(&self.who.user);
+            let unread = Box::pin(former::read_to_the_end(context, account, &actor)).await;
+            unread.iter().for_each(|unread| context.out.prompt(&format!("{unread}.")));
+        }
         let again = account.is_registered();
         let (client, registered) = prepared.complete(LibSignal, &id_token).await?;
         if let Ok(Some(former)) = context.home.former(account)

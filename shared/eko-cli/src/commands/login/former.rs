@@ -19,8 +19,32 @@ pub(super) async fn unread(context: &Context, handle: &Handle) -> Option<String>
     let who = PartialHandle { user: handle.user()?, host: Some(handle.authority().to_owned()) };
     // Where the store cannot be read, the keys are lost already.
     let account = context.home.choose(Some(&who)).ok()?;
-    let client = context.client_of(handle).ok()??;
-    let looked = Box::pin(listener::look_for_the_last_time(context, &account, &client)).await;
+    unread_in(context, &account).await
+}
+
+/// Reads what has come for the former device, and brings it over into the store of the new one, which is about to
+/// replace it. Returns the sentence that tells of the loss if that cannot be done.
+pub(super) async fn read_to_the_end(
+    context: &Context,
+    account: &AccountFolder,
+    actor: &str,
+) -> Option<String> {
+    // What cannot be taken over was told when that was tried.
+    let former = context.home.former(account).ok()??;
+    let unread = unread_in(context, &former).await;
+    let store = DeviceStore::open(&account.database()).ok()?;
+    let database = former.database();
+    let brought = store.bring_over(FormerDevice { store: &database, actor, is_reset: true });
+    unread.or_else(|| {
+        let failure = context.explained(brought.err()?.into());
+        Some(format!("What has come last for the former device was not taken over: {failure}"))
+    })
+}
+
+/// Does as [`unread`] for the device of a folder.
+async fn unread_in(context: &Context, account: &AccountFolder) -> Option<String> {
+    let client = context.client_in(&account.database()).ok()??;
+    let looked = Box::pin(listener::look_for_the_last_time(context, account, &client)).await;
     let failure = context.explained(looked.err()?);
     Some(format!(
         "What still waits in the mailbox of the device that is here can be lost, and its senders see it as not \

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use eko_client::DeviceStore;
 use eko_client::device::RegistrationStatus;
 use eko_client::store::CarriedOver;
 use serde_json::json;
@@ -40,13 +41,15 @@ impl Takeover {
         }
     }
 
-    /// Returns the sentence that tells of it. `device` is the device, if it is known to be one of the user's.
-    pub(super) fn to_text(&self, device: Option<&HttpMessenger>) -> String {
-        match (self, device) {
+    /// Returns the sentence that tells of it. `account` is that of the device, if it is known to be one of the
+    /// user's: then a reset has ended its groups already, and more may have come for the former device.
+    pub(super) fn to_text(&self, account: Option<&AccountFolder>) -> String {
+        match (self, account) {
             (Self::Failed(why), _) => why.clone(),
             (Self::Done(carried), None) => carried_so_far(*carried),
-            (Self::Done(carried), Some(device)) => {
-                self::carried(CarriedOver { groups: groups_of(device).min(carried.groups), ..*carried })
+            (Self::Done(before), Some(account)) => {
+                let store = DeviceStore::open(&account.database());
+                carried(store.and_then(|store| store.taken_over()).unwrap_or(*before))
             }
         }
     }

@@ -319,7 +319,9 @@ impl Model {
             Step::Send { to, .. } => return self.send(user, to, self.named(step)),
             Step::Repeat { again, .. } => return self.repeat(user, again, self.named(step)),
             // Nobody blocks the own server.
-            Step::Block { party: party @ Party::Domain(_), .. } if party.covers(user) => "422 invalid",
+            Step::Block { party: party @ Party::Domain(_), is_undone: false, .. } if party.covers(user) => {
+                "422 invalid"
+            }
             Step::Block { party, is_undone, .. } => {
                 let blocks = &mut self.accounts[user].blocks;
                 match is_undone {

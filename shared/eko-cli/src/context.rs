@@ -72,6 +72,11 @@ impl Context {
         reach
     }
 
+    /// Lets a messenger fetch from the servers on this machine that the person names.
+    pub(crate) fn reaching(&self, client: HttpMessenger) -> HttpMessenger {
+        client.with_local_servers(self.local_servers.clone())
+    }
+
     /// Opens the account that `--as` names, or the only account, and returns its folder and its
     /// messenger.
     pub(crate) fn client(&self) -> Result<(AccountFolder, HttpMessenger), CommandFailure> {
@@ -103,7 +108,7 @@ impl Context {
             return Ok(None);
         }
         let client = Messenger::open(self.http()?, LibSignal, store, self.environment.clone())?;
-        Ok(client.map(|client| client.with_local_servers(self.local_servers.clone())))
+        Ok(client.map(|client| self.reaching(client)))
     }
 
     /// Returns the reason for which the device of the account that the command was about has ended, or
@@ -137,7 +142,7 @@ impl Context {
         let (is_ready, has_lost_keys) = (is_ready(&store)?, store.has_lost_keys()?);
         let client = Messenger::open(self.http()?, LibSignal, store, self.environment.clone())?;
         match client.filter(|_| is_ready) {
-            Some(client) => Ok((account, client.with_local_servers(self.local_servers.clone()))),
+            Some(client) => Ok((account, self.reaching(client))),
             None if has_lost_keys => {
                 Err(CommandFailure::new(keys_lost(&account.handle))
                     .next(format!("eko login {}", account.handle)))

@@ -116,13 +116,11 @@ impl EkoHome {
     /// read its files.
     pub fn choose(&self, named: Option<&PartialHandle>) -> Result<AccountFolder, CommandFailure> {
         let accounts = self.accounts()?;
-        let meant = |account: &&AccountFolder| {
-            named.is_none_or(|who| {
-                account.handle.name() == who.user.as_str()
-                    && who.host.as_ref().is_none_or(|host| *host == account.handle.authority())
-            })
-        };
-        let mut found: Vec<&AccountFolder> = accounts.iter().filter(meant).collect();
+        let is_meant = |account: &&AccountFolder| named.is_none_or(|who| who.means(&account.handle));
+        let mut found: Vec<&AccountFolder> = accounts.iter().filter(is_meant).collect();
+        if let Some(who) = named.filter(|_| found.is_empty()) {
+            found.extend(accounts.iter().filter(|account| account.is_also_called(who)));
+        }
         // A sign-in that was never finished is no account, unless there is nothing else.
         if found.len() > 1 && found.iter().any(|account| account.is_registered()) {
             found.retain(|account| account.is_registered());

@@ -38,6 +38,12 @@ impl FromStr for PartialHandle {
 }
 
 impl PartialHandle {
+    /// True if a person who types this means the user with a handle.
+    pub(crate) fn means(&self, handle: &Handle) -> bool {
+        handle.name() == self.user.as_str()
+            && self.host.as_ref().is_none_or(|host| *host == handle.authority())
+    }
+
     /// Returns the base URL of the user's server: `named` if given, else the URL of the host, else
     /// [`DEFAULT_SERVER`].
     pub fn server(&self, named: Option<&str>) -> String {

@@ -51,6 +51,12 @@ pub(crate) fn named(client: &HttpMessenger, actor: &str) -> String {
     }
 }
 
+/// Returns the handle by which people know this user.
+pub(crate) fn own_handle(client: &HttpMessenger) -> Handle {
+    let me = client.me();
+    client.handle_of(&me).unwrap_or_else(|_| me.handle())
+}
+
 /// Returns the name of an actor as [`named`] does, and beside it in quotation marks what the actor calls
 /// themselves. Nobody has verified that.
 pub(crate) fn titled(client: &HttpMessenger, actor: &str) -> String {

@@ -1,15 +1,17 @@
 //! Deletions that are interrupted at each call: everything goes all the same.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use eko_client::Device;
 use eko_protocol::group_state::SealedGroupState;
-use eko_protocol::id::GroupStateId;
+use eko_protocol::id::{DeviceId, GroupStateId};
 use eko_testkit::{BARE, CallFault, ChainChanges as _, DirectTransport, TestSocket, World, lose_each_answer};
+use serde_json::Value;
 
 use super::delete;
-use crate::HOUR_MS;
 use crate::people::sign_in_again;
+use crate::{HOUR_MS, MINUTE_MS};
 
 /// A server with sockets. Wanda has one item of each kind that an erasure deletes by another call.
 struct SmallScene {
@@ -74,6 +76,41 @@ async fn while_a_part_of_aws_is_down() {
         scene.world.erase().await;
         assert_gone(&scene, operation).await;
     }
+}
+
+/// A step that is cut off after it has come some of the way goes on from there, and is no failure, however
+/// many follow it. One that has come nowhere is one.
+#[tokio::test]
+async fn progress_is_no_failure() {
+    let world = World::new().await;
+    let bob = world.user_with("bob", BARE).await;
+    world.advance(HOUR_MS);
+    sign_in_again(&world, &bob).await;
+    let id = |n: usize| DeviceId::parse(&format!("00000000-5a57-4b0e-9c39-{n:012x}")).unwrap();
+    let former: BTreeSet<DeviceId> = (0..12).map(id).collect();
+    world.state.store().list_devices(bob.user(), &former).await.unwrap();
+    assert_eq!(delete(&world, &bob).await, "204");
+    world.advance(MINUTE_MS);
+    world.calls.record();
+    // The first calls of a step: the message, the account in the first step, the list of devices, and what
+    // each device has. The SDK tries a call three times.
+    for (down, due) in
+        [(1, (15, 1)), (2, (1, 0)), (1, (15, 1)), (1, (30, 2)), (3, (1, 0)), (4, (1, 0)), (2, (15, 1))]
+    {
+        world.calls.reset();
+        (down..down + 3).for_each(|place| world.calls.fail_at(place, CallFault::Down));
+        world.deliver().await;
+        let calls = world.calls.recorded();
+        let order = calls.iter().find(|call| call.operation == "SendMessageBatch").unwrap();
+        let entry = &order.request["Entries"][0];
+        let body: Value = serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
+        let told = (entry["DelaySeconds"].as_i64().unwrap(), body["failures"].as_i64().unwrap());
+        assert_eq!(told, due, "the calls from {down} on are down; {body}");
+        world.advance(told.0 * 1_000);
+    }
+    world.calls.reset();
+    world.erase().await;
+    assert_eq!(world.stored().await.keys("#bob", "").len(), 1);
 }
 
 /// A time in which a step ends that ends at all.

@@ -3,7 +3,7 @@
 //! Nobody verifies a display name, and no decision depends on one. A handle at another domain counts
 //! once both sides name each other: the domain's WebFinger names the actor, and the actor document
 //! names the handle. This device asks both itself. It looks at a profile when its user asks for it, and
-//! at no other time: the other server sees who looks.
+//! at no other time, but for the user's own at a sign-in: the other server sees who looks.
 
 use eko_protocol::address::Handle;
 use eko_protocol::json::text;

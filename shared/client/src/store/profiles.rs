@@ -4,7 +4,7 @@ use eko_protocol::address::Handle;
 use eko_protocol::profile::{DisplayName, Icon, PublicProfile};
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceStoreError, Transaction};
+use super::{DeviceStore, DeviceStoreError, Transaction};
 
 /// The beginning of the names under which the store keeps profiles. The actor id follows.
 const PREFIX: &str = "profile/";
@@ -24,6 +24,20 @@ struct StoredProfile {
     name: Option<String>,
     icon: Option<(String, String)>,
     handle: Option<String>,
+}
+
+impl DeviceStore {
+    /// Returns the handle at another domain than the server's by which people know this user, if the user
+    /// has looked and both sides name each other.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn own_handle(&self) -> Result<Option<Handle>, DeviceStoreError> {
+        self.read(|tx| {
+            let Some(account) = tx.account()? else { return Ok(None) };
+            Ok(tx.profile(&account.origin.actor(&account.user))?.and_then(|kept| kept.handle))
+        })
+    }
 }
 
 impl Transaction<'_> {
@@ -71,7 +85,6 @@ impl Transaction<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::DeviceStore;
     use super::*;
 
     #[test]

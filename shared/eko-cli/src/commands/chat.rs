@@ -11,7 +11,7 @@ use crate::context::{Context, HttpMessenger};
 use crate::delivery;
 use crate::failure::{CommandFailure, Exit};
 use crate::listener::{MailboxListener, TypedText};
-use crate::people::{Correspondent, conversation, named};
+use crate::people::{Correspondent, conversation, named, own_handle};
 use crate::screen::{Screen, TypedInput};
 
 /// The longest pause between two looks into the mailbox while there is no socket. It is short, because a person waits for an
@@ -79,7 +79,7 @@ impl ChatArgs {
             MailboxListener::new(context, &account, &client, LONGEST_PAUSE, Some(whom.conversation()));
         context.out.remark(&format!(
             "You are {} and write to {}. Each line is a message; Ctrl-D ends the chat.",
-            account.handle,
+            own_handle(&client),
             conversation(&client, &whom.conversation())
         ));
         if let Correspondent::Person(person) = &whom

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::context::Context;
 use crate::failure::CommandFailure;
 use crate::listener::MailboxListener;
+use crate::people::own_handle;
 use crate::screen::Screen;
 
 const MORE: &str = "\
@@ -43,7 +44,7 @@ impl ListenArgs {
         if self.once {
             return listening.once().await;
         }
-        context.out.remark(&format!("Listening for {}. Ctrl-C ends it.", account.handle));
+        context.out.remark(&format!("Listening for {}. Ctrl-C ends it.", own_handle(&client)));
         let screen = if context.out.json || context.out.quiet { None } else { Screen::begin() };
         listening.until_the_end(None, screen).await
     }

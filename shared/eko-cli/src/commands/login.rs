@@ -18,6 +18,7 @@ use eko_client::{ClientError, DeviceStore, HttpTransport, KeyCounts, Messenger};
 use eko_protocol::address::Handle;
 use eko_protocol::limits::MAX_DEVICE_NAME_CHARS;
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::ask;
 use crate::context::{Context, HttpMessenger};
@@ -46,6 +47,8 @@ pub(super) const WAIT: Duration = Duration::from_secs(5 * 60);
 /// The longest time since the person signed in at the issuer, for a reset or a deletion. It leaves five of the
 /// ten minutes that a server allows.
 pub(super) const FRESH_SIGN_IN: Duration = Duration::from_secs(5 * 60);
+/// The time that the domain of the handles has to name the user.
+const HANDLE_PATIENCE: Duration = Duration::from_secs(5);
 /// The command that shows the nonce for an ID token.
 const PRINT_NONCE: &str = "eko login NAME --print-nonce";
 
@@ -152,7 +155,7 @@ impl LoginArgs {
                     format!("{handle} still has this device, which is signed in: nothing was set aside");
                 return Err(CommandFailure::new(what).next("eko devices revoke ID, if it is to go"));
             }
-            Ok(device) => return self.tell(context, &account, &device, None).await,
+            Ok(device) => return self.tell(context, &device, None).await,
             Err(SignInFailure::Messenger(MessengerError::ResetHere)) if replaces => {
                 "the device that was here is replaced, because a reset begins with a new one".to_owned()
             }
@@ -180,7 +183,7 @@ impl LoginArgs {
         match self.sign_in(context, &http, &capabilities, &account).await {
             Ok(device) => {
                 tell_replaced();
-                self.tell(context, &account, &device, Some(&aside)).await
+                self.tell(context, &device, Some(&aside)).await
             }
             Err(error) => {
                 let is_brought_back = error.was_refused() && never_registered(context, &account)?;
@@ -333,6 +336,12 @@ impl LoginArgs {
         }
         let again = account.is_registered();
         let (client, registered) = prepared.complete(LibSignal, &id_token).await?;
+        let client = context.reaching(client);
+        let (me, domain) = (client.me(), capabilities.handle_domain.as_deref());
+        if domain.is_some_and(|domain| domain != me.origin.authority()) {
+            // The handle at that domain is kept if the domain names the user by now. `eko profile` looks again.
+            let _ = timeout(HANDLE_PATIENCE, client.look_at_profile(&me)).await;
+        }
         if let Ok(Some(former)) = context.home.former(account)
             && let Err(failure) = context.home.note_carried(&former)
         {

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::context::{Context, HttpMessenger};
 use crate::failure::CommandFailure;
+use crate::people::own_handle;
 use crate::show::{clock, instant};
 
 /// The time that the server has for its answer.
@@ -21,9 +22,13 @@ pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
     let problem = problem(&client).await?;
     let is_forgotten = problem.as_ref() == Some(&forgotten()) || client.is_forgotten()?;
     let device = client.device();
-    let (handle, signed_in) = (account.handle.to_string(), device.tokens().is_some());
+    let (handle, signed_in) = (own_handle(&client), device.tokens().is_some());
     let folder = account.path().display().to_string();
-    let mut text = format!("{handle}\n  device       {}\n  kept in      {folder}", device.id());
+    let at = match handle == account.handle {
+        true => String::new(),
+        false => format!("\n  at           {}", device.origin()),
+    };
+    let mut text = format!("{handle}{at}\n  device       {}\n  kept in      {folder}", device.id());
     let end = client.device_end()?;
     // Nobody is asked for an approval of a device that its server calls ended, or does not know.
     let code = client.joining_code()?.filter(|_| end.is_none() && !is_forgotten).map(|code| code.digits());
@@ -37,7 +42,7 @@ pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
     } else if is_forgotten {
         text.push_str(&format!("\n  not known    {}", forgotten()));
     } else if !signed_in {
-        text.push_str(&format!("\n  signed out   eko login {handle}"));
+        text.push_str(&format!("\n  signed out   eko login {}", account.handle));
     }
     let read_ms = client.own_list_read_ms()?;
     if let Some(why) = problem.as_ref().filter(|why| **why != forgotten()) {
@@ -47,7 +52,7 @@ pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
         });
     }
     let object = json!({
-        "handle": handle,
+        "handle": handle.to_string(),
         "actor": device.actor(),
         "device": device.id().to_string(),
         "joiningCode": code,

@@ -9,6 +9,7 @@ use eko_protocol::address::Handle;
 
 use super::private;
 use crate::failure::{CommandFailure, FileUse};
+use crate::partial_handle::PartialHandle;
 
 const DATABASE: &str = "eko.db";
 const RECOVERED: &str = "recovered.db";
@@ -66,6 +67,12 @@ impl AccountFolder {
     /// was begun and never finished. An account that cannot be read is one.
     pub fn is_registered(&self) -> bool {
         DeviceStore::open(&self.database()).and_then(|store| store.is_registered()).unwrap_or(true)
+    }
+
+    /// True if the person means this account by its handle at another domain, which is in its store.
+    pub(super) fn is_also_called(&self, who: &PartialHandle) -> bool {
+        let handle = DeviceStore::open_to_read(&self.database()).and_then(|store| store.own_handle());
+        handle.ok().flatten().is_some_and(|handle| who.means(&handle))
     }
 
     /// Creates the folder with an empty store, and returns `true`; returns `false` if the folder

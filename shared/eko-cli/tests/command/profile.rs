@@ -1,9 +1,12 @@
 //! Tests of `profile`: what people call themselves is shown beside their handles, and is no name.
 
+use std::net::TcpListener;
+
+use eko_local::server::{BoundServer, ServerOptions};
 use serde_json::json;
 
 use super::people::signed_in;
-use super::test_home::server;
+use super::test_home::{TestHome, server};
 
 const PICTURE: &str = "https://pictures.example/me.JPG?v=2";
 
@@ -71,4 +74,24 @@ async fn what_nobody_can_be_called_is_refused_here() {
         assert_eq!(alice.fails(&[&["profile"], wrong].concat()).await.code, 2, "{wrong:?}");
     }
     assert_eq!(alice.fails(&["profile", "@nosuch"]).await.code, 2);
+}
+
+/// The domain of the handles is another name of the server here.
+#[tokio::test]
+async fn an_account_is_shown_and_chosen_by_its_handle_at_another_domain() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (domain, host) = (format!("127.0.0.1:{port}"), format!("localhost:{port}"));
+    let options = ServerOptions { port, handle_domain: Some(domain.clone()), ..ServerOptions::default() };
+    tokio::spawn(BoundServer::bind(&options).await.unwrap().run(std::future::pending()));
+    let (home, server, reach) = (TestHome::new(), format!("http://{host}"), format!("http://{domain}"));
+    for name in ["alice", "bob"] {
+        home.eko(&["login", name, "--server", &server, "--local-server", &reach]).await.done();
+        let chosen = [format!("{name}@{domain}"), format!("{name}@{host}"), name.to_owned()];
+        for chosen in &chosen {
+            let shown = home.eko(&["whoami", "--as", chosen]).await.done();
+            let due = format!("@{name}@{domain}\n  at           {server}\n  device       ");
+            assert!(shown.starts_with(&due), "{chosen}: {shown}");
+        }
+    }
+    assert_eq!(home.fails(&["whoami", "--as", "alice@example.org"]).await.code, 2);
 }

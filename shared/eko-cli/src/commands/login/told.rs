@@ -12,8 +12,8 @@ use crate::clock;
 use crate::context::{Context, HttpMessenger};
 use crate::counted::{counted, counted_all};
 use crate::failure::CommandFailure;
-use crate::home::AccountFolder;
 use crate::joining::{self, WaitOutcome};
+use crate::people::own_handle;
 
 /// The effect of a reset, in words.
 const RESET_DONE: &str = "\nAll your other devices are revoked. Your contacts are warned, and send nothing until they have accepted \
@@ -109,7 +109,6 @@ impl LoginArgs {
     pub(super) async fn tell(
         &self,
         context: &Context,
-        account: &AccountFolder,
         signed_in: &SignedInDevice,
         aside: Option<&Path>,
     ) -> Result<(), CommandFailure> {
@@ -126,14 +125,14 @@ impl LoginArgs {
             ));
         }
         let mut object = json!({
-            "handle": account.handle.to_string(),
+            "handle": own_handle(client).to_string(),
             "actor": device.actor(),
             "device": device.id().to_string(),
             "status": "active",
             "setAside": aside,
         });
         let aside = aside.map(|aside| format!("\nThe files of the former device are in {}", aside.display()));
-        let (handle, aside) = (&account.handle, aside.unwrap_or_default());
+        let (handle, aside) = (own_handle(client), aside.unwrap_or_default());
         if let (RegistrationStatus::Pending, Some(code)) = (registered.status, client.joining_code()?) {
             let mut pending = object.clone();
             pending["status"] = json!("pending");

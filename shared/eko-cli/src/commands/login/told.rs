@@ -12,6 +12,7 @@ use crate::clock;
 use crate::context::{Context, HttpMessenger};
 use crate::counted::{counted, counted_all};
 use crate::failure::CommandFailure;
+use crate::home::AccountFolder;
 use crate::joining::{self, WaitOutcome};
 use crate::people::own_handle;
 

@@ -198,14 +198,10 @@ impl<'a> MailboxListener<'a> {
     /// # Errors
     /// No attempt has succeeded in time.
     async fn looked_in_time(&self) -> Result<(), CommandFailure> {
-        if timeout(LOOK_TIME, self.looked.notified()).await.is_ok() {
-            return Ok(());
+        match timeout(LOOK_TIME, self.looked.notified()).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(not_in_time(self.unread.take())),
         }
-        let unread = self.unread.take().unwrap_or_else(|| {
-            let what = format!("it was not read to its end within {} seconds", LOOK_TIME.as_secs());
-            CommandFailure::new(what).next("try again later").exit(Exit::TryLater)
-        });
-        Err(unread.led_by(UNREAD))
     }
 
     fn note_looked(&self) {
@@ -339,6 +335,15 @@ impl<'a> MailboxListener<'a> {
         let left = ms.saturating_sub(self.context.environment.now_ms());
         Duration::from_millis(u64::try_from(left).unwrap_or(0))
     }
+}
+
+/// Returns the failure of a chat whose mailbox was not read in time. `unread` is the reason, if it is known.
+fn not_in_time(unread: Option<CommandFailure>) -> CommandFailure {
+    let unread = unread.unwrap_or_else(|| {
+        let what = format!("it was not read to its end within {} seconds", LOOK_TIME.as_secs());
+        CommandFailure::new(what).next("try again later").exit(Exit::TryLater)
+    });
+    unread.led_by(UNREAD)
 }
 
 /// Returns the notices that say how the user has come into groups, or the others.

@@ -11,7 +11,7 @@ pub(crate) use held::{held_reason, held_word};
 pub(crate) use object::{
     awaited_object, content_object, due_object, instant, message_object, notice_object, sent_object, word,
 };
-pub(crate) use request::{messages_not_kept, request, request_object};
+pub(crate) use request::{asked_for, messages_not_kept, request, request_object};
 
 use eko_client::group::GroupDifference;
 use eko_client::messenger::{

@@ -81,7 +81,7 @@ impl RequestsArgs {
                          it does not, ask {who}",
                         show::messages_not_kept(not_kept),
                         if not_kept == 1 { "was" } else { "were" },
-                        if not_kept == 1 { "it" } else { "them" },
+                        show::asked_for(not_kept),
                     ),
                 };
                 let text = format!(

@@ -16,8 +16,9 @@ pub(crate) fn request(client: &HttpMessenger, request: &MessageRequest) -> Strin
         (true, 0) => format!("\n  No more than {MOST_OF_STRANGER} messages of a stranger are kept."),
         (true, count) => format!(
             "\n  No more than {MOST_OF_STRANGER} messages of a stranger are kept. {} came after these; once you have \
-             accepted, {who}'s program is asked to send what was not kept again: eko requests accept {who}",
-            messages_not_kept(count)
+             accepted, {who}'s program is asked to send {} again: eko requests accept {who}",
+            messages_not_kept(count),
+            asked_for(count)
         ),
     };
     format!("{who} is no contact of yours and wrote:{}{more}", said.collect::<String>())
@@ -34,6 +35,18 @@ pub(crate) fn messages_not_kept(count: u64) -> String {
     }
 }
 
+/// Returns the words for those of the messages that were not kept for which a stranger's program is asked. This
+/// device knows of no others.
+pub(crate) fn asked_for(count: u64) -> String {
+    match count {
+        1 => "it".to_owned(),
+        count if i64::try_from(count).is_ok_and(|count| count >= MOST_UNKEPT) => {
+            format!("the first {MOST_UNKEPT} of them")
+        }
+        _ => "them".to_owned(),
+    }
+}
+
 /// True if so much is kept of a stranger that nothing more is.
 fn is_full(request: &MessageRequest) -> bool {
     i64::try_from(request.messages.len()).is_ok_and(|count| count >= MOST_OF_STRANGER)
@@ -46,4 +59,14 @@ pub(crate) fn request_object(request: &MessageRequest) -> Value {
         "type": "request", "from": request.person.actor(), "messages": messages, "full": is_full(request),
         "notKept": request.not_kept,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_promised_than_is_asked_for() {
+        assert_eq!([1, 2, 500].map(asked_for), ["it", "them", "the first 500 of them"]);
+    }
 }

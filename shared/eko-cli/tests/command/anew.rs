@@ -3,12 +3,11 @@
 
 use std::path::Path;
 
-use eko_local::server::{BoundServer, ServerOptions};
 use serde_json::Value;
-use tokio::sync::oneshot;
 
 use super::people::{ReportedFailure, signed_in, text};
 use super::signing_in::id_token;
+use super::stoppable::StoppableServer;
 use super::talking::{RunningCommand, two_on};
 use super::test_home::{TestHome, server};
 
@@ -404,19 +403,12 @@ async fn what_is_taken_over_twice_is_shown_once() {
 /// The server of the README's second minute runs without `--data`, and begins again.
 #[tokio::test]
 async fn two_people_go_on_after_their_server_has_lost_everything() {
-    let start = async |port: u16| {
-        let bound = BoundServer::bind(&ServerOptions { port, ..ServerOptions::default() }).await.unwrap();
-        let origin = bound.origin.to_string();
-        let (stop, stopped) = oneshot::channel::<()>();
-        (origin, stop, tokio::spawn(bound.run(async { stopped.await.unwrap() })))
-    };
-    let (origin, stop, served) = start(0).await;
+    let server = StoppableServer::start().await;
+    let origin = server.origin.clone();
     let [alice, bob] = two_on(&origin).await;
     alice.eko(&["send", "@bob", "before"]).await.done();
     assert_eq!(bob.hears().await, ["before"]);
-    stop.send(()).unwrap();
-    served.await.unwrap().unwrap();
-    let (_, _stop, _served) = start(origin.rsplit(':').next().unwrap().parse().unwrap()).await;
+    let _again = StoppableServer::start_at(server.stop().await, None).await;
 
     let forgotten = "the server does not know this device any more";
     let ReportedFailure { code, what, next } = alice.fails(&["send", "@bob", "kept"]).await;

@@ -7,16 +7,14 @@ use eko_client::messenger::{MessageDraft, Person};
 use eko_client::store::EnvelopeState;
 use eko_client::transport::{Bytes, Transport, TransportError};
 use eko_client::{DeviceStore, Environment, Messenger};
-use eko_local::server::{BoundServer, ServerOptions};
 use eko_protocol::address::UserName;
 use http::{Request, Response};
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::people::{ReportedFailure, signed_in};
+use super::stoppable::StoppableServer;
 use super::talking::{RunningCommand, two, two_on};
 use super::terminal::TestTerminal;
 use super::test_home::{CommandOutput, server};
@@ -260,23 +258,11 @@ async fn a_message_that_another_process_put_off_is_sent_when_it_is_due() {
 /// The server accepts connections, and answers nothing.
 #[tokio::test]
 async fn a_line_that_a_hung_server_keeps_is_said_to_wait_and_typing_goes_on() {
-    let bound = BoundServer::bind(&ServerOptions::default()).await.unwrap();
-    let origin = bound.origin.to_string();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let served = tokio::spawn(bound.run(async { stopped.await.unwrap() }));
-    let [alice, _bob] = two_on(&origin).await;
+    let server = StoppableServer::start().await;
+    let [alice, _bob] = two_on(&server.origin).await;
     let mut chat = TestTerminal::start(&alice, &["chat", "@bob"]);
     chat.shows_last("> ").await;
-    stop.send(()).unwrap();
-    served.await.unwrap().unwrap();
-    let address = origin.trim_start_matches("http://").to_owned();
-    let hung = TcpListener::bind(address.replace("localhost", "127.0.0.1")).await.unwrap();
-    let held = tokio::spawn(async move {
-        let mut all = Vec::new();
-        while let Ok((connection, _)) = hung.accept().await {
-            all.push(connection);
-        }
-    });
+    let held = server.hang_up_nobody().await;
     chat.press("first\rsecond\rand more");
     shows_row(&chat, "  \u{201c}first\u{201d}, \u{201c}second\u{201d} wait: there is no answer yet").await;
     let rows = chat.shows_last("> and more").await;
@@ -292,22 +278,11 @@ async fn a_line_that_a_hung_server_keeps_is_said_to_wait_and_typing_goes_on() {
 #[tokio::test]
 async fn a_message_whose_process_was_killed_is_not_claimed_any_more() {
     let folder = tempfile::tempdir().unwrap();
-    let start = async |port: u16| {
-        let data = Some(folder.path().to_owned());
-        let bound =
-            BoundServer::bind(&ServerOptions { port, data, ..ServerOptions::default() }).await.unwrap();
-        let origin = bound.origin.to_string();
-        let (stop, stopped) = oneshot::channel::<()>();
-        (origin, stop, tokio::spawn(bound.run(async { stopped.await.unwrap() })))
-    };
-    let (origin, stop, served) = start(0).await;
-    let port: u16 = origin.rsplit(':').next().unwrap().parse().unwrap();
-    let [alice, bob] = two_on(&origin).await;
+    let server = StoppableServer::start_at(0, Some(folder.path())).await;
+    let [alice, bob] = two_on(&server.origin).await;
     alice.eko(&["send", "@bob", "before"]).await.done();
     assert_eq!(bob.hears().await, ["before"]);
-    stop.send(()).unwrap();
-    served.await.unwrap().unwrap();
-    let hung = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    let hung = server.hang().await;
     let sending = RunningCommand::start(alice.command(&["send", "@bob", "in the middle"]));
     let (asked, _) = hung.accept().await.unwrap();
     let store = rusqlite::Connection::open(alice.account().join("eko.db")).unwrap();
@@ -320,8 +295,9 @@ async fn a_message_whose_process_was_killed_is_not_claimed_any_more() {
     }
     sending.kill().await;
     assert_eq!(claimed(), Ok(1), "it had no time to free it");
+    let port = hung.local_addr().unwrap().port();
     drop((asked, hung));
-    let (_, _stop, _served) = start(port).await;
+    let _again = StoppableServer::start_at(port, Some(folder.path())).await;
     alice.eko(&["send", "@bob", "after it"]).await.done();
     assert_eq!(bob.hears().await, ["in the middle", "after it"]);
     let history = bob.eko(&["history"]).await.done();
@@ -331,16 +307,10 @@ async fn a_message_whose_process_was_killed_is_not_claimed_any_more() {
 /// `eko send` waits for an answer of the server.
 #[tokio::test]
 async fn what_another_process_is_sending_is_said_to_be_sent_by_it() {
-    let bound = BoundServer::bind(&ServerOptions::default()).await.unwrap();
-    let origin = bound.origin.to_string();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let served = tokio::spawn(bound.run(async { stopped.await.unwrap() }));
-    let [alice, _bob] = two_on(&origin).await;
+    let server = StoppableServer::start().await;
+    let [alice, _bob] = two_on(&server.origin).await;
     alice.eko(&["send", "@bob", "before"]).await.done();
-    stop.send(()).unwrap();
-    served.await.unwrap().unwrap();
-    let address = origin.trim_start_matches("http://").replace("localhost", "127.0.0.1");
-    let hung = TcpListener::bind(address).await.unwrap();
+    let hung = server.hang().await;
     let sending = RunningCommand::start(alice.command(&["send", "@bob", "in the middle"]));
     let (_asked, _) = hung.accept().await.unwrap();
     let id = loop {

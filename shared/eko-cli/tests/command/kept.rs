@@ -1,23 +1,18 @@
 //! Tests of what `send` and `chat` keep, of how they say it, and of the code with which they end.
 
-use eko_local::server::{BoundServer, ServerOptions};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use super::people::{ReportedFailure, signed_in};
+use super::stoppable::StoppableServer;
 use super::talking::{RunningCommand, two, two_on};
 use super::test_home::{CommandOutput, TestHome, server};
 
 #[tokio::test]
 async fn without_the_server_chat_starts_and_keeps_what_is_typed() {
-    let server = BoundServer::bind(&ServerOptions::default()).await.unwrap();
-    let origin = server.origin.to_string();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let served = tokio::spawn(server.run(async { stopped.await.unwrap() }));
+    let server = StoppableServer::start().await;
+    let origin = server.origin.clone();
     let [alice, _bob] = two_on(&origin).await;
-    stop.send(()).unwrap();
-    served.await.unwrap().unwrap();
+    server.stop().await;
     let away = format!("the server {} is out of reach", &origin["http://".len()..]);
     // The second time a message waits already.
     for text in ["one\n", "two\n"] {
@@ -74,16 +69,9 @@ async fn a_device_that_waits_for_approval_sends_nothing_and_says_so() {
 /// Somebody whom this device knows needs no server to be found, whichever server is down.
 #[tokio::test]
 async fn what_is_written_to_somebody_known_is_kept_while_their_server_is_down() {
-    let start = async |port: u16, data: &TempDir| {
-        let data = Some(data.path().to_owned());
-        let bound =
-            BoundServer::bind(&ServerOptions { port, data, ..ServerOptions::default() }).await.unwrap();
-        let origin = bound.origin.to_string();
-        let (stop, stopped) = oneshot::channel::<()>();
-        (origin, stop, tokio::spawn(bound.run(async { stopped.await.unwrap() })))
-    };
     let (folder, here) = (TempDir::new().unwrap(), server().await);
-    let (there, stop, served) = start(0, &folder).await;
+    let theirs = StoppableServer::start_at(0, Some(folder.path())).await;
+    let there = theirs.origin.clone();
     let (alice, bob) = (TestHome::new(), TestHome::new());
     let eko = async |home: &TestHome, arguments: &[&str]| {
         let servers = ["--local-server", &here, "--local-server", &there];
@@ -97,8 +85,7 @@ async fn what_is_written_to_somebody_known_is_kept_while_their_server_is_down() 
     eko(&bob, &["verify", &hers, "--accept"]).await.done();
     eko(&alice, &["send", &his, "one"]).await.done();
     eko(&bob, &["listen", "--once"]).await.done();
-    stop.send(()).unwrap();
-    served.await.unwrap().unwrap();
+    let port = theirs.stop().await;
     let said = eko(&alice, &["send", &his, "two"]).await.done();
     let away =
         format!("sent; the server {} is out of reach, and your server will try for 48 hours\n", name(&there));
@@ -112,7 +99,7 @@ async fn what_is_written_to_somebody_known_is_kept_while_their_server_is_down() 
     assert_eq!((typed.code, said, &*typed.next), (6, true, "try again later"), "{}", typed.what);
     let CommandOutput { code, err, .. } = eko(&alice, &["chat", &stranger]).await;
     assert_eq!((code, err.contains(&away)), (6, true), "{err}");
-    let (_, _stop, _served) = start(there.rsplit(':').next().unwrap().parse().unwrap(), &folder).await;
+    let _again = StoppableServer::start_at(port, Some(folder.path())).await;
     for _ in 0..300 {
         eko(&bob, &["listen", "--once"]).await.done();
         if bob.eko(&["history"]).await.done().contains("two") {
@@ -127,19 +114,10 @@ async fn what_is_written_to_somebody_known_is_kept_while_their_server_is_down() 
 #[tokio::test]
 async fn a_first_message_to_somebody_of_the_own_server_is_kept_while_it_is_down() {
     let folder = TempDir::new().unwrap();
-    let start = async |port: u16| {
-        let data = Some(folder.path().to_owned());
-        let bound =
-            BoundServer::bind(&ServerOptions { port, data, ..ServerOptions::default() }).await.unwrap();
-        let origin = bound.origin.to_string();
-        let (stop, stopped) = oneshot::channel::<()>();
-        (origin, stop, tokio::spawn(bound.run(async { stopped.await.unwrap() })))
-    };
-    let (origin, stop, served) = start(0).await;
-    let [alice, bob] = two_on(&origin).await;
-    let carol = signed_in(&origin, "carol").await;
-    stop.send(()).unwrap();
-    served.await.unwrap().unwrap();
+    let server = StoppableServer::start_at(0, Some(folder.path())).await;
+    let [alice, bob] = two_on(&server.origin).await;
+    let carol = signed_in(&server.origin, "carol").await;
+    let port = server.stop().await;
     let ReportedFailure { code, what, next } = alice.fails(&["send", "@carol", "one", "--wait", "0"]).await;
     assert_eq!(
         (code, what.starts_with("not sent yet to @carol: the server localhost:")),
@@ -153,7 +131,7 @@ async fn a_first_message_to_somebody_of_the_own_server_is_kept_while_it_is_down(
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     let shown = alice.eko(&["history", "@carol"]).await.done();
     assert!(shown.contains("; next attempt with the next eko listen or eko send\n"), "{shown}");
-    let (_, _stop, _served) = start(origin.rsplit(':').next().unwrap().parse().unwrap()).await;
+    let _again = StoppableServer::start_at(port, Some(folder.path())).await;
     alice.eko(&["send", "@bob", "four"]).await.done();
     for _ in 0..100 {
         alice.eko(&["listen", "--once"]).await.done();
@@ -180,18 +158,9 @@ async fn a_first_message_to_somebody_of_the_own_server_is_kept_while_it_is_down(
 #[tokio::test]
 async fn what_waits_for_the_own_server_goes_when_it_answers_and_what_else_waits_is_counted() {
     let folder = TempDir::new().unwrap();
-    let start = async |port: u16| {
-        let data = Some(folder.path().to_owned());
-        let bound =
-            BoundServer::bind(&ServerOptions { port, data, ..ServerOptions::default() }).await.unwrap();
-        let origin = bound.origin.to_string();
-        let (stop, stopped) = oneshot::channel::<()>();
-        (origin, stop, tokio::spawn(bound.run(async { stopped.await.unwrap() })))
-    };
-    let (origin, stop, served) = start(0).await;
-    let [alice, bob] = two_on(&origin).await;
-    stop.send(()).unwrap();
-    served.await.unwrap().unwrap();
+    let server = StoppableServer::start_at(0, Some(folder.path())).await;
+    let [alice, bob] = two_on(&server.origin).await;
+    let port = server.stop().await;
     for text in ["one", "two"] {
         assert_eq!(alice.fails(&["send", "@bob", text, "--wait", "0"]).await.code, 4);
     }
@@ -200,7 +169,7 @@ async fn what_waits_for_the_own_server_goes_when_it_answers_and_what_else_waits_
     let mark: Vec<u8> = store
         .query_row("DELETE FROM account WHERE name = 'unreached' RETURNING value", [], |row| row.get(0))
         .unwrap();
-    let (_, _stop, _served) = start(origin.rsplit(':').next().unwrap().parse().unwrap()).await;
+    let _again = StoppableServer::start_at(port, Some(folder.path())).await;
     // They wait for something else.
     let CommandOutput { code, err, .. } = alice.eko(&["listen", "--once"]).await;
     assert_eq!((code, err.contains("  2 messages wait until ")), (0, true), "{err}");
@@ -214,24 +183,17 @@ async fn what_waits_for_the_own_server_goes_when_it_answers_and_what_else_waits_
 /// The server accepts connections, and answers nothing.
 #[tokio::test]
 async fn a_hung_server_keeps_no_command_longer_than_it_waits() {
-    let bound = BoundServer::bind(&ServerOptions::default()).await.unwrap();
-    let origin = bound.origin.to_string();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let served = tokio::spawn(bound.run(async { stopped.await.unwrap() }));
-    let [alice, _bob] = two_on(&origin).await;
-    stop.send(()).unwrap();
-    served.await.unwrap().unwrap();
-    let address = origin.trim_start_matches("http://").replace("localhost", "127.0.0.1");
-    let hung = TcpListener::bind(address).await.unwrap();
-    let held = tokio::spawn(async move {
-        let mut all = Vec::new();
-        while let Ok((connection, _)) = hung.accept().await {
-            all.push(connection);
-        }
-    });
+    let server = StoppableServer::start().await;
+    let [alice, _bob] = two_on(&server.origin).await;
+    let held = server.hang_up_nobody().await;
     let ReportedFailure { code, what, next } = alice.fails(&["send", "@bob", "one", "--wait", "2"]).await;
     let due = "not sent yet to @bob: there was no answer within 2 seconds; it is kept";
     assert_eq!((code, &*what, next.starts_with("eko listen, ")), (4, due, true), "{next}");
+    // Whoever types nothing is not kept waiting either.
+    let ReportedFailure { code, what, next } = alice.fails(&["chat", "@bob"]).await;
+    let unread =
+        "the mailbox was not read, so something may be missing: it was not read to its end within 10 seconds";
+    assert_eq!((code, &*what, &*next), (4, unread, "try again later"));
     held.abort();
     assert_eq!(alice.objects(&["history"]).await.len(), 1);
 }

@@ -24,6 +24,7 @@ mod relaying;
 mod reporting;
 mod requests;
 mod signing_in;
+mod stoppable;
 mod stores;
 mod talking;
 mod terminal;

@@ -3,11 +3,10 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
-use eko_local::server::{BoundServer, ServerOptions};
 use serde_json::Value;
-use tokio::sync::oneshot;
 
 use super::people::ReportedFailure;
+use super::stoppable::StoppableServer;
 use super::test_home::{CommandOutput, TestHome, ended_of, server};
 
 /// Signs Alice and Bob in on one server, which then is part of their handles.
@@ -87,20 +86,15 @@ async fn next_line<R: Read + Send + 'static>(from: &mut Option<BufReader<R>>) ->
 
 #[tokio::test]
 async fn messages_come_on_a_socket_while_there_is_one() {
-    let server = BoundServer::bind(&ServerOptions::default()).await.unwrap();
-    let origin = server.origin.to_string();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let served = tokio::spawn(server.run(async { stopped.await.unwrap() }));
-    let [alice, bob] = two_on(&origin).await;
+    let server = StoppableServer::start().await;
+    let [alice, bob] = two_on(&server.origin).await;
     let mut his = RunningCommand::start(bob.command(&["listen", "--verbose", "--every", "3600"]));
     his.remark("live: ").await;
     for text in ["one", "two"] {
         alice.eko(&["send", "@bob", text]).await.done();
         assert!(his.line().await.trim_end().ends_with(text));
     }
-    stop.send(()).unwrap();
-    his.remark("fetching: the server ").await;
-    served.await.unwrap().unwrap();
+    tokio::join!(server.stop(), his.remark("fetching: the server "));
     his.remark("fetching: no live connection: cannot connect: ").await;
     his.kill().await;
 }

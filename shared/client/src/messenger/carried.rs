@@ -66,10 +66,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// since each activity is signed by the device that sends it. They are due at once. An account to which this
     /// user moves says nothing before the old one has been left, which sends them until then.
     pub(super) async fn say_carried(&self) -> Result<(), MessengerError> {
-        let is_due = self.store.read(|tx| {
-            let has_left = tx.former_self()?.is_some() || self.former_actor(tx)?.is_none();
-            Ok::<_, DeviceStoreError>(has_left && !tx.unsent()?.is_empty())
-        })?;
+        let is_due = self
+            .store
+            .read(|tx| Ok::<_, DeviceStoreError>(!tx.is_taking_over()? && !tx.unsent()?.is_empty()))?;
         if !is_due {
             return Ok(());
         }

@@ -137,6 +137,9 @@ impl<T: Transport> PreparedSignIn<T> {
         let Self { device, store, environment, challenge, issuer, audience, reset, moved_from, is_new } =
             self;
         let id_token = challenge.accept(id_token, &issuer, &audience)?;
+        if moved_from.is_some() {
+            store.write(|tx| tx.begin_taking_over())?;
+        }
         let again = if is_new { None } else { sign_in_again(&device, &store, &id_token).await? };
         let registered = match again {
             // The answer to an earlier registration was lost, which was none by a reset.

@@ -29,6 +29,16 @@ enum Extension {
     Conflict,
 }
 
+/// Those to whom the activity of an envelope belongs.
+enum EnvelopeScope {
+    /// The recipient alone.
+    Person,
+    /// The members of the group with this id.
+    Group(String),
+    /// It cannot be read any more, or is of groups without an id. It is taken to belong to a group.
+    Unknown,
+}
+
 impl Contact {
     /// Returns the account to which the user has moved, as the last node of the chain says.
     pub(super) fn target(&self) -> Option<&MoveTarget> {
@@ -198,12 +208,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         envelope: &OutboxEnvelope,
         to: &str,
     ) -> Result<(), DeviceStoreError> {
-        let Some(group) = self.group_of(tx, envelope)? else {
-            return tx.redirect(&envelope.id, to, self.now_ms());
-        };
-        let known = match group {
-            Some(group) => tx.group(&group)?,
-            None => None,
+        let known = match self.scope_of(tx, envelope)? {
+            EnvelopeScope::Person => return tx.redirect(&envelope.id, to, self.now_ms()),
+            EnvelopeScope::Group(group) => tx.group(&group)?,
+            EnvelopeScope::Unknown => None,
         };
         let is_reached =
             to == self.device.actor() || known.is_some_and(|known| known.current.members().contains(to));
@@ -217,26 +225,30 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    /// Returns the group to which the activity of an envelope belongs, `Some(None)` if its id is not known, or
-    /// `None` if it belongs to no group. What cannot be read any more is taken to belong to one.
-    fn group_of(
+    /// Returns to whom the activity of an envelope belongs.
+    fn scope_of(
         &self,
         tx: &Transaction<'_>,
         envelope: &OutboxEnvelope,
-    ) -> Result<Option<Option<String>>, DeviceStoreError> {
+    ) -> Result<EnvelopeScope, DeviceStoreError> {
         if let Some(message) = tx.message(&self.device.actor(), &envelope.message)? {
             let conversation = message.content.conversation;
-            return Ok(GroupId::parse(&conversation).is_ok().then_some(Some(conversation)));
+            return Ok(match GroupId::parse(&conversation) {
+                Ok(_) => EnvelopeScope::Group(conversation),
+                Err(_) => EnvelopeScope::Person,
+            });
         }
         let plaintext = tx.plaintext(&envelope.id)?;
         let Some(Ok(activity)) = plaintext.as_deref().map(Activity::from_plaintext) else {
-            return Ok(Some(None));
+            return Ok(EnvelopeScope::Unknown);
         };
-        Ok(match &activity.content {
-            _ if activity.group.is_some() => Some(activity.group.map(|group| group.id.to_string())),
-            ActivityContent::Announce(control) => Some(Some(control.state().id().to_string())),
-            ActivityContent::StateKeys(_) => Some(None),
-            _ => None,
+        Ok(match (&activity.group, &activity.content) {
+            (Some(group), _) => EnvelopeScope::Group(group.id.to_string()),
+            (None, ActivityContent::Announce(control)) => {
+                EnvelopeScope::Group(control.state().id().to_string())
+            }
+            (None, ActivityContent::StateKeys(_)) => EnvelopeScope::Unknown,
+            (None, _) => EnvelopeScope::Person,
         })
     }
 

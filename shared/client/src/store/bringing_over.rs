@@ -17,17 +17,20 @@ use crate::content::NumberRange;
 /// The columns of a message but for its row and the number by which it is new.
 const MESSAGE: &str = "id, actor, device, conversation, outgoing, sequence, published, received, stored, text, \
                        attachments, warning, shown, request, position";
-/// The messages that the former store has and this one lacks. What the former device has not sent was said
-/// anew under the same id.
+/// The messages that the former store has and this one lacks; `?1` is true with those of strangers. What the
+/// former device has not sent was said anew under the same id by this user, `?2`.
 const LATE: &str = "SELECT row FROM former.messages AS late WHERE NOT EXISTS \
-                    (SELECT 1 FROM main.messages AS kept WHERE kept.id = late.id \
-                    AND (kept.actor = late.actor OR (kept.outgoing = 1 AND late.outgoing = 1))) \
+                    (SELECT 1 FROM main.messages AS kept WHERE kept.actor = late.actor AND kept.id = late.id) \
+                    AND NOT EXISTS (SELECT 1 FROM main.messages AS said \
+                    WHERE late.outgoing = 1 AND said.actor = ?2 AND said.id = late.id) \
                     AND (request = 0 OR ?1) ORDER BY position IS NULL, position, row";
 /// Messages that had no place when they were copied, or were not shown or accepted yet.
 const CHANGED: &str = "UPDATE main.messages AS kept SET position = coalesce(kept.position, late.position), \
                        placed = coalesce(kept.placed, late.placed), \
                        shown = iif(late.shown = 1, 1, kept.shown), request = min(kept.request, late.request) \
-                       FROM former.messages AS late WHERE late.actor = kept.actor AND late.id = kept.id";
+                       FROM former.messages AS late WHERE late.actor = kept.actor AND late.id = kept.id \
+                       AND ((kept.position IS NULL AND late.position IS NOT NULL) \
+                       OR (kept.shown <> 1 AND late.shown = 1) OR kept.request > late.request)";
 /// The messages that are awaited. `?1` is the last place of the former store.
 const AWAITED: [&str; 2] = [
     "DELETE FROM main.awaited WHERE position <= ?1 AND NOT EXISTS (SELECT 1 FROM former.awaited AS still \
@@ -50,7 +53,8 @@ const GAP: &str = "INSERT OR IGNORE INTO main.gaps (conversation, device, actor,
 const PEOPLE: [&str; 3] = [
     "INSERT INTO main.chains SELECT * FROM former.chains WHERE actor <> ?1 ON CONFLICT (actor) DO UPDATE SET \
      nodes = excluded.nodes, length = excluded.length, head = excluded.head, accepted = excluded.accepted, \
-     uncompared = excluded.uncompared, verified = excluded.verified, compared_with = excluded.compared_with, \
+     uncompared = excluded.uncompared, verified = coalesce(excluded.verified, verified), \
+     compared_with = coalesce(excluded.compared_with, compared_with), \
      alarm = excluded.alarm, alarm_at = excluded.alarm_at, contact = max(contact, excluded.contact), \
      looked = excluded.looked, told = excluded.told, proven = excluded.proven, confirmed = excluded.confirmed \
      WHERE chains.alarm IS NULL AND chains.proven = '{}' AND (excluded.head = chains.head \
@@ -102,7 +106,7 @@ impl DeviceStore {
 
 impl Transaction<'_> {
     fn bring_over(&self, me: &str) -> Result<u64, DeviceStoreError> {
-        let is_open = self.former_self()?.is_none();
+        let is_open = self.is_taking_over()?;
         let brought = self.bring_messages(is_open)?;
         if is_open {
             for sql in PEOPLE {
@@ -123,7 +127,8 @@ impl Transaction<'_> {
         self.inner.execute(CHANGED, [])?;
         let late: Vec<i64> = {
             let mut statement = self.inner.prepare(LATE)?;
-            statement.query_map([with_requests], |row| row.get(0))?.collect::<Result<_, _>>()?
+            let me = self.own_actor()?;
+            statement.query_map(params![with_requests, me], |row| row.get(0))?.collect::<Result<_, _>>()?
         };
         let sql = format!(
             "INSERT INTO main.messages ({MESSAGE}, placed) SELECT {MESSAGE}, iif(position IS NULL, NULL, ?2) \

@@ -147,6 +147,7 @@ async fn a_move_without_the_server_counts_and_has_no_rival() {
             "{refused:?}"
         );
     }
+    assert_eq!(alice.path().join("accounts").read_dir().unwrap().count(), 2, "no third account was made");
     let failed = alice.eko(&["--as", "alice", "send", "@bob", "from the old one"]).await;
     assert!(format!("{}{}", failed.out, failed.err).contains("you have moved"), "{failed:?}");
     bob.hears().await;

@@ -280,7 +280,7 @@ async fn who_has_followed_passes_the_move_on_to_members_who_do_not_know_it() {
     assert_eq!(carol.whereabouts(&bob.me()).unwrap(), bob.me());
 
     // What she writes to the group shows that she has another list of Bob's devices.
-    carol.send_to_group(&id, text("where is Bob?")).await.unwrap();
+    let asked = carol.send_to_group(&id, text("where is Bob?")).await.unwrap();
     assert_eq!(scene.hear_on(a, alice).await, ["where is Bob?"]);
     for _ in 0..2 {
         a.advance(60_000);
@@ -294,10 +294,15 @@ async fn who_has_followed_passes_the_move_on_to_members_who_do_not_know_it() {
     assert_eq!(carol.whereabouts(&bob.me()).unwrap(), robert.me());
     say(&carol, &bob.me(), "there you are").await;
     assert_eq!(scene.hear_on(a, &robert).await, ["there you are"]);
-    // What was for the old account in the group is given up.
+    // What her server could not deliver to the group is given up, and not sent to an account that is not in it.
     a.advance(3 * 24 * 3_600_000);
     a.federate().await;
     scene.settle().await;
+    carol.receive().await.unwrap();
+    let asked = carol.sent(&asked.id).unwrap().envelopes;
+    let to_bob = asked.iter().find(|envelope| envelope.recipient != alice.me().actor()).unwrap();
+    assert_eq!((to_bob.state, &to_bob.recipient), (EnvelopeState::Failed, &bob.me().actor()));
+    assert_eq!(scene.hear_on(a, &robert).await, [""; 0]);
 }
 
 /// A move changes no membership: what is for a group goes to its members alone.

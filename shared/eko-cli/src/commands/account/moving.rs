@@ -4,7 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 
 use clap::Args;
 use eko_client::group::Proposal;
-use eko_client::messenger::{MoveProgress, Person};
+use eko_client::messenger::{MessengerError, MoveProgress, Person};
 use eko_client::store::FormerDevice;
 use eko_protocol::address::Handle;
 use serde_json::json;
@@ -62,6 +62,10 @@ impl MoveArgs {
         if handle == account.handle {
             let what = format!("{handle} is the account that you have");
             return Err(CommandFailure::new(what).next("eko account move HANDLE").exit(Exit::Usage));
+        }
+        // Nobody gets an account that cannot be the one to which they have moved.
+        if let Some(elsewhere) = old.moved_account()?.map(|to| to.handle()).filter(|to| *to != handle) {
+            return Err(MessengerError::AccountMoved(elsewhere.to_string()).into());
         }
         let new = match context.client_of(&handle)? {
             Some(new) => new,

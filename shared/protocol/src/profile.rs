@@ -19,7 +19,7 @@ const ICON_TYPES: [&str; 5] = ["image/png", "image/jpeg", "image/gif", "image/we
 /// It has 1 to [`MAX_DISPLAY_NAME_CHARS`] characters, of which one can be seen. Each run of white space
 /// is one space, and there is none at the ends. Control characters, line separators, marks of the
 /// reading direction, and characters that nobody sees are refused; the joiners that some scripts and
-/// emoji need are allowed.
+/// emoji need are allowed. A name that looks like a handle is refused.
 ///
 /// ```
 /// use eko_protocol::profile::DisplayName;
@@ -28,6 +28,7 @@ const ICON_TYPES: [&str; 5] = ["image/png", "image/jpeg", "image/gif", "image/we
 /// assert!(DisplayName::parse("Ada\u{202e}").is_err() && DisplayName::parse("\u{200d}").is_err());
 /// assert_eq!(DisplayName::of_another("Ada\u{202e}\n\u{1b}[2J").unwrap().as_str(), "Ada [2J");
 /// assert_eq!(DisplayName::of_another("\u{3164}"), None);
+/// assert_eq!(DisplayName::of_another("@bob@b.example"), None);
 /// # Ok::<(), eko_protocol::Invalid>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,7 +39,7 @@ impl DisplayName {
     ///
     /// # Errors
     /// [`Invalid`] for a text that is too long, or has no character that can be seen, or one that is
-    /// not allowed.
+    /// not allowed, or that looks like a handle.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if text.chars().any(is_forbidden) {
             return Err(Invalid::whole("has a control character, or one that is not seen"));
@@ -48,13 +49,17 @@ impl DisplayName {
             return Err(Invalid::whole(format!("has more than {MAX_DISPLAY_NAME_CHARS} characters")));
         }
         if name.chars().all(is_unseen_alone) {
-            return Err(Invalid::whole("has no character that can be seen; null removes the name"));
+            return Err(Invalid::whole("has no character that can be seen"));
+        }
+        if looks_like_handle(&name) {
+            return Err(Invalid::whole("looks like a handle: an at sign needs a space on both sides"));
         }
         Ok(Self(name))
     }
 
     /// Reads a name that another server states: as much of it as may be shown, or `None` if nothing is
-    /// left. Characters that [`parse`](Self::parse) refuses are left out, and the end of a long name.
+    /// left. Characters that [`parse`](Self::parse) refuses are left out, and the end of a long name. A name
+    /// that looks like a handle is nobody's.
     pub fn of_another(text: &str) -> Option<Self> {
         let spaced = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
         let name = with_single_spaces(spaced.filter(|c| !is_forbidden(*c)));
@@ -87,6 +92,13 @@ fn is_forbidden(c: char) -> bool {
         )
 }
 
+/// True for a name with an at sign, or what looks like one, that has no space on both sides. Nobody is to take
+/// the name for the handle of somebody else.
+fn looks_like_handle(name: &str) -> bool {
+    name.split(' ').any(|word| word.chars().count() > 1 && word.contains(['@', '\u{FE6B}', '\u{FF20}']))
+        || name.starts_with(['@', '\u{FE6B}', '\u{FF20}'])
+}
+
 /// True for a character that shows nothing by itself: white space, joiners and variation selectors.
 fn is_unseen_alone(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{200C}' | '\u{200D}' | '\u{FE00}'..='\u{FE0F}')
@@ -107,6 +119,9 @@ impl Icon {
     /// [`MAX_ICON_URL_BYTES`], without credentials and fragment; at `/mediaType` unless it is PNG,
     /// JPEG, GIF, WebP or AVIF.
     pub fn new(url: &str, media_type: &str) -> Result<Self, Invalid> {
+        if url.len() > MAX_ICON_URL_BYTES {
+            return Err(Invalid::at("/url", format!("is longer than {MAX_ICON_URL_BYTES} bytes")));
+        }
         if !is_picture_url(url) {
             return Err(Invalid::at("/url", "must be an https URL at a domain name, in normal form"));
         }
@@ -155,7 +170,7 @@ impl Icon {
 fn is_picture_url(text: &str) -> bool {
     let is_public = text.starts_with("https://") && Origin::of_opaque(text).is_some();
     let is_normal = || Url::parse(text).is_ok_and(|url| url.as_str() == text && url.fragment().is_none());
-    text.len() <= MAX_ICON_URL_BYTES && is_public && is_normal()
+    is_public && is_normal()
 }
 
 /// The name and avatar that a user shows.
@@ -352,6 +367,28 @@ mod tests {
             "a\u{9b}",
         ] {
             assert!(DisplayName::parse(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn no_name_looks_like_a_handle() {
+        for name in [
+            "@alice@localhost:18140",
+            "alice@a.example",
+            "Alice @bob",
+            "@ bob",
+            "Alice (@bob)",
+            "bob@ a.example",
+            "\u{ff20}bob",
+            "Alice \u{fe6b}bob",
+            "@\u{200c}bob",
+            "@",
+        ] {
+            assert!(
+                DisplayName::parse(name).unwrap_err().detail.starts_with("looks like a handle"),
+                "{name}"
+            );
+            assert_eq!(DisplayName::of_another(name), None, "{name}");
         }
     }
 

@@ -76,7 +76,8 @@ fn attributes(change: &UpdateProfile) -> [(&'static str, PartChange<&str>); 3] {
 
 /// Reads the profile of a device set.
 pub(crate) fn of_item(item: &Item) -> Result<PublicProfile> {
-    let name = item.get_s(NAME).map(DisplayName::parse).transpose().map_err(corrupt)?;
+    // A name may have been chosen when more names were allowed.
+    let name = item.get_s(NAME).and_then(DisplayName::of_another);
     let icon = item.get_s(ICON_URL).zip(item.get_s(ICON_TYPE));
     let icon = icon.map(|(url, media_type)| Icon::new(url, media_type)).transpose().map_err(corrupt)?;
     Ok(PublicProfile { name, icon })

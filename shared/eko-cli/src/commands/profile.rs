@@ -13,8 +13,9 @@ use crate::people::{person, quoted};
 
 const MORE: &str = "\
 Everybody can read your name and your avatar, without an account. Nobody verifies what people call \
-themselves, so eko shows it beside the handle. It looks at somebody's profile when you ask, and their server \
-sees that somebody looks. It loads no pictures.
+themselves, so eko shows it beside the handle, and no name may look like a handle. It looks at somebody's \
+profile when you ask, and their server sees that somebody looks: so a name is shown as it was then, until you \
+look again. It loads no pictures.
 
 Somebody's handle may be at another domain than their server, as @me@example.org at chat.example.org. eko \
 shows it once you have looked, if each of the two names the other.
@@ -67,7 +68,10 @@ impl ProfileArgs {
         Ok(match &self.name {
             None if self.no_name => PartChange::Remove,
             None => PartChange::Keep,
-            Some(name) => PartChange::Set(DisplayName::parse(name).map_err(|fault| wrong("--name", &fault))?),
+            Some(name) => PartChange::Set(DisplayName::parse(name).map_err(|fault| {
+                let failure = wrong("--name", &fault);
+                if name.trim().is_empty() { failure.next("eko profile --no-name") } else { failure }
+            })?),
         })
     }
 

@@ -16,10 +16,10 @@ async fn a_name_is_set_shown_beside_the_handle_and_removed() {
     let host = server.strip_prefix("http://").unwrap();
     let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
     assert_eq!(alice.eko(&["profile"]).await.done(), format!("@alice@{host}\n"));
-    let set = ["profile", "--name", " Alice \u{201d}@bob\u{201c} ", "--avatar", PICTURE];
+    let set = ["profile", "--name", " Alice \u{201d}Bob\u{201c} ", "--avatar", PICTURE];
     assert_eq!(
         alice.eko(&set).await.done(),
-        format!("@alice@{host}\n  name         \u{201c}Alice '@bob'\u{201d}\n  avatar       {PICTURE}\n")
+        format!("@alice@{host}\n  name         \u{201c}Alice 'Bob'\u{201d}\n  avatar       {PICTURE}\n")
     );
     // Bob sees the name once he has looked, and never as a handle.
     bob.eko(&["send", "@alice", "hello"]).await.done();
@@ -32,17 +32,17 @@ async fn a_name_is_set_shown_beside_the_handle_and_removed() {
         seen,
         json!({
             "type": "profile", "actor": format!("{server}/user/alice"), "handle": format!("@alice@{host}"),
-            "name": "Alice \u{201d}@bob\u{201c}", "icon": icon,
+            "name": "Alice \u{201d}Bob\u{201c}", "icon": icon,
         })
     );
     let shown = bob.eko(&["history"]).await.done();
-    assert!(shown.contains("  @alice (\u{201c}Alice '@bob'\u{201d}): who is there?"), "{shown}");
+    assert!(shown.contains("  @alice (\u{201c}Alice 'Bob'\u{201d}): who is there?"), "{shown}");
     assert!(shown.contains("  you to @alice: hello"), "{shown}");
     let verified = bob.eko(&["verify", "@alice", "--no-qr"]).await.done();
     assert!(
-        verified.contains("@alice calls themselves \u{201c}Alice '@bob'\u{201d}, which nobody has verified.")
+        verified.contains("@alice calls themselves \u{201c}Alice 'Bob'\u{201d}, which nobody has verified.")
     );
-    assert_eq!(bob.fails(&["send", "@Alice '@bob'", "no"]).await.code, 2);
+    assert_eq!(bob.fails(&["send", "@Alice 'Bob'", "no"]).await.code, 2);
     // Each part for itself.
     let seen = alice.object(&["profile", "--no-name"]).await;
     assert_eq!((&seen["name"], &seen["icon"]), (&json!(null), &icon));
@@ -57,9 +57,17 @@ async fn a_name_is_set_shown_beside_the_handle_and_removed() {
 async fn what_nobody_can_be_called_is_refused_here() {
     let server = server().await;
     let alice = signed_in(&server, "alice").await;
+    let long = format!("https://pictures.example/{}.png", "x".repeat(9_000));
+    let blank = alice.fails(&["profile", "--name", "  "]).await;
+    assert_eq!(
+        (&*blank.what, &*blank.next),
+        ("--name has no character that can be seen", "eko profile --no-name")
+    );
     for (options, what) in [
         (&["--name", ""][..], "--name has no character that can be seen"),
         (&["--name", "a\u{202e}b"], "--name has a control character"),
+        (&["--name", "@bob@b.example"], "--name looks like a handle"),
+        (&["--avatar", &long], "--avatar is longer than 512 bytes"),
         (&["--avatar", "http://pictures.example/me.png"], "--avatar must be an https URL"),
         (&["--avatar", "https://pictures.example/me"], "--avatar-type must be one of image/png"),
         (&["--avatar", PICTURE, "--avatar-type", "image/svg+xml"], "--avatar-type must be one of image/png"),

@@ -138,6 +138,7 @@ async fn what_people_call_themselves_is_made_harmless() {
         (json!("Bob\u{202e}\u{1b}[31m\nBEWARE"), Some("Bob[31m BEWARE".to_owned())),
         (json!("x".repeat(10_000)), Some("x".repeat(64))),
         (json!("\u{3164}\u{200b}"), None),
+        (json!("@alice@a.example"), None),
         (json!(["a", "b"]), None),
         (json!({ "en": "Bob" }), None),
     ] {

@@ -1,6 +1,7 @@
 //! Reports of messages on one server: what its operator learns, and what the reporter does not.
 
 use eko_client::Device;
+use eko_client::device::ReportOutcome;
 use eko_client::{Auth, Body, Exchange};
 use eko_protocol::flag::Flag;
 use eko_protocol::franking::franking_tag;
@@ -93,10 +94,11 @@ async fn a_true_report_is_verified_and_forged_ones_are_not() {
     }
     assert_eq!(world.flags().await.len(), 9);
     // Carol has not got it. Whoever shows it to her cannot have her report it.
-    carol.report_message(&truth).await.unwrap();
+    assert_eq!(carol.report_message(&truth).await.unwrap(), ReportOutcome::Accepted);
     assert_eq!(world.flags().await.iter().filter(|standing| *standing == "verified").count(), 1);
-    // What is reported twice is stored once.
-    bob.report_message(&truth).await.unwrap();
+    // What is reported twice on one day is stored once, and the reporter is told so.
+    let other_words = Flag { reason: Some("in other words".to_owned()), ..truth.clone() };
+    assert_eq!(bob.report_message(&other_words).await.unwrap(), ReportOutcome::Repeated);
     assert_eq!(world.flags().await.len(), 10);
 }
 

@@ -44,7 +44,7 @@ pub use export::{ExportDocument, ExportProgress};
 pub use group_states::{GroupStateAnswer, GroupStatePage};
 pub use inbox::{EntryContent, MailboxEntry, MailboxPage};
 pub use live::ServerFrame;
-pub use outbox::{OutgoingEnvelope, SendOutcome};
+pub use outbox::{OutgoingEnvelope, ReportOutcome, SendOutcome};
 pub use packages::{PoolCount, TakenPackages};
 pub use pending::PendingDevice;
 pub use registration::{JoinKind, RegistrationProof, RegistrationStatus, SignInOutcome};

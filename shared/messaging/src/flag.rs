@@ -19,8 +19,18 @@ use crate::{Messaging, MessagingError, Refusal, Result};
 /// A day in milliseconds.
 const DAY_MS: i64 = 86_400_000;
 
+/// The outcome of a report of a device's user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportOutcome {
+    /// The report is stored.
+    Stored,
+    /// The user has reported the message on this day already, with these or other words. That report stays.
+    Repeated,
+}
+
 impl Messaging {
-    /// Stores a report of a device's user, and passes it on to the author's server.
+    /// Stores a report of a device's user, and passes it on to the author's server: also one that the user
+    /// has made on this day already, since the process may have died before that.
     ///
     /// Four AWS calls in two rounds: GetItem of the device set, GetItem of the envelope's record and
     /// UpdateItem of the account's budget, which bounds repetitions; then a transaction of two writes. A
@@ -37,7 +47,7 @@ impl Messaging {
         federation: Option<&Federation>,
         caller: DeviceAddress<'_>,
         flag: &Flag,
-    ) -> Result<()> {
+    ) -> Result<ReportOutcome> {
         let reporter = self.origin().actor(caller.user);
         if flag.author == reporter {
             return Err(Invalid::at("/object", "is yourself").into());
@@ -70,7 +80,8 @@ impl Messaging {
             false => FlagStanding::Consistent,
         };
         let new = NewFlag { flag, reporter: &reporter, site: None, standing };
-        if self.store().keep_flag(new, now_ms).await? == KeptFlag::Full {
+        let kept = self.store().keep_flag(new, now_ms).await?;
+        if kept == KeptFlag::Full {
             let budget = "you have reported as many messages as may be in a day";
             let left_ms = DAY_MS.saturating_sub(now_ms.rem_euclid(DAY_MS));
             let retry_after = left_ms.unsigned_abs().div_ceil(1000);
@@ -96,7 +107,10 @@ impl Messaging {
             };
             self.store().queue_parcels(vec![parcel], now_ms, || self.random_uuid()).await?;
         }
-        Ok(())
+        Ok(match kept {
+            KeptFlag::Known => ReportOutcome::Repeated,
+            KeptFlag::Kept | KeptFlag::Full => ReportOutcome::Stored,
+        })
     }
 
     /// Stores a report that the server at `signer` passes on, about a message of a user of this server.

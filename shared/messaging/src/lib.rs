@@ -50,7 +50,7 @@ mod error;
 mod export;
 pub mod fetch;
 mod fill;
-mod flag;
+pub mod flag;
 mod group_state;
 pub mod known;
 pub mod live;

@@ -28,7 +28,8 @@ pub struct Flag {
     pub actor: Option<String>,
     /// The actor id of the message's author.
     pub author: String,
-    /// The reporter's words, at most [`MAX_FLAG_REASON_BYTES`]; longer ones are cut.
+    /// The reporter's words, at most [`MAX_FLAG_REASON_BYTES`]; longer ones are cut, and control characters
+    /// but the end of a line are left out.
     pub reason: Option<String>,
     /// The message, with what proves it.
     pub evidence: Evidence,
@@ -55,7 +56,28 @@ pub struct Evidence {
     pub mac: FrankingMac,
 }
 
+/// True for a character that the words of a report do not have: they are read on a terminal.
+fn is_forbidden(c: char) -> bool {
+    c.is_control() && c != '\n'
+}
+
 impl Flag {
+    /// Checks the words of a reporter, of which a server would cut or leave out what is wrong.
+    ///
+    /// # Errors
+    /// [`Invalid`] if they are longer than [`MAX_FLAG_REASON_BYTES`], or have a control character other than
+    /// the end of a line.
+    pub fn check_reason(text: &str) -> Result<(), Invalid> {
+        if text.chars().any(is_forbidden) {
+            return Err(Invalid::whole("has a control character"));
+        }
+        if text.len() > MAX_FLAG_REASON_BYTES {
+            let (most, has) = (MAX_FLAG_REASON_BYTES, text.len());
+            return Err(Invalid::whole(format!("has {has} bytes, and may have {most}")));
+        }
+        Ok(())
+    }
+
     /// True if an activity is a `Flag` with evidence. Those of other software have none.
     pub fn is_one(value: &Value) -> bool {
         has_type(value, "Flag") && matches!(optional(value, "eko:evidence"), Ok(Some(_)))
@@ -73,7 +95,10 @@ impl Flag {
         Ok(Self {
             actor: optional_text(value, "actor")?.map(str::to_owned),
             author: author.to_owned(),
-            reason: reason.map(|text| excerpt(text, MAX_FLAG_REASON_BYTES).to_owned()),
+            reason: reason.map(|text| {
+                let text: String = text.chars().filter(|c| !is_forbidden(*c)).collect();
+                excerpt(&text, MAX_FLAG_REASON_BYTES).to_owned()
+            }),
             evidence: Evidence::parse(evidence).map_err(|fault| fault.under("/eko:evidence"))?,
         })
     }
@@ -244,6 +269,23 @@ mod tests {
         let read = Flag::parse(&passed_on).unwrap();
         assert_eq!(read.actor.as_deref(), Some("https://b.example/actor"));
         assert_eq!(read.evidence, Evidence { to: Some(BOB.to_owned()), ..flag.evidence });
+    }
+
+    #[test]
+    fn the_words_of_a_reporter_can_be_read_on_a_terminal() {
+        let (flag, _) = flag();
+        let with = |reason: String| {
+            Flag::parse(&Flag { reason: Some(reason), ..flag.clone() }.to_value(None))
+                .unwrap()
+                .reason
+                .unwrap()
+        };
+        assert_eq!(with("a\u{1b}[2Jb\nc\u{9b}".to_owned()), "a[2Jb\nc");
+        assert_eq!(with("x".repeat(5_000)).len(), MAX_FLAG_REASON_BYTES);
+        assert!(Flag::check_reason("a threat\nto me").is_ok());
+        for wrong in ["\u{1b}[2J", "a\tb", &"x".repeat(MAX_FLAG_REASON_BYTES + 1)] {
+            assert!(Flag::check_reason(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     /// Nobody is counted twice for one message because it is written in two ways.

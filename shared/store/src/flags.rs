@@ -72,8 +72,10 @@ impl FlagStanding {
 /// The outcome of [`Store::keep_flag`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeptFlag {
-    /// The report is stored, by this call or by an earlier one of the same day.
+    /// The report is stored by this call.
     Kept,
+    /// An earlier call of the same day has stored it. Nothing is counted.
+    Known,
     /// The reporter, or the reporter's site, has reported as many messages as they may on this day.
     Full,
 }
@@ -136,7 +138,8 @@ impl Store {
             });
         }
         Ok(match self.transact(writes).await? {
-            TransactionOutcome::Done | TransactionOutcome::Refused { index: 0, .. } => KeptFlag::Kept,
+            TransactionOutcome::Done => KeptFlag::Kept,
+            TransactionOutcome::Refused { index: 0, .. } => KeptFlag::Known,
             TransactionOutcome::Refused { .. } => KeptFlag::Full,
         })
     }

@@ -17,6 +17,15 @@ use serde_json::{Value, json};
 use super::Device;
 use crate::{Auth, Body, ClientError, Exchange, Transport};
 
+/// The answer of a server to a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportOutcome {
+    /// The server has the report.
+    Accepted,
+    /// The user has reported the message today already. That report stays as it was.
+    Repeated,
+}
+
 /// An envelope that is ready to be sent: ciphertexts for devices of one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingEnvelope {
@@ -140,14 +149,20 @@ impl<T: Transport> Device<T> {
     }
 
     /// POST `/user/{name}/outbox` with `Flag`: reports a message to the operators of this user's server
-    /// and of its author's. Whether they believe it is not told.
+    /// and of its author's. Whether they believe it is not told. A server keeps one report of a message in a
+    /// day.
     ///
     /// # Errors
     /// The problem `too-many` if the user has reported too many messages today.
-    pub async fn report_message(&self, flag: &Flag) -> Result<(), ClientError> {
+    pub async fn report_message(&self, flag: &Flag) -> Result<ReportOutcome, ClientError> {
         let flag = Flag { actor: Some(self.actor()), ..flag.clone() };
         let body = in_context(flag.to_value(None));
-        self.post(&self.origin.outbox(&self.user), &body, StatusCode::ACCEPTED).await.map(drop)
+        let path = self.origin.outbox(&self.user);
+        let answer = self.call(Method::POST, &path, Body::Json(&body), Auth::Device).await?;
+        match answer.status {
+            StatusCode::OK => Ok(ReportOutcome::Repeated),
+            _ => answer.expect(StatusCode::ACCEPTED).map(|_| ReportOutcome::Accepted),
+        }
     }
 
     /// POST `/user/{name}/outbox` with `Delivered`: acknowledges up to 100 entries of this user's

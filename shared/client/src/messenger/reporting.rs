@@ -7,6 +7,7 @@ use eko_protocol::letter::FetchedLetter;
 
 use super::{Messenger, MessengerError};
 use crate::content::{FrankedContent, lacks_key, with_key};
+use crate::device::ReportOutcome;
 use crate::store::{DeviceStoreError, StoredMessage};
 use crate::{SignalSessions, Transport};
 
@@ -83,14 +84,20 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Reports a message to the operators of this user's server and of its author's. Both learn what it
     /// says and who has got it; the author's server learns it from this one. Whether they believe it is
-    /// not told. Returns false if the message cannot be reported.
+    /// not told. Returns `None` if the message cannot be reported.
     ///
     /// # Errors
     /// Those of the call. The problem `too-many` if the user has reported too many messages today.
-    pub async fn report(&self, actor: &str, id: &str, reason: Option<&str>) -> Result<bool, MessengerError> {
-        let Some(flag) = self.store.read(|tx| tx.evidence_of(actor, id))? else { return Ok(false) };
+    /// [`MessengerError::Invalid`] for a reason that is too long or has a control character: nothing is sent.
+    pub async fn report(
+        &self,
+        actor: &str,
+        id: &str,
+        reason: Option<&str>,
+    ) -> Result<Option<ReportOutcome>, MessengerError> {
+        reason.map_or(Ok(()), Flag::check_reason)?;
+        let Some(flag) = self.store.read(|tx| tx.evidence_of(actor, id))? else { return Ok(None) };
         let flag = Flag { reason: reason.map(str::to_owned), ..flag };
-        self.signed_in(async || self.device.report_message(&flag).await).await?;
-        Ok(true)
+        Ok(Some(self.signed_in(async || self.device.report_message(&flag).await).await?))
     }
 }

@@ -1,9 +1,11 @@
 //! `eko report`: shows a message to the operators of two servers.
 
 use clap::Args;
+use eko_client::device::ReportOutcome;
 use eko_client::messenger::Person;
 use eko_client::store::StoredMessage;
 use eko_protocol::block::BlockedParty;
+use eko_protocol::flag::Flag;
 use serde_json::json;
 
 use crate::ask;
@@ -17,6 +19,11 @@ Nobody but you and its author can read a message. A report shows one message, it
 operator of your server and to that of its author's, and tells both that you have got it. It proves \
 to the author's server that they have sent it. The author is not told by eko. What becomes of the \
 report is not told to you either.
+
+The report goes to your server. It passes it on to the author's server, if it has delivered the message in \
+the last 30 days, and tries for two days if that one does not answer. A message is reported once a day: the \
+first report of a day stays as it is, whichever of your devices has made it. 20 messages can be reported in a \
+day. The words have 1,024 bytes at most.
 
 The ids of messages: eko history --ids, and of strangers' ones eko requests --json.
 
@@ -44,6 +51,11 @@ pub(crate) struct ReportArgs {
 
 impl ReportArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
+        if let Err(fault) = self.reason.as_deref().map_or(Ok(()), Flag::check_reason) {
+            return Err(CommandFailure::new(format!("--reason {}", fault.detail))
+                .next("eko report --help")
+                .exit(Exit::Usage));
+        }
         let (_, client) = context.active_client().await?;
         let content = received_message(&client, &self.id)?.content;
         let excerpt = show::excerpt_of(&content.text);
@@ -67,10 +79,20 @@ impl ReportArgs {
             );
             ask::yes(context, &question, &format!("eko report {} --yes", self.id))?;
         }
-        if !client.report(&content.actor, &content.id, self.reason.as_deref()).await? {
-            return Err(CommandFailure::new(format!("{excerpt} cannot be reported")));
-        }
-        let mut text = format!("The report of {excerpt} was handed over to {operators}.");
+        let is_repeated = match client.report(&content.actor, &content.id, self.reason.as_deref()).await? {
+            None => return Err(CommandFailure::new(format!("{excerpt} cannot be reported"))),
+            Some(outcome) => outcome == ReportOutcome::Repeated,
+        };
+        let (own, theirs) = servers(&client, &content.actor);
+        let mut text = match theirs {
+            _ if is_repeated => format!(
+                "You have reported {excerpt} today already. That report stays as it was, and no other one is kept."
+            ),
+            None => format!("The report of {excerpt} was handed to the operator of {own}."),
+            Some(theirs) => format!(
+                "The report of {excerpt} was handed to your server, {own}, which passes it on to {theirs}."
+            ),
+        };
         if self.block {
             client.change_block(&BlockedParty::Actor(content.actor.clone()), false).await?;
             text.push_str(&format!(
@@ -79,17 +101,25 @@ impl ReportArgs {
         }
         let object = json!({
             "type": "reported", "id": content.id, "actor": content.actor, "blocked": self.block,
+            "repeated": is_repeated,
         });
         context.out.result(&text, &object)
     }
 }
 
+/// Returns the user's own server, and that of `actor` if it is another one.
+fn servers(client: &HttpMessenger, actor: &str) -> (String, Option<String>) {
+    let own = client.device().origin().authority().to_owned();
+    let theirs = Person::of(actor).map(|person| person.origin.authority().to_owned());
+    let theirs = theirs.filter(|theirs| *theirs != own);
+    (own, theirs)
+}
+
 /// Returns the operators who get a report of a message of `actor`, in words.
 fn operators(client: &HttpMessenger, actor: &str) -> String {
-    let own = client.device().origin().authority().to_owned();
-    match Person::of(actor).map(|person| person.origin.authority().to_owned()) {
-        Some(theirs) if theirs != own => format!("the operators of {own} and {theirs}"),
-        _ => format!("the operator of {own}"),
+    match servers(client, actor) {
+        (own, Some(theirs)) => format!("the operators of {own} and {theirs}"),
+        (own, None) => format!("the operator of {own}"),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use eko_client::content::{pad, unpad};
+use eko_client::device::ReportOutcome;
 use eko_client::{DeviceStore, Environment};
 use eko_protocol::envelope::Create;
 use eko_protocol::franking::{franked_content, franking_tag};
@@ -61,7 +62,10 @@ async fn a_message_is_reported_to_both_servers_and_verified_by_the_authors() {
     // It is the request of a stranger.
     let found = alice.received_messages("").unwrap();
     assert_eq!((found.len(), &found[0].content.text), (1, &"a threat".to_owned()));
-    assert!(alice.report(&mallory.me().actor(), &sent.id, Some("they threaten me")).await.unwrap());
+    let report = async |words| alice.report(&mallory.me().actor(), &sent.id, Some(words)).await;
+    assert_eq!(report("they threaten me").await.unwrap(), Some(ReportOutcome::Accepted));
+    assert_eq!(report("again").await.unwrap(), Some(ReportOutcome::Repeated));
+    assert!(report("\u{1b}[2J").await.is_err());
     a.federate().await;
     assert_eq!(
         (a.flags().await, b.flags().await),
@@ -69,7 +73,7 @@ async fn a_message_is_reported_to_both_servers_and_verified_by_the_authors() {
     );
     // Nobody reports what they have written themselves.
     assert!(mallory.received_messages("").unwrap().is_empty());
-    assert!(!mallory.report(&mallory.me().actor(), &sent.id, None).await.unwrap());
+    assert_eq!(mallory.report(&mallory.me().actor(), &sent.id, None).await.unwrap(), None);
     // What is declined is gone, with all that was kept to report it.
     alice.decline(&mallory.me()).unwrap();
     assert!(!alice.can_report(&mallory.me().actor(), &sent.id).unwrap());
@@ -131,7 +135,7 @@ async fn a_false_tag_is_shown_and_a_missing_one_is_none() {
     hear(&world, &alice).await;
     assert_eq!(last(&alice), ("three".to_owned(), None, false));
     let id = alice.history(None, 1).unwrap().pop().unwrap().content.id;
-    assert!(!alice.report(&bob.me().actor(), &id, None).await.unwrap());
+    assert_eq!(alice.report(&bob.me().actor(), &id, None).await.unwrap(), None);
     assert!(world.flags().await.is_empty());
     world.deliver().await;
 }
@@ -233,7 +237,8 @@ async fn what_is_held_is_reported_once_it_is_shown() {
     alice.join_group(&id, None).await.unwrap();
     let found = alice.received_messages("").unwrap();
     assert_eq!((found.len(), found[0].content.text.as_str()), (1, "a threat"));
-    assert!(alice.report(&bob.me().actor(), &found[0].content.id, None).await.unwrap());
+    let reported = alice.report(&bob.me().actor(), &found[0].content.id, None).await.unwrap();
+    assert_eq!(reported, Some(ReportOutcome::Accepted));
     assert_eq!(world.flags().await, ["verified"]);
     world.deliver().await;
 }

@@ -45,6 +45,7 @@ mod leaving;
 mod live;
 mod moving;
 mod notice;
+mod passing_on;
 mod person;
 mod profile;
 mod reading;

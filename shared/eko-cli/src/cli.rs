@@ -107,7 +107,7 @@ pub(crate) enum Command {
     /// Without tokens this device can neither send nor receive. Messages for it wait at the server.
     /// `eko login` signs the same device in again.
     Logout,
-    /// Delete your account, with everything that the server has of it
+    /// Move to another account, or delete yours with everything that the server has of it
     Account(account::AccountArgs),
     /// Show the account and the device on this machine, and whether it waits or was revoked
     Whoami,

@@ -180,11 +180,6 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
              this device's folder was restored from an old copy. They could not read them",
             name(actor)
         ),
-        Notice::Unreadable { actor, why: UnreadableReason::NotMember { group } } => format!(
-            "A message of {who} is not taken: they wrote to the group {group:?} and are not in it. If they belong \
-             there, an admin adds them: eko groups add {group:?} {who}",
-            who = name(actor)
-        ),
         Notice::Unreadable { actor, why: why @ UnreadableReason::RevokedDevice } => {
             format!("Something of {} that is no message does not count: {why}", name(actor))
         }
@@ -416,6 +411,10 @@ fn group_news(by: &str, group: &str, typed: &str, is_own: bool, event: &GroupEve
         }
         GroupEvent::Held(HeldReason::UnknownAuthor) => format!(
             "a change of the group {group} is held, because the device of {by} that made it is not known yet"
+        ),
+        GroupEvent::Held(HeldReason::NotMember) => format!(
+            "A message of {by} to the group {group} is held: {by} is not in it. It is shown once an admin adds them: \
+             eko groups add {typed} {by}"
         ),
         GroupEvent::Held(HeldReason::Reset) => format!(
             "a change of the group {group} is held, because all devices of {by} were replaced: eko verify {by}"

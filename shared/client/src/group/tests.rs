@@ -119,7 +119,7 @@ fn rename(name: &str) -> Proposal {
 
 /// Returns what a record remembers of a former state.
 fn former(state: &GroupState) -> FormerState {
-    FormerState { epoch: state.epoch(), hash: state.hash() }
+    FormerState { epoch: state.epoch(), hash: state.hash(), left: None }
 }
 
 /// Returns the previous state of a record in which nobody has left.

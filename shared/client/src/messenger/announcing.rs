@@ -110,6 +110,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let known = tx.group(id.as_str())?.filter(|known| known.current.members().contains(&me));
         let known = known.filter(|known| known.current.members().contains(whence.actor));
         let Some(known) = known else {
+            if whence.standing == Standing::Own && control.author() != me {
+                return self.keep_passed_on_invitation(tx, activity, control, whence, notices);
+            }
             return self.keep_control_of_other_device(tx, activity, control, whence, notices);
         };
         let author = self.kept_contact(tx, control.author())?;

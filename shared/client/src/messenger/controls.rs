@@ -102,7 +102,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 NewGrants::False(admin) => verdict = ControlVerdict::Refused(GroupError::FalseGrant(admin)),
             }
         }
-        let next = KnownGroup::after(known.as_ref(), control, &verdict, &me);
+        let next = KnownGroup::after(known.as_ref(), control, &verdict, &me)
+            .map(|next| next.with_departure_of_member(control, whence.received_ms));
         let is_latest = next.as_ref().is_some_and(|next| next.current == *control.state());
         let difference = match (&known, &next) {
             (Some(known), Some(next)) => difference_made(known, next, &verdict),

@@ -2,7 +2,8 @@
 //! they have declined.
 //!
 //! Each device tells the others by an encrypted activity of what was decided on it, and of the names of devices.
-//! A device that is approved later is told of all contacts and names. The server learns nothing of this.
+//! A device that is approved later is told of all contacts, names and open invitations. The server learns
+//! nothing of this.
 //!
 //! The first message to somebody is also a decision, of which the other devices get an envelope beside the copy
 //! of the message. One for both would not do: the copy waits behind those before it and can be discarded, and it
@@ -49,6 +50,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             NewDevices::Tell => {
                 tx.tell_contacts_again()?;
                 self.tell_new_names(tx, &own)?;
+                put.extend(self.pass_on_invitations(tx)?);
                 tx.put_moment(TOLD, own.length())?;
             }
             NewDevices::Nobody if told < own.length() => tx.put_moment(TOLD, own.length())?,

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::contact::Contact;
-use super::incoming::{ActivitySource, unreadable};
+use super::incoming::ActivitySource;
 use super::leaving::note_departure;
 use super::send::OutgoingActivity;
-use super::{MessageDraft, Messenger, MessengerError, Notice, Person, SentActivity, UnreadableReason};
+use super::{MessageDraft, Messenger, MessengerError, Notice, Person, SentActivity};
 use crate::content::{Activity, ActivityContent, GroupRef};
 use crate::group::{
     ControlVerdict, GroupChange, GroupControl, GroupId, GroupSigner, GroupState, KnownGroup, LeaveDecision,
@@ -44,6 +44,17 @@ pub struct ChangedGroup {
     pub notices: Vec<Notice>,
 }
 
+/// The decision about a note to a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoteStanding {
+    /// Its author is a member.
+    Counts,
+    /// Its author has left a short time ago, and may have written it before.
+    Late,
+    /// It is held.
+    Waits,
+}
+
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Returns the groups that this device knows.
     ///
@@ -69,13 +80,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Creates a group with these people, whose admin is this user, and invites them.
     ///
     /// # Errors
-    /// [`MessengerError::Invalid`] if a group may not have this name or so many members.
+    /// [`MessengerError::Invalid`] if a group may not have this name or so many members;
+    /// [`MessengerError::Blocked`] if the user blocks one of these people, whose answer could not arrive.
     pub async fn create_group(
         &self,
         name: &str,
         members: &[Person],
     ) -> Result<(GroupId, SentActivity), MessengerError> {
         let me = self.device.actor();
+        members.iter().try_for_each(|member| self.require_not_blocked(&member.actor()))?;
         let state = GroupState::create(name, members.iter().map(Person::actor), &me, &self.environment)?;
         let created =
             Box::pin(self.control(GroupChange::Created, None, state.clone(), state.members())).await?;
@@ -88,12 +101,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// # Errors
     /// [`MessengerError::NoSuchGroup`] if this device does not know the group;
     /// [`MessengerError::Group`] if this user may not make the change, or if it would change
-    /// nothing.
+    /// nothing; [`MessengerError::Blocked`] if it would add somebody whom the user blocks.
     pub async fn change_group(
         &self,
         id: &GroupId,
         proposal: Proposal,
     ) -> Result<ChangedGroup, MessengerError> {
+        if let Proposal::Add(members) = &proposal {
+            members.iter().try_for_each(|member| self.require_not_blocked(member))?;
+        }
         let known = self.known(id)?;
         let (change, next) = self.signing(|signer| propose(&known.current, proposal, signer))??;
         let told = if change == GroupChange::Left {
@@ -210,8 +226,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         known.ok_or_else(|| MessengerError::NoSuchGroup(id.to_string()))
     }
 
-    /// True if the author of a message is a member of the group, as this device knows it. A message
-    /// for a later epoch is held.
+    /// Decides whether a note to a group counts: its author is a member, as this device knows it. What is
+    /// for a later epoch is held. So is the note of somebody who is no member: they may not know that they
+    /// were removed, or may have written it before that, and may be added again.
     pub(super) fn belongs(
         &self,
         tx: &Transaction<'_>,
@@ -219,7 +236,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         group: &GroupRef,
         whence: &ActivitySource<'_>,
         notices: &mut Vec<Notice>,
-    ) -> Result<bool, MessengerError> {
+    ) -> Result<NoteStanding, MessengerError> {
         let me = self.device.actor();
         let known = tx.group(group.id.as_str())?.filter(|known| known.current.members().contains(&me));
         let Some(known) = known else {
@@ -227,20 +244,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             if invitations.is_empty() || invitations.iter().any(|invitation| !invitation.declined) {
                 self.hold(tx, &group.id, activity, whence, HeldReason::NotJoined, notices)?;
             }
-            return Ok(false);
+            return Ok(NoteStanding::Waits);
         };
         if group.epoch > known.current.epoch() {
             self.hold(tx, &group.id, activity, whence, HeldReason::Ahead, notices)?;
-            return Ok(false);
+            return Ok(NoteStanding::Waits);
         }
-        // A member who was removed may not know it. The message is not taken all the same.
         if !known.current.members().contains(whence.actor) {
-            let group = known.current.name().to_owned();
-            notices.push(unreadable(whence.actor, UnreadableReason::NotMember { group }));
-            return Ok(false);
+            if known.may_precede_departure(whence.actor, &group.state, whence.received_ms) {
+                return Ok(NoteStanding::Late);
+            }
+            self.hold(tx, &group.id, activity, whence, HeldReason::NotMember, notices)?;
+            return Ok(NoteStanding::Waits);
         }
         self.compare_state(tx, known, group, whence, notices)?;
-        Ok(true)
+        Ok(NoteStanding::Counts)
     }
 }
 

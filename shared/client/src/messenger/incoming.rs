@@ -5,6 +5,7 @@ use eko_protocol::flag::Flag;
 use eko_protocol::letter::FetchedLetter;
 
 use super::contact::{Contact, ListedDevice};
+use super::groups::NoteStanding;
 use super::reporting::{FALSE_TAG, Reportability};
 use super::standing::Standing;
 use super::{Distrust, Messenger, MessengerError, Notice, Person, UnreadableReason};
@@ -20,6 +21,9 @@ pub const REMEMBERED_MS: i64 = 62 * 24 * 3_600_000;
 /// The beginning of the names under which the store keeps up to which position somebody has read what
 /// another device of this user wrote in a conversation.
 const SEEN_UP_TO: &str = "seen_up_to";
+
+/// The warning beside a note of somebody who has left its group.
+const HAD_LEFT: &str = "they had left the group when it came: it was on its way then, or they wrote it since";
 
 /// The treatment of an entry of the mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -248,8 +252,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.keep_control(tx, activity, control, whence, notices)?;
             }
             (ActivityContent::Note(note), Some(group)) => {
-                if self.belongs(tx, activity, group, whence, notices)? {
-                    let message = self.message_of(activity, note, group.id.to_string(), whence);
+                let standing = self.belongs(tx, activity, group, whence, notices)?;
+                if standing != NoteStanding::Waits {
+                    let mut message = self.message_of(activity, note, group.id.to_string(), whence);
+                    if standing == NoteStanding::Late {
+                        let warnings = message.warning.iter().map(String::as_str).chain([HAD_LEFT]);
+                        message.warning = Some(warnings.collect::<Vec<_>>().join("; "));
+                    }
                     return Ok(self.keep_note(tx, &message, &activity.void, whence)?);
                 }
             }

@@ -273,11 +273,6 @@ pub enum UnreadableReason {
     OtherAuthor,
     /// The activity is addressed to neither this user nor a group of theirs.
     OtherAddressee,
-    /// The sender wrote to a group without being a member of it.
-    NotMember {
-        /// The name of the group.
-        group: String,
-    },
     /// Another failure, in words: the sender does not exist, or their server answers nonsense.
     Failed(String),
 }
@@ -333,7 +328,6 @@ impl fmt::Display for UnreadableReason {
             }
             Self::OtherAuthor => f.write_str("it names another author than its sender"),
             Self::OtherAddressee => f.write_str("it is addressed to somebody else"),
-            Self::NotMember { group } => write!(f, "they wrote to the group {group:?} and are not in it"),
             Self::Failed(why) => f.write_str(why),
         }
     }

@@ -17,6 +17,8 @@ pub enum HeldReason {
     /// This device does not know the device of the author, or of somebody whose grant the activity
     /// needs.
     UnknownAuthor,
+    /// The author is not in the group, as far as this device knows.
+    NotMember,
 }
 
 /// A decrypted activity of a group that cannot be judged yet.
@@ -184,6 +186,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<HeldActivity> {
             1 => HeldReason::Ahead,
             2 => HeldReason::NotJoined,
             3 => HeldReason::Reset,
+            5 => HeldReason::NotMember,
             _ => HeldReason::UnknownAuthor,
         },
         stranger: row.get(9)?,
@@ -200,5 +203,6 @@ fn number(why: HeldReason) -> i64 {
         HeldReason::NotJoined => 2,
         HeldReason::Reset => 3,
         HeldReason::UnknownAuthor => 4,
+        HeldReason::NotMember => 5,
     }
 }

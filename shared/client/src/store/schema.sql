@@ -218,7 +218,8 @@ CREATE TABLE behind (
 ) WITHOUT ROWID;
 
 -- Activities of groups that cannot be judged yet. why: 1 a later epoch, 2 a group that the user has
--- not joined, 3 an author whose devices were all replaced, 4 a device that is not known.
+-- not joined, 3 an author whose devices were all replaced, 4 a device that is not known, 5 an author who is
+-- not in the group.
 -- actor, device: the sender. author: another than the sender if the sender forwards a control. awaited:
 -- the actor of whose chain it waits for a device. stranger: 1 if the sender is neither a contact nor a member.
 -- place: the position that was kept for it, if it was sent again.

@@ -12,6 +12,7 @@ pub(crate) fn held_word(why: HeldReason) -> &'static str {
         HeldReason::NotJoined => "not-joined",
         HeldReason::Reset => "reset",
         HeldReason::UnknownAuthor => "unknown-author",
+        HeldReason::NotMember => "not-member",
     }
 }
 
@@ -44,5 +45,8 @@ pub(crate) fn held_reason(client: &HttpMessenger, group: &str, why: HeldReason, 
         HeldReason::NotJoined => outside(client, group),
         HeldReason::Reset => format!("all devices of {who} were replaced: eko verify {who}"),
         HeldReason::UnknownAuthor => format!("a member forwards it, and the devices of {who} are not known"),
+        HeldReason::NotMember => {
+            format!("{who} is not in the group, and it is shown once an admin adds them")
+        }
     }
 }

@@ -116,6 +116,7 @@ fn of_groups(id: &GroupId) -> Vec<Notice> {
         bobs(GroupEvent::Held(HeldReason::NotJoined), none()),
         bobs(GroupEvent::Held(HeldReason::Reset), none()),
         bobs(GroupEvent::Held(HeldReason::UnknownAuthor), none()),
+        bobs(GroupEvent::Held(HeldReason::NotMember), none()),
     ]
 }
 
@@ -165,7 +166,6 @@ fn of_people(client: &HttpMessenger) -> Vec<Notice> {
         unreadable(UnreadableReason::RevokedDevice),
         unreadable(UnreadableReason::OtherAuthor),
         unreadable(UnreadableReason::OtherAddressee),
-        unreadable(UnreadableReason::NotMember { group: "Friday".to_owned() }),
         unreadable(UnreadableReason::Failed("there is no such user".to_owned())),
         Notice::Refused { actor: actor(), why: Distrust::Forked(2) },
         Notice::Refused { actor: ALICE.to_owned(), why: Distrust::RolledBack { pinned: 2, shown: 1 } },

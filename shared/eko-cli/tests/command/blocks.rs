@@ -25,6 +25,9 @@ async fn a_person_is_blocked_listed_and_unblocked() {
     let refused = alice.fails(&["send", "@bob", "no"]).await;
     assert_eq!(refused.code, 1);
     assert!(refused.what.starts_with("you block @bob@") && refused.next.starts_with("eko unblock @bob@"));
+    let refused = alice.fails(&["groups", "create", "New", "@bob"]).await;
+    assert!(refused.what.starts_with("you block @bob@") && refused.next.starts_with("eko unblock @bob@"));
+    assert_eq!(alice.objects(&["groups"]).await, [json!(null); 0]);
     let unblocked = alice.eko(&["unblock", "@bob"]).await.done();
     assert_eq!(unblocked, "@bob is no longer blocked.\n");
     assert_eq!(alice.eko(&["blocked"]).await.done(), "");

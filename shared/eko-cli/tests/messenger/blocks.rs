@@ -1,5 +1,6 @@
 //! Tests of blocks between a user's devices, and of what a device does with what arrives all the same.
 
+use eko_client::group::Proposal;
 use eko_client::messenger::{MessengerError, Notice};
 use eko_client::store::EnvelopeState;
 use eko_protocol::block::BlockedParty;
@@ -41,6 +42,14 @@ async fn a_block_holds_on_all_devices_until_one_ends_it() {
         assert!(hear(&world, device).await.is_empty());
     }
     // Nobody writes to whom nobody hears.
+    let (id, _) = alice.create_group("Friday", &[]).await.unwrap();
+    let invites = [
+        alice.create_group("New", &[mallory.me()]).await.map(drop),
+        alice.change_group(&id, Proposal::Add([whom.clone()].into())).await.map(drop),
+    ];
+    for refused in invites {
+        assert!(matches!(refused, Err(MessengerError::Blocked(actor)) if actor == whom));
+    }
     for device in [&alice, &phone] {
         let refused = device.send(&mallory.me(), text("no")).await;
         assert!(matches!(refused, Err(MessengerError::Blocked(actor)) if actor == whom));

@@ -94,6 +94,45 @@ async fn a_new_device_takes_part() {
     world.deliver().await;
 }
 
+/// Bob is invited by a friend and by a stranger, and approves a device before he joins. One invitation has been
+/// led on by a change that invites nobody.
+#[tokio::test]
+async fn a_new_device_has_the_invitations() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let carol = first(&world, &wire, "carol").await;
+    befriend(&alice, &bob).await;
+    let (id, _) = alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
+    let (declined, _) = alice.create_group("Sunday", &[bob.me()]).await.unwrap();
+    carol.create_group("Strangers", &[bob.me()]).await.unwrap();
+    look(&world, &bob).await;
+    alice.change_group(&id, Proposal::Remove([carol.me().actor()].into())).await.unwrap();
+    look(&world, &bob).await;
+    bob.decline_group(&declined, None).unwrap();
+    let new = further(&world, &wire, &bob, "two").await;
+    world.deliver().await;
+    let told = new.receive().await.unwrap().notices;
+    assert_eq!(told.len(), 2, "{told:?}");
+    let open = |client: &TestMessenger| {
+        let all = client.invitations().unwrap().into_iter();
+        let mut all: Vec<_> = all.map(|it| (it.state.name().to_owned(), it.by, it.stranger)).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(open(&new), open(&bob));
+    assert_eq!(new.held().unwrap(), []);
+    new.join_group(&id, None).await.unwrap();
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    alice.send_to_group(&id, text("welcome")).await.unwrap();
+    world.deliver().await;
+    assert_eq!(hear(&world, &new).await, ["welcome"]);
+    look(&world, &bob).await;
+    assert_eq!(names(&bob), ["Friday"]);
+    world.deliver().await;
+}
+
 /// A device that was away for long, and whose messages have expired, reads what the others know.
 #[tokio::test]
 async fn a_device_that_was_away_catches_up() {

@@ -6,8 +6,8 @@ use eko_protocol::Invalid;
 use serde_json::{Value, json};
 
 use super::{
-    FormerState, KnownGroup, MAX_FORMER, MAX_FORMER_MEMBERS, Outsiders, OwnAdditions, OwnChange,
-    OwnDeparture, OwnRemovals, PreviousState,
+    FormerState, KnownGroup, MAX_FORMER, MAX_FORMER_MEMBERS, MemberDeparture, Outsiders, OwnAdditions,
+    OwnChange, OwnDeparture, OwnRemovals, PreviousState,
 };
 use crate::content::member::{actor, device, parsed, texts};
 use crate::group::{GroupChange, GroupState, MAX_MEMBERS, MasterKey};
@@ -111,12 +111,25 @@ impl OwnChange {
 
 impl FormerState {
     fn to_value(&self) -> Value {
-        json!({ "epoch": self.epoch, "hash": self.hash })
+        let mut value = json!({ "epoch": self.epoch, "hash": self.hash });
+        if let Some(MemberDeparture { actor, received_ms }) = &self.left {
+            value["left"] = json!({ "actor": actor, "at": received_ms });
+        }
+        value
     }
 
     fn parse(value: &Value) -> Result<Self, Invalid> {
         let hash = parsed(value, "hash", |hash| Ok(hash.to_owned()))?;
-        Ok(Self { epoch: epoch(value)?, hash })
+        let left = value.get("left").map(MemberDeparture::parse).transpose();
+        Ok(Self { epoch: epoch(value)?, hash, left: left.map_err(|fault| fault.under("/left"))? })
+    }
+}
+
+impl MemberDeparture {
+    fn parse(value: &Value) -> Result<Self, Invalid> {
+        let at = value.get("at").and_then(Value::as_i64);
+        let received_ms = at.ok_or_else(|| Invalid::at("/at", "must be a number"))?;
+        Ok(Self { actor: parsed(value, "actor", actor)?, received_ms })
     }
 }
 

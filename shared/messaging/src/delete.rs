@@ -10,11 +10,12 @@
 //! keeps how far it came, and has the same size however many devices and servers there are.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::{deletion, id};
 use eko_store::StoreError;
-use eko_store::deletion::{AccountErasure, DeletionPass};
+use eko_store::deletion::{AccountErasure, ContactBy, DeletionPass, DoomedItems};
 use eko_store::device::DeviceAddress;
 use eko_store::parcels::{Parcel, ParcelBody};
 use tokio::time::Instant;
@@ -26,6 +27,8 @@ use crate::{Messaging, Result};
 const STEP_DEVICES: i32 = 10;
 /// The most device records that one step erases: those of one BatchWriteItem.
 const STEP_RECORDS: i32 = 25;
+/// The time that has to be left of a step for another page of items.
+const PAGE_TIME: Duration = Duration::from_secs(2);
 
 impl Messaging {
     /// Orders the erasure of an account that is about to be deleted. Call it before the deletion: a
@@ -63,7 +66,8 @@ impl Messaging {
     /// Query and up to four BatchWriteItem. After the last device it makes one Query of the group states,
     /// of the user's items and of the counters, with up to four BatchWriteItem each; one BatchWriteItem
     /// for each 25 nodes of the chain, which lists their devices; and one SendMessageBatch for each ten
-    /// servers that are told. The last steps read the list of devices, one Query, and delete 25 device
+    /// servers that are told. As long as there is time it goes on with the next page of the items of a
+    /// device and of the user: others can make those many. The last steps read the list of devices, one Query, and delete 25 device
     /// records and then their places in the list, two BatchWriteItem. One SendMessageBatch after each step
     /// but the last. A step that is done twice does the same again.
     ///
@@ -78,21 +82,22 @@ impl Messaging {
         let failures = erasure.failures;
         let before = erasure.clone();
         let mut next = AccountErasure { failures: 0, ..erasure };
-        let delay_seconds = match in_step_time(ends, self.deletion_step(&mut next, deadline)).await {
-            Ok(None) => return Ok(()),
-            Ok(Some(delay_seconds)) => delay_seconds,
-            // A step that came some of the way is no failure: the next one goes on from there.
-            Err(error) if next != (AccountErasure { failures: 0, ..before }) => {
-                tracing::info!(%error, "a step of an erasure was cut off");
-                STEP_SECONDS
-            }
-            Err(error) if failures >= MOST_FAILURES => return Err(error),
-            Err(error) => {
-                tracing::warn!(%error, failures, "a deleted account is not erased yet");
-                next.failures = failures.saturating_add(1);
-                retry_seconds(failures)
-            }
-        };
+        let delay_seconds =
+            match in_step_time(ends, Box::pin(self.deletion_step(&mut next, deadline, ends))).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(delay_seconds)) => delay_seconds,
+                // A step that came some of the way is no failure: the next one goes on from there.
+                Err(error) if next != (AccountErasure { failures: 0, ..before }) => {
+                    tracing::info!(%error, "a step of an erasure was cut off");
+                    STEP_SECONDS
+                }
+                Err(error) if failures >= MOST_FAILURES => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, failures, "a deleted account is not erased yet");
+                    next.failures = failures.saturating_add(1);
+                    retry_seconds(failures)
+                }
+            };
         self.store().queue_account_erasure(next, delay_seconds).await
     }
 
@@ -102,6 +107,7 @@ impl Messaging {
         &self,
         erasure: &mut AccountErasure,
         deadline: Instant,
+        ends: Instant,
     ) -> std::result::Result<Option<i32>, StoreError> {
         let user = erasure.user.clone();
         match erasure.pass {
@@ -123,9 +129,9 @@ impl Messaging {
             }
             DeletionPass::First | DeletionPass::Second => {}
         }
-        if self.erase_of_devices(erasure).await?
+        if self.erase_of_devices(erasure, ends).await?
             || self.store().erase_group_states(&user).await?
-            || self.erase_of_user(erasure).await?
+            || self.erase_of_user(erasure, ends).await?
             || self.store().erase_counters(&user).await?
         {
             return Ok(Some(STEP_SECONDS));
@@ -146,29 +152,56 @@ impl Messaging {
 
     /// Erases what the next devices have, after the servers that took their keys are told. Returns true if
     /// there may be more. The device records stay.
-    async fn erase_of_devices(&self, erasure: &mut AccountErasure) -> std::result::Result<bool, StoreError> {
+    async fn erase_of_devices(
+        &self,
+        erasure: &mut AccountErasure,
+        ends: Instant,
+    ) -> std::result::Result<bool, StoreError> {
         let user = erasure.user.clone();
         let listed = self.store().owned_devices(&user, erasure.after.as_ref(), STEP_DEVICES).await?;
         for device in listed.devices {
-            let doomed = self.store().doomed_of_device(DeviceAddress::new(&user, &device)).await?;
-            self.tell(erasure, &doomed.contacts).await?;
-            self.store().erase_items(&doomed).await?;
-            if doomed.has_more {
-                return Ok(true);
+            loop {
+                let doomed = self.store().doomed_of_device(DeviceAddress::new(&user, &device)).await?;
+                self.tell_all(erasure, &doomed).await?;
+                self.store().erase_items(&doomed).await?;
+                if !doomed.has_more {
+                    break;
+                }
+                if !has_time(ends) {
+                    return Ok(true);
+                }
             }
             erasure.after = Some(device);
         }
         Ok(listed.has_more)
     }
 
-    /// Erases some items of the user, after the servers that they name are told, and the devices that they
+    /// Erases items of the user, after the servers that they name are told, and the devices that they
     /// name are listed for the second pass. Returns true if there may be more items.
-    async fn erase_of_user(&self, erasure: &mut AccountErasure) -> std::result::Result<bool, StoreError> {
-        let items = self.store().doomed_items(&erasure.user).await?;
-        self.tell(erasure, &items.contacts).await?;
-        self.store().list_devices(&erasure.user, &items.devices).await?;
-        self.store().erase_items(&items).await?;
-        Ok(items.has_more)
+    async fn erase_of_user(
+        &self,
+        erasure: &mut AccountErasure,
+        ends: Instant,
+    ) -> std::result::Result<bool, StoreError> {
+        loop {
+            let items = self.store().doomed_items(&erasure.user).await?;
+            self.tell_all(erasure, &items).await?;
+            self.store().list_devices(&erasure.user, &items.devices).await?;
+            self.store().erase_items(&items).await?;
+            if !items.has_more || !has_time(ends) {
+                return Ok(items.has_more);
+            }
+        }
+    }
+
+    /// Tells the servers that some items name.
+    async fn tell_all(
+        &self,
+        erasure: &mut AccountErasure,
+        doomed: &DoomedItems,
+    ) -> std::result::Result<(), StoreError> {
+        self.tell(erasure, &doomed.written_to, ContactBy::User).await?;
+        self.tell(erasure, &doomed.heard_from, ContactBy::Others).await
     }
 
     /// Tells servers of the deletion that are not told yet. What names them is erased later: if the process
@@ -177,15 +210,16 @@ impl Messaging {
         &self,
         erasure: &mut AccountErasure,
         contacts: &BTreeSet<Origin>,
+        by: ContactBy,
     ) -> std::result::Result<(), StoreError> {
         if !self.store().has_parcels() {
             return Ok(());
         }
-        let mut news = erasure.untold(contacts);
+        let mut news = erasure.untold(contacts, by);
         news.retain(|origin| *origin != self.origin());
         let parcels = news.iter().map(|origin| self.deletion_parcel(&erasure.user, origin)).collect();
         self.store().queue_parcels(parcels, self.now_ms(), || self.random_uuid()).await?;
-        erasure.note_told(&news);
+        erasure.note_told(&news, by);
         Ok(())
     }
 
@@ -208,4 +242,9 @@ impl Messaging {
             body: ParcelBody::Text(deletion::delete_activity(&actor, &activity).to_string()),
         }
     }
+}
+
+/// True if there is time for another page before a step ends.
+fn has_time(ends: Instant) -> bool {
+    ends.saturating_duration_since(Instant::now()) > PAGE_TIME
 }

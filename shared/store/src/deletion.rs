@@ -34,7 +34,7 @@ use crate::resets::{ResetState, SIGN_IN_S};
 use crate::resources::{PARTITION_KEY, SORT_KEY};
 use crate::{Result, Store, key};
 
-pub use order::{AccountErasure, DeletionPass};
+pub use order::{AccountErasure, ContactBy, DeletionPass};
 
 /// The name of the attribute by which an envelope's record names the origin of the other server.
 pub(crate) const CONTACT: &str = "o";
@@ -42,7 +42,7 @@ pub(crate) const CONTACT: &str = "o";
 /// The beginnings of the sort keys of items that name a server with which envelopes were exchanged. A
 /// known actor is no such item: whoever wrote the name may have made it up, and the server that it names
 /// may never have heard of the user.
-const CONTACTS: [&str; 2] = ["E#", "X#"];
+const CONTACTS: [(&str, ContactBy); 2] = [("E#", ContactBy::Others), ("X#", ContactBy::User)];
 
 /// The reason why an account is not deleted now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +60,10 @@ pub enum DeletionRefusal {
 #[derive(Clone, Debug)]
 pub struct DoomedItems {
     keys: Vec<Item>,
-    /// The servers with which the user had contact, as these items name them.
-    pub contacts: BTreeSet<Origin>,
+    /// The servers to which the user has written, as these items name them.
+    pub written_to: BTreeSet<Origin>,
+    /// The servers of those who have written to the user or taken the user's keys, as these items name them.
+    pub heard_from: BTreeSet<Origin>,
     /// The devices that nodes of the chain among these items name.
     pub devices: BTreeSet<DeviceId>,
     /// True if there may be more items.
@@ -260,8 +262,12 @@ impl Store {
         let page = self.page(&key::user_partition(user), None, &[CONTACT, NODE], STEP_ITEMS).await?;
         Ok(DoomedItems::of(page, |doomed, item| {
             let sort = item.get_s(SORT_KEY).unwrap_or_default();
-            if CONTACTS.iter().any(|prefix| sort.starts_with(prefix)) {
-                doomed.contacts.extend(item.get_s(CONTACT).and_then(|origin| Origin::parse(origin).ok()));
+            if let Some((_, by)) = CONTACTS.iter().find(|(prefix, _)| sort.starts_with(prefix)) {
+                let contacts = match by {
+                    ContactBy::User => &mut doomed.written_to,
+                    ContactBy::Others => &mut doomed.heard_from,
+                };
+                contacts.extend(item.get_s(CONTACT).and_then(|origin| Origin::parse(origin).ok()));
             }
             if sort.starts_with(CHAIN_PREFIX) {
                 doomed.devices.extend(item.need_b(NODE).ok().and_then(device_of_node));
@@ -287,7 +293,7 @@ impl Store {
                 return true;
             }
             let named = takers.iter().filter_map(|name| Origin::parse(item.get_s(name)?).ok());
-            doomed.contacts.extend(named);
+            doomed.heard_from.extend(named);
             false
         }))
     }
@@ -344,7 +350,8 @@ impl DoomedItems {
     fn of(page: PartitionPage, note: impl Fn(&mut Self, &Item) -> bool) -> Self {
         let mut doomed = Self {
             keys: Vec::new(),
-            contacts: BTreeSet::new(),
+            written_to: BTreeSet::new(),
+            heard_from: BTreeSet::new(),
             devices: BTreeSet::new(),
             has_more: page.has_more,
         };

@@ -88,11 +88,12 @@ pub const MAX_GROUP_STATES: u64 = 1_000;
 pub const MAX_PAGE_GROUP_STATES: usize = 100;
 
 /// The maximum number of items on one page of an export.
-pub const MAX_PAGE_EXPORTED: usize = 500;
+pub const MAX_PAGE_EXPORTED: usize = 4_000;
 
 /// The maximum number of pages of a user's exports in a day (UTC). An account with 16 full mailboxes has
-/// some 7,700, and one more for each hundred envelopes of the last 30 days.
-pub const MAX_EXPORT_PAGES: u64 = 10_000;
+/// some 7,700, and one more for each 4,000 envelopes of the last 30 days: 65,000 if others send as many as
+/// they may in each minute of them.
+pub const MAX_EXPORT_PAGES: u64 = 75_000;
 
 /// The maximum number of sockets of one device. A further one replaces the oldest.
 pub const MAX_SOCKETS: usize = 4;

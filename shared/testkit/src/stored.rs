@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 
 use crate::World;
 
@@ -66,6 +66,30 @@ impl World {
             let delete = self.aside.dynamodb.delete_item().table_name(table);
             let delete = delete.key("pk", AttributeValue::S(pk)).key("sk", AttributeValue::S(sk));
             delete.send().await.expect("a deletion");
+        }
+    }
+
+    /// Stores copies of the first item of a partition whose sort key begins with a text, under further sort
+    /// keys that do.
+    pub async fn copy_item(&self, (partition, prefix): (&str, &str), copies: usize) {
+        let table = &self.state.config().names.table;
+        let query = self.aside.dynamodb.query().table_name(table).limit(1);
+        let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :prefix)");
+        let query = query
+            .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()))
+            .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()));
+        let found = query.send().await.expect("a query").items.unwrap_or_default();
+        let item = found.into_iter().next().expect("an item");
+        let put = |number: usize| {
+            let mut copy = item.clone();
+            copy.insert("sk".to_owned(), AttributeValue::S(format!("{prefix}{number:022}")));
+            let put = PutRequest::builder().set_item(Some(copy)).build().expect("a put");
+            WriteRequest::builder().put_request(put).build()
+        };
+        for numbers in (0..copies).collect::<Vec<_>>().chunks(25) {
+            let puts = numbers.iter().map(|number| put(*number)).collect();
+            let write = self.aside.dynamodb.batch_write_item().request_items(table, puts);
+            write.send().await.expect("a write");
         }
     }
 

@@ -155,11 +155,9 @@ async fn answer(limit: &'static str, count: u64) -> String {
                 let answer = pair.alice.call(Method::GET, "/user/alice/export", Body::Empty, Auth::Device);
                 answer.await.unwrap().json().unwrap()
             };
+            pair.alice.accept_actor("https://b.example/user/eve").await.unwrap();
             let some = page().await["orderedItems"].as_array().unwrap().len();
-            for n in 0..number - some {
-                let actor = format!("https://b.example/user/{n}");
-                pair.alice.accept_actor(&actor).await.unwrap();
-            }
+            pair.world.copy_item(("U#alice", "A#"), number - some).await;
             let page = page().await;
             // At the limit the next page is that of another part.
             let more = page["orderedItems"].as_array().unwrap().len() < number;

@@ -29,31 +29,32 @@ use crate::lifetimes;
 
 const DAY_MS: i64 = 86_400_000;
 
+/// The scenes are on the heap: together they are too large for the stack of a test.
 #[tokio::test]
 async fn what_is_allowed_is_done() {
     let alone = World::with(|config| config.limits.take_budget = 100).await;
-    on_one_server(&alone).await;
+    Box::pin(on_one_server(&alone)).await;
     let internet = Internet::new();
     let (a, _) = World::online(&internet, "a.example").await;
     let (b, _) = World::online(&internet, "b.example").await;
-    between_servers(&internet, &a, &b).await;
+    Box::pin(between_servers(&internet, &a, &b)).await;
     let small = World::with(|config| config.limits.mailbox_entries = 4).await;
-    a_full_mailbox(&small).await;
+    Box::pin(a_full_mailbox(&small)).await;
     let mut full = World::at(&internet, "full.example", |config| config.limits.account_parcels = 1).await;
-    a_full_list(&internet, &full).await;
+    Box::pin(a_full_list(&internet, &full)).await;
     full.leave_queues();
     let live = World::at(&internet, "live.example", World::give_sockets).await;
     internet.serve("live.example", live.app.clone()).await;
-    sockets(&live, &a).await;
+    Box::pin(sockets(&live, &a)).await;
     let crowded = World::with(|config| {
         World::give_sockets(config);
         config.limits.mailbox_entries = 4;
     });
     let crowded = crowded.await;
-    a_full_mailbox_on_a_socket(&crowded).await;
+    Box::pin(a_full_mailbox_on_a_socket(&crowded)).await;
     let woken = World::live().await;
-    a_push_and_a_socket(&woken).await;
-    start(&a).await;
+    Box::pin(a_push_and_a_socket(&woken)).await;
+    Box::pin(start(&a)).await;
 
     let mut done = around_functions();
     for world in [&alone, &small, &full, &live, &crowded, &woken, &a, &b] {

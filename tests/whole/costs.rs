@@ -149,7 +149,7 @@ async fn a_take_of_one_device() {
     assert_eq!(world.calls.made(), ["BatchGetItem", "UpdateItem", "BatchGetItem"]);
 }
 
-/// A block costs one call, and none on the way of a message (`tests/whole/blocks/hidden.rs`).
+/// A block costs two calls, and none on the way of a message (`tests/whole/blocks/hidden.rs`).
 #[tokio::test]
 async fn a_block() {
     let (world, alice, bob) = alice_and_bob().await;
@@ -157,9 +157,9 @@ async fn a_block() {
     for is_undone in [false, true] {
         world.calls.reset();
         bob.change_block(&party, is_undone).await.unwrap();
-        // The digest in the device set, on condition that the device is active, and the item of the
-        // list.
-        assert_eq!(world.calls.made(), ["TransactWriteItems"]);
+        // The account's budget, which also counts what is refused; the digest in the device set, on
+        // condition that the device is active, and the item of the list.
+        assert_eq!(world.calls.made(), ["UpdateItem", "TransactWriteItems"]);
     }
     world.calls.reset();
     bob.blocks().await.unwrap();

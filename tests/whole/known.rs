@@ -4,8 +4,10 @@ mod races;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use eko_client::{Auth, Body, Device};
+use eko_protocol::block::BlockedParty;
 use eko_protocol::letter::FetchedLetter;
 use eko_protocol::limits::MAX_KNOWN;
+use eko_protocol::profile::{DisplayName, PartChange, UpdateProfile};
 use eko_protocol::settings::{AccountSettings, WhoMayWrite};
 use eko_testkit::{BARE, DirectTransport, Stranger, World, envelope, lose_each_answer, refusal, refused};
 use http::Method;
@@ -191,7 +193,9 @@ async fn the_calls_tell_a_stranger_nothing() {
     bob.accept_actor("https://b.example/user/eve").await.unwrap();
     bob.settings().await.unwrap();
     let_write(&bob, WhoMayWrite::Known).await;
-    assert_eq!(world.calls.made(), ["TransactWriteItems", "GetItem", "UpdateItem"]);
+    // A change is charged to the account before.
+    let changes = [["UpdateItem", "TransactWriteItems"], ["UpdateItem", "UpdateItem"]];
+    assert_eq!(world.calls.made(), [&changes[0][..], &["GetItem"], &changes[1]].concat());
     world.deliver().await;
 }
 
@@ -259,6 +263,42 @@ async fn who_may_change_what() {
         bob.accept_actor(&alice.actor()).await.unwrap();
     }
     assert_eq!(bob.settings().await.unwrap(), AccountSettings::default());
+}
+
+/// Every change of the account is charged, also one that was made before or is refused. A device that is
+/// not active spends nothing.
+#[tokio::test]
+async fn changes_have_the_budget_of_their_account() {
+    let world = World::with(|config| config.limits.account_budget = 4).await;
+    let bob = world.user_with("bob", BARE).await;
+    let waiting = world.pending(&bob, "two").await;
+    world.deliver().await;
+    let eve = "https://b.example/user/eve";
+    let block = BlockedParty::parse(eve).unwrap();
+    let name = PartChange::Set(DisplayName::parse("Bob").unwrap());
+    let name = UpdateProfile { name, ..UpdateProfile::default() };
+    let known = AccountSettings { who_may_write: WhoMayWrite::Known };
+    let change = async |device: &Device<DirectTransport>, number: usize| match number % 4 {
+        0 => device.accept_actor(eve).await,
+        1 => device.change_block(&block, false).await,
+        2 => device.change_settings(known).await,
+        _ => device.change_profile(&name).await,
+    };
+    for first in 0..4 {
+        for number in 0..4 {
+            assert_eq!(refused(change(&waiting, number).await), "403 device-pending");
+        }
+        set_known(&world, if first == 0 { 0 } else { MAX_KNOWN }).await;
+        for number in first..first + 4 {
+            change(&bob, number).await.unwrap();
+        }
+        assert_eq!(refused(change(&bob, first).await), "429 too-many");
+        world.advance(60_000);
+    }
+    for number in 0..4 {
+        assert_eq!(refused(bob.accept_actor(&format!("{eve}{number}")).await), "422 invalid #/object");
+    }
+    assert_eq!(refused(change(&bob, 0).await), "429 too-many");
 }
 
 #[tokio::test]

@@ -31,7 +31,8 @@ async fn each_part_is_set_kept_and_removed() {
     assert_eq!(shown(&bob).await, (Value::Null, Value::Null));
     world.calls.reset();
     bob.change_profile(&name("  Bob \u{a0} Builder ")).await.unwrap();
-    assert_eq!(world.calls.made(), ["UpdateItem"]);
+    // The account's budget, and the device set.
+    assert_eq!(world.calls.made(), ["UpdateItem", "UpdateItem"]);
     world.calls.reset();
     assert_eq!(shown(&bob).await, (json!("Bob Builder"), Value::Null));
     assert_eq!(world.calls.made(), ["GetItem"]);

@@ -75,7 +75,9 @@ impl Messaging {
         let counted_as = if self.origin().owns(author) { author } else { site };
         let request = RequestOf { actor: author, counted_as, envelope: &key };
         let keep_until = self.keep_until(now_ms);
-        Ok(match self.store().add_request(user, request, seen, admits, now_ms, keep_until).await? {
+        // On the heap, so that the send to a user who lets everyone write is no larger for it.
+        let counted = Box::pin(self.store().add_request(user, request, seen, admits, now_ms, keep_until));
+        Ok(match counted.await? {
             RequestOutcome::Known => of_known,
             RequestOutcome::Request { is_first } => LetterFate::Request { is_first },
             RequestOutcome::Dropped => LetterFate::Dropped,
@@ -101,18 +103,15 @@ impl Messaging {
 
     /// Records that the user of the device `caller` knows an actor. May be repeated.
     ///
-    /// One transaction, which also checks that the device is active. If it is refused, one GetItem of
-    /// the device set says why.
+    /// One transaction, as [`own_change`](Self::own_change) makes it.
     ///
     /// # Errors
-    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`]; [`Refusal::Invalid`] if the user knows
-    /// [`MAX_KNOWN`] others; the store is broken or out of reach.
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::OverBudget`];
+    /// [`Refusal::Invalid`] if the user knows [`MAX_KNOWN`] others; the store is broken or out of reach.
     pub async fn accept_actor(&self, caller: DeviceAddress<'_>, actor: &str) -> Result<()> {
-        let outcome = self.store().add_known(caller, actor, self.now_ms()).await?;
-        self.made(outcome, caller, || {
-            Invalid::at("/object", format!("would be more than {MAX_KNOWN} known actors")).into()
-        })
-        .await
+        let change = self.store().add_known(caller, actor, self.now_ms());
+        let full = || Invalid::at("/object", format!("would be more than {MAX_KNOWN} known actors")).into();
+        self.own_change(caller, Box::pin(change), full).await
     }
 
     /// Returns the settings of the account of the device `caller`: one GetItem.
@@ -124,13 +123,14 @@ impl Messaging {
         Ok(AccountSettings { who_may_write: devices.who_may_write })
     }
 
-    /// Changes the settings of the account of the device `caller`: one UpdateItem, which also checks
-    /// that the device is active. If it is refused, one GetItem of the device set says why.
+    /// Changes the settings of the account of the device `caller`: one UpdateItem, as
+    /// [`own_change`](Self::own_change) makes it.
     ///
     /// # Errors
-    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`]; the store is broken or out of reach.
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::OverBudget`]; the store is broken or
+    /// out of reach.
     pub async fn change_settings(&self, caller: DeviceAddress<'_>, settings: AccountSettings) -> Result<()> {
-        let outcome = self.store().set_who_may_write(caller, settings.who_may_write).await?;
-        self.made(outcome, caller, || Refusal::DeviceRevoked.into()).await
+        let change = self.store().set_who_may_write(caller, settings.who_may_write);
+        self.own_change(caller, Box::pin(change), || Refusal::DeviceRevoked.into()).await
     }
 }

@@ -9,13 +9,13 @@ impl Messaging {
     /// Changes the profile of the user of the device `caller`. May be repeated. No other server is told:
     /// whoever looks at the actor next finds it.
     ///
-    /// One UpdateItem, which also checks that the device is active. If it is refused, one GetItem of the
-    /// device set says why.
+    /// One UpdateItem, as [`own_change`](Self::own_change) makes it.
     ///
     /// # Errors
-    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`]; the store is broken or out of reach.
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::OverBudget`]; the store is broken or
+    /// out of reach.
     pub async fn change_profile(&self, caller: DeviceAddress<'_>, change: &UpdateProfile) -> Result<()> {
-        let outcome = self.store().change_profile(caller, change).await?;
-        self.made(outcome, caller, || Refusal::DeviceRevoked.into()).await
+        let change = self.store().change_profile(caller, change);
+        self.own_change(caller, Box::pin(change), || Refusal::DeviceRevoked.into()).await
     }
 }

@@ -21,6 +21,8 @@ async fn the_old_server_says_that_a_user_has_moved() {
 
     let early = envelope(alice, &[bob]);
     alice.send(&early).await.unwrap();
+    let begun = envelope(bob, &[alice]);
+    bob.send(&begun).await.unwrap();
     bob.append(&bob.departure(&position, &target).unwrap()).await.unwrap();
     pair.settle().await;
 
@@ -32,6 +34,10 @@ async fn the_old_server_says_that_a_user_has_moved() {
     assert_eq!(refused(alice.take_from(bob.origin(), bob.user()).await), "410 user-moved");
     assert_eq!(bob.fetch().await.unwrap().entries.len(), 1, "what came before is there");
     assert_eq!(refused(bob.send(&envelope(bob, &[alice])).await), "410 account-moved");
+    // Bob's answer may have been lost, too.
+    bob.send(&begun).await.unwrap();
+    pair.settle().await;
+    assert_eq!(alice.fetch().await.unwrap().entries.len(), 1, "once");
     // Both links are there to read, and the new account is in reach of the old server's users.
     let (old, _) = alice.chain_through_home(bob.origin(), bob.user()).await.unwrap();
     assert_eq!(check_move(&old, &new), Ok(()));

@@ -21,6 +21,8 @@ pub(crate) struct ModelEnvelope {
     pub(crate) named: Vec<usize>,
     /// The step that its content is from.
     pub(crate) content: usize,
+    /// The device that has begun to send it to another server.
+    begun_by: Option<usize>,
     accepted: BTreeSet<usize>,
     acknowledged: BTreeSet<usize>,
 }
@@ -108,7 +110,8 @@ impl Model {
     fn send(&mut self, from: usize, to: usize, named: Vec<usize>) -> String {
         let (content, accepted, acknowledged) = (self.steps, BTreeSet::new(), BTreeSet::new());
         self.accounts[from].latest = Some(self.steps);
-        self.envelopes.insert(self.steps, ModelEnvelope { from, to, named, content, accepted, acknowledged });
+        let envelope = ModelEnvelope { from, to, named, content, begun_by: None, accepted, acknowledged };
+        self.envelopes.insert(self.steps, envelope);
         self.accept(self.steps)
     }
 
@@ -126,20 +129,28 @@ impl Model {
 
     /// Accepts an envelope of which all is known, and delivers it.
     fn accept(&mut self, number: usize) -> String {
-        let ModelEnvelope { from, to, named, content, accepted, acknowledged } =
+        let ModelEnvelope { from, to, named, content, begun_by, accepted, acknowledged } =
             self.envelopes[&number].clone();
         let is_remote = ACCOUNTS[from].1 != ACCOUNTS[to].1;
-        if is_remote && self.has_moved(from) {
-            return "410 account-moved".to_owned();
+        if is_remote {
+            // What a device has begun to send to another server before a move may be repeated by it.
+            let acting = self.acting(from);
+            if self.has_moved(from) && begun_by != acting {
+                return "410 account-moved".to_owned();
+            }
+            if let Some(envelope) = self.envelopes.get_mut(&number) {
+                envelope.begun_by = begun_by.or(acting);
+            }
         }
         if let Some(absent) = self.absent(to) {
             return absent.to_owned();
         }
         // What was accepted before a move is answered as before.
         let was_accepted = !named.is_empty() && named.iter().all(|device| accepted.contains(device));
-        for (has_moved, refusal) in
-            [(self.has_moved(from), "410 account-moved"), (self.has_moved(to), "410 user-moved")]
-        {
+        for (has_moved, refusal) in [
+            (!is_remote && self.has_moved(from), "410 account-moved"),
+            (self.has_moved(to), "410 user-moved"),
+        ] {
             if has_moved && !was_accepted {
                 return refusal.to_owned();
             }

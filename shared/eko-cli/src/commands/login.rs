@@ -90,22 +90,11 @@ pub(crate) struct LoginArgs {
     /// of that name on this machine, or else http://localhost:8080; env: EKO_SERVER]
     #[arg(long, value_name = "URL")]
     server: Option<String>,
-    /// A name for this device, which it keeps; your server sees it [default: eko]
-    #[arg(long, value_name = "NAME", value_parser = device_name)]
-    device_name: Option<String>,
-    /// Read the issuer's ID token from a file, or from standard input (-)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["print_url", "redirect_port"])]
-    id_token: Option<PathBuf>,
+    #[command(flatten)]
+    way: SignInWay,
     /// Show the nonce that the issuer must put into an ID token for --id-token, and end
     #[arg(long, conflicts_with_all = ["id_token", "print_url", "redirect_port", "anew"])]
     print_nonce: bool,
-    /// Show the address of the sign-in page, and open no browser
-    #[arg(long)]
-    print_url: bool,
-    /// The port on 127.0.0.1 to which the browser returns, if the issuer requires a fixed one
-    /// [default: a free port]
-    #[arg(long, value_name = "PORT")]
-    redirect_port: Option<u16>,
     /// Make another device if this one was revoked, waits for approval, or was forgotten by its
     /// server; the old device's files are moved to another folder
     #[arg(long)]
@@ -171,7 +160,7 @@ impl LoginArgs {
         };
         let aside = context.home.set_aside(&account, &stamp(context))?;
         let tell_replaced = || context.out.remark(&format!("{why}."));
-        if self.id_token.is_some() {
+        if self.way.id_token.is_some() {
             tell_replaced();
             let what = format!(
                 "the files of the former device are in {}; the new device needs an ID token of its own",
@@ -260,7 +249,7 @@ impl LoginArgs {
             issuer,
             audience,
             user: self.who.user.clone(),
-            device_name: Some(self.device_name.as_deref().unwrap_or(DEVICE_NAME).to_owned()),
+            device_name: Some(self.way.device_name.as_deref().unwrap_or(DEVICE_NAME).to_owned()),
             counts: KeyCounts::default(),
             reset: self.reset,
         };
@@ -313,19 +302,19 @@ impl LoginArgs {
         account: &AccountFolder,
         prepared: PreparedSignIn<HttpTransport>,
     ) -> Result<SignedInDevice, SignInFailure> {
-        let id_token = match &self.id_token {
+        let id_token = match &self.way.id_token {
             Some(file) => id_token::read(file, self.nonce_command())?,
             None => {
                 let way = BrowserSignIn {
                     nonce: prepared.challenge().nonce(),
                     login_hint: Some(self.who.user.as_str()),
-                    port: self.redirect_port,
+                    port: self.way.redirect_port,
                     wait: WAIT,
                     // A server takes a reset only after a fresh sign-in, and an issuer may have
                     // signed the person in long ago.
                     max_age: self.reset.then_some(FRESH_SIGN_IN),
                 };
-                id_token::ask_issuer(context, http, capabilities, way, self.print_url).await?
+                id_token::ask_issuer(context, http, capabilities, way, self.way.print_url).await?
             }
         };
         if self.reset {
@@ -387,7 +376,7 @@ impl LoginArgs {
             SignInFailure::NoToken(failure) => return failure,
             SignInFailure::Messenger(error) => error,
         };
-        let given = self.id_token.as_ref();
+        let given = self.way.id_token.as_ref();
         if let Some(refused) =
             given.and_then(|_| id_token::refused(&error, capabilities, self.nonce_command()))
         {
@@ -414,6 +403,24 @@ impl LoginArgs {
     }
 }
 
+/// The options of every sign-in: the name of the device, and how an ID token is had.
+#[derive(Debug, Clone, Args)]
+struct SignInWay {
+    /// A name for this device, which it keeps; the server sees it [default: eko]
+    #[arg(long, value_name = "NAME", value_parser = device_name)]
+    device_name: Option<String>,
+    /// Read the issuer's ID token from a file, or from standard input (-)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["print_url", "redirect_port"])]
+    id_token: Option<PathBuf>,
+    /// Show the address of the sign-in page, and open no browser
+    #[arg(long)]
+    print_url: bool,
+    /// The port on 127.0.0.1 to which the browser returns, if the issuer requires a fixed one
+    /// [default: a free port]
+    #[arg(long, value_name = "PORT")]
+    redirect_port: Option<u16>,
+}
+
 /// The options of the sign-in at a new account to which a person moves.
 #[derive(Debug, Args)]
 pub(in crate::commands) struct NewAccountArgs {
@@ -423,22 +430,11 @@ pub(in crate::commands) struct NewAccountArgs {
     /// The new server's URL [default: the URL of the handle's host]
     #[arg(long, value_name = "URL")]
     server: Option<String>,
-    /// A name for this device, which it keeps; the new server sees it [default: eko]
-    #[arg(long, value_name = "NAME", value_parser = device_name)]
-    device_name: Option<String>,
-    /// Read the issuer's ID token from a file, or from standard input (-)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["print_url", "redirect_port"])]
-    id_token: Option<PathBuf>,
+    #[command(flatten)]
+    way: SignInWay,
     /// Show the nonce that the issuer must put into an ID token for --id-token, and end
     #[arg(long, conflicts_with_all = ["id_token", "print_url", "redirect_port"])]
     pub(in crate::commands) print_nonce: bool,
-    /// Show the address of the sign-in page, and open no browser
-    #[arg(long)]
-    print_url: bool,
-    /// The port on 127.0.0.1 to which the browser returns, if the issuer requires a fixed one
-    /// [default: a free port]
-    #[arg(long, value_name = "PORT")]
-    redirect_port: Option<u16>,
     /// Sign in though the new server uses the same sign-in as another one, and do not ask
     #[arg(long)]
     shared_issuer: bool,
@@ -450,11 +446,8 @@ impl NewAccountArgs {
         LoginArgs {
             who: self.who.clone(),
             server: self.server.clone(),
-            device_name: self.device_name.clone(),
-            id_token: self.id_token.clone(),
+            way: self.way.clone(),
             print_nonce: self.print_nonce,
-            print_url: self.print_url,
-            redirect_port: self.redirect_port,
             anew: false,
             reset: false,
             shared_issuer: self.shared_issuer,

@@ -14,7 +14,7 @@ pub(crate) struct StoppableServer {
     pub(crate) origin: String,
     port: u16,
     stop: oneshot::Sender<()>,
-    served: JoinHandle<()>,
+    served: JoinHandle<usize>,
 }
 
 impl StoppableServer {
@@ -36,7 +36,7 @@ impl StoppableServer {
                 pending::<()>().await;
             }
         };
-        let served = tokio::spawn(async { drop(bound.run(ends).await.unwrap()) });
+        let served = tokio::spawn(async { bound.run(ends).await.unwrap() });
         Self { origin, port, stop, served }
     }
 

@@ -267,27 +267,8 @@ async fn held_at(line: &TestNetwork, path: &'static str, mut doing: Pin<&mut imp
     }
 }
 
-/// One process sends what was held back, while another one has begun to send what was written later.
-#[tokio::test]
-async fn a_note_of_another_process_does_not_overtake_it() {
-    let TwoProcesses { world, user, one, other, line, bob, held, later } = TwoProcesses::begin().await;
-    let mut sending = std::pin::pin!(other.send_message(&later));
-    held_at(&line, "/user/bob/devices", sending.as_mut()).await;
-    user.line.honest();
-    let mut releasing = std::pin::pin!(one.flush());
-    held_at(&user.line, "/user/alice/outbox", releasing.as_mut()).await;
-    sending.await.unwrap();
-    assert_eq!((sent(&line), state(&other, &later)), (0, EnvelopeState::ToSend));
-    releasing.await.unwrap();
-    world.advance(1_000);
-    other.flush().await.unwrap();
-    assert_eq!([&held, &later].map(|id| state(&one, id)), [EnvelopeState::Accepted; 2]);
-    world.deliver().await;
-    assert_eq!(hear(&world, &bob).await, ["one", "two"]);
-    world.deliver().await;
-}
-
-/// The process that sends what was held back meets a server that asks to wait.
+/// One process sends what was held back, while another one has begun to send what was written later, and meets a
+/// server that asks to wait.
 #[tokio::test]
 async fn a_note_of_another_process_does_not_overtake_it_while_it_waits() {
     let TwoProcesses { world, user, one, other, line, bob, held, later } = TwoProcesses::begin().await;

@@ -8,7 +8,7 @@ const DAY_MS: i64 = 24 * 3_600_000;
 /// Awaits a message of this actor, and returns whether a place is kept for it.
 fn awaits(store: &DeviceStore, actor: &str, envelope: &str, now_ms: i64) -> bool {
     let key = CiphertextKey { actor, envelope, device: actor };
-    let kept = store.write(|tx| tx.await_message(key, &format!("again {envelope}"), 0, now_ms));
+    let kept = store.write(|tx| tx.await_message(key, &again(envelope), 0, now_ms));
     kept.unwrap()
 }
 
@@ -60,11 +60,16 @@ fn conversation(store: &DeviceStore) -> Vec<String> {
     all.into_iter().map(|(_, id)| id).collect()
 }
 
+/// Returns the id of the envelope in which another one comes again.
+fn again(envelope: &str) -> String {
+    format!("again {envelope}")
+}
+
 /// Puts a message into the place of one that was awaited.
 fn comes_again(store: &DeviceStore, envelope: &str, number: u64, now_ms: i64) {
     arrive(store, "a", &[number], now_ms);
     let filled = store.write(|tx| {
-        let place = tx.take_awaited("a", &format!("again {envelope}"))?.unwrap();
+        let place = tx.take_awaited("a", &again(envelope))?.unwrap();
         tx.put_into_place(&place, &format!("a{number}"))
     });
     assert!(filled.unwrap());
@@ -73,7 +78,7 @@ fn comes_again(store: &DeviceStore, envelope: &str, number: u64, now_ms: i64) {
 fn await_of_a(store: &DeviceStore, envelope: &str) {
     let actor = arrival("", "", None).actor;
     let key = CiphertextKey { actor: &actor, envelope, device: "a" };
-    assert!(store.write(|tx| tx.await_message(key, &format!("again {envelope}"), 0, 0)).unwrap());
+    assert!(store.write(|tx| tx.await_message(key, &again(envelope), 0, 0)).unwrap());
 }
 
 /// The envelopes come in any order, each with a look of its own.

@@ -118,7 +118,7 @@ impl LoginArgs {
             context.out.prompt(&warning);
         }
         let device = client.device();
-        if let (Some(given), Some(kept)) = (&self.device_name, device.name())
+        if let (Some(given), Some(kept)) = (&self.way.device_name, device.name())
             && given != kept
         {
             context.out.remark(&format!(

@@ -113,7 +113,8 @@ async fn arrives(world: &World, stranger: &Stranger, to: &Device<DirectTransport
     assert_eq!(status, 202, "{body}");
 }
 
-/// The servers of one domain are one site, and take nothing from those of others.
+/// The servers of one domain are one site, and take nothing from those of others: neither a place nor room
+/// in an item.
 #[tokio::test]
 async fn a_site_makes_twenty_requests_a_day() {
     let (world, _alice, bob) = alice_and_bob().await;
@@ -127,6 +128,8 @@ async fn a_site_makes_twenty_requests_a_day() {
     let other = Stranger::new(&world.internet, "c.example").await;
     arrives(&world, &other, &bob, 1).await;
     assert_eq!(shown(&world, &bob).await.len(), 21);
+    let items = world.times_to_live().await.into_keys();
+    assert_eq!(items.filter(|(pk, sk)| pk == "L#bob" && sk.starts_with("REQUESTS#")).count(), 2);
     world.advance(crate::DAY_MS);
     bob.refresh().await.unwrap();
     let stranger = Stranger::new(&world.internet, "s11.b.example").await;

@@ -144,12 +144,11 @@ impl Store {
         &self,
         user: &UserName,
         stranger: RequestOf<'_>,
-        seen: StrangerRequests,
+        mut seen: StrangerRequests,
         admits: bool,
         now_ms: i64,
         ttl: i64,
     ) -> Result<RequestOutcome> {
-        let mut seen = seen;
         for _ in 0..TRIES {
             let counts = admits && !seen.has(stranger.envelope) && seen.count() < MAX_REQUESTS_OF_SENDER;
             let request = self.count_request(user, stranger, counts.then_some(&seen), ttl)?;

@@ -48,8 +48,8 @@ const GAP: &str = "INSERT OR IGNORE INTO main.gaps (conversation, device, actor,
                    WHERE position = ?1 AND NOT EXISTS (SELECT 1 FROM main.messages AS here \
                    WHERE here.conversation = lacking.conversation AND here.device = lacking.device \
                    AND here.sequence BETWEEN lacking.first AND lacking.last)";
-/// What is known of people; `?1` is the former account. A chain that goes on
-/// from the one here takes its place, with what was decided about it, unless something speaks against it.
+/// What is known of people; `?1` is the former account. A chain that goes on from the one here takes its
+/// place, with what was decided about it, unless something speaks against it.
 const PEOPLE: [&str; 3] = [
     "INSERT INTO main.chains SELECT * FROM former.chains WHERE actor <> ?1 ON CONFLICT (actor) DO UPDATE SET \
      nodes = excluded.nodes, length = excluded.length, head = excluded.head, accepted = excluded.accepted, \

@@ -47,6 +47,7 @@ async fn a_move_takes_contacts_and_messages_along() {
     // It may be repeated, and asks nothing then.
     let again = alice.object(&["--as", "alice", "account", "move", "alina", "--server", &server]).await;
     assert_eq!((again["told"].clone(), text(&again, "movedTo")), (1.into(), &*format!("@{new}")));
+    assert_eq!(again["lostBlocks"].as_array().unwrap().len(), 0);
 
     let heard = bob.eko(&["listen", "--once"]).await;
     let told = format!("{}{}", heard.out, heard.err);

@@ -7,6 +7,7 @@ use eko_client::group::Proposal;
 use eko_client::messenger::{MessengerError, MoveProgress, Person};
 use eko_client::store::FormerDevice;
 use eko_protocol::address::Handle;
+use eko_protocol::block::BlockedParty;
 use serde_json::json;
 
 use super::super::login::{LeftAccount, NewAccountArgs};
@@ -112,7 +113,8 @@ impl MoveArgs {
         }
         new.bring_over(former)?;
         Box::pin(new.take_over(departure.nodes)).await?;
-        for party in new.lost_blocks()? {
+        let lost = new.lost_blocks()?;
+        for party in &lost {
             context.out.remark(&format!(
                 "The new server does not block {} for you, as the old one did: eko blocks shows whom it blocks.",
                 party.as_str()
@@ -128,7 +130,7 @@ impl MoveArgs {
         // Who cannot be told now is told by whatever the new account does next.
         let _ = Box::pin(new.flush()).await;
         let progress = new.move_progress()?.unwrap_or_default();
-        tell(context, &account, &handle, progress)
+        tell(context, &account, &handle, progress, &lost)
     }
 
     /// Explains the move, and asks for the name of the new account, or compares the one that is given by
@@ -214,6 +216,7 @@ fn tell(
     account: &AccountFolder,
     new: &Handle,
     progress: MoveProgress,
+    lost: &[BlockedParty],
 ) -> Result<(), CommandFailure> {
     let MoveProgress { contacts, told, failed } = progress;
     let (old, name) = (account.handle.to_string(), bare(new));
@@ -235,7 +238,7 @@ fn tell(
     );
     let object = json!({
         "type": "account", "handle": old, "movedTo": new.to_string(), "contacts": contacts, "told": told,
-        "failed": failed,
+        "failed": failed, "lostBlocks": lost.iter().map(BlockedParty::as_str).collect::<Vec<_>>(),
     });
     context.out.result(&text, &object)
 }

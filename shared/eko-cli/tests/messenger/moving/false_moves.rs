@@ -2,7 +2,7 @@
 
 use eko_client::messenger::{Distrust, MessengerError, Notice, Trust};
 use eko_client::store::EnvelopeState;
-use eko_protocol::chain::{ChainNode, MoveTarget, NextNode};
+use eko_protocol::chain::{ChainNode, ChainPosition, MoveTarget, NextNode};
 use serde_json::{Value, json};
 
 use super::moving_scene::{MovingScene, is_false_move_of, moved_from};
@@ -148,6 +148,56 @@ async fn a_move_after_a_reset_waits_for_the_users_word() {
     scene.settle().await;
 }
 
+/// Returns a move of Bob's under a key of somebody else, as the device that Bob has.
+fn forged_move(scene: &MovingScene, position: &ChainPosition, target: &MoveTarget) -> Value {
+    let ghost = inserted(&scene.b, &scene.hers);
+    let unsigned = NextNode::new(ghost.origin(), ghost.user(), position, scene.a.now_ms())
+        .move_to(scene.bob.device().id(), target);
+    let mut forged = ghost.sign_node(unsigned).unwrap();
+    forged["proof"]["verificationMethod"] = json!(scene.bob.device().address());
+    forged
+}
+
+/// Returns a node as an activity has it.
+fn stored(mut node: Value) -> Value {
+    node.as_object_mut().unwrap().remove("@context");
+    node
+}
+
+/// A contact passes on a move that no device of Bob's has signed. Nobody is told, and nothing is read of where
+/// it leads.
+#[tokio::test]
+async fn what_nobody_has_signed_is_passed_on_in_vain() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { alice, bob, a, hers, .. } = &scene;
+    let sessions = ForgingSessions::default();
+    let mallory = sessions.first(a, hers, "mallory").await;
+    know(alice, &mallory.me()).await;
+    let far = first(a, hers, "far").await;
+    let (nodes, state) = bob.device().chain(&bob.me().user).await.unwrap();
+    let (root, _) = far.device().chain(&far.me().user).await.unwrap();
+    let target = MoveTarget { actor: far.me().actor(), root: root[0].hash() };
+    let shown = [stored(nodes[0].to_value()), stored(forged_move(&scene, &state.position, &target))];
+    let old = bob.me().actor();
+    sessions.forge(move |activity| {
+        activity["type"] = json!("Move");
+        activity["object"] = json!(old);
+        activity["target"] = json!(target.actor);
+        activity["eko:nodes"] = json!(shown);
+    });
+    mallory.send(&alice.me(), text("Bob is there")).await.unwrap();
+    scene.settle().await;
+    hers.asked.lock().unwrap().clear();
+    for _ in 0..2 {
+        assert_eq!(alice.receive().await.unwrap().notices, []);
+        a.advance(11 * 60_000);
+    }
+    let asked = hers.asked.lock().unwrap().clone();
+    assert!(!asked.iter().any(|url| url.contains("/user/far") || url.contains("/user/bob")), "{asked:?}");
+    assert_eq!(alice.whereabouts(&bob.me()).unwrap(), bob.me());
+    scene.settle().await;
+}
+
 /// Somebody says to be Bob, with nodes that no device of his has signed, or that contradict his chain.
 #[tokio::test]
 async fn nobody_becomes_somebody_else_by_saying_so() {
@@ -157,24 +207,14 @@ async fn nobody_becomes_somebody_else_by_saying_so() {
     let mallory = sessions.first(a, hers, "mallory").await;
     know(alice, &mallory.me()).await;
     let (nodes, state) = bob.device().chain(&bob.me().user).await.unwrap();
-    let ghost = inserted(&scene.b, hers);
     let (own, _) = mallory.device().chain(&mallory.me().user).await.unwrap();
     let target = MoveTarget { actor: mallory.me().actor(), root: own[0].hash() };
-    // Under a key of somebody else, as the device that Bob has.
-    let unsigned = NextNode::new(ghost.origin(), ghost.user(), &state.position, a.now_ms())
-        .move_to(bob.device().id(), &target);
-    let mut forged = ghost.sign_node(unsigned).unwrap();
-    forged["proof"]["verificationMethod"] = json!(bob.device().address());
+    let forged = forged_move(&scene, &state.position, &target);
     // A true move of Bob's would name an account that does not name him.
     let claimed = bob.device().departure(&state.position, &target).unwrap();
     for (turn, node) in [forged, claimed].into_iter().enumerate() {
         let (old, new) = (bob.me().actor(), mallory.me().actor());
-        let stored = |node: &Value| {
-            let mut node = node.clone();
-            node.as_object_mut().unwrap().remove("@context");
-            node
-        };
-        let shown = [stored(&nodes[0].to_value()), stored(&node)];
+        let shown = [stored(nodes[0].to_value()), stored(node)];
         sessions.forge(move |activity| {
             activity["type"] = json!("Move");
             activity["object"] = json!(old);

@@ -117,8 +117,8 @@ pub use id::GroupId;
 pub use judge::{ControlVerdict, comes_of_unseen_admin, judge_control, judge_forwarded_control};
 pub use key::MasterKey;
 pub use known::{
-    FormerState, KnownGroup, LATE_NOTES_MS, LeaveDecision, MAX_FORMER, MAX_FORMER_MEMBERS, MAX_RACE,
-    MemberDeparture, Outsiders, OwnAdditions, OwnChange, OwnDeparture, OwnRemovals, PreviousState,
+    FormerMemberNote, FormerState, KnownGroup, LATE_NOTES_MS, LeaveDecision, MAX_FORMER, MAX_FORMER_MEMBERS,
+    MAX_RACE, MemberDeparture, Outsiders, OwnAdditions, OwnChange, OwnDeparture, OwnRemovals, PreviousState,
     RekeyDecision, Remedy, StateAgreement, UndoneChange,
 };
 pub use signer::{ControlSender, GroupSigner};

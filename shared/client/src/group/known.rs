@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 use super::{ControlVerdict, GroupChange, GroupControl, GroupState, MasterKey};
 
 mod addition;
+mod former_members;
 mod json;
 mod outsiders;
 mod removal;
 
 pub use addition::OwnAdditions;
+pub use former_members::{FormerMemberNote, LATE_NOTES_MS, MemberDeparture};
 pub use outsiders::Outsiders;
 pub use removal::{MAX_RACE, OwnChange, OwnRemovals, Remedy, UndoneChange};
 
@@ -19,10 +21,6 @@ pub const MAX_FORMER_MEMBERS: usize = 256;
 
 /// The number of former states whose hashes a record keeps.
 pub const MAX_FORMER: usize = 32;
-
-/// The time for which notes of somebody who has left still count, if they name a state before: a server tries
-/// for two days to reach another one.
-pub const LATE_NOTES_MS: i64 = 48 * 3_600_000;
 
 /// A group as a device knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,15 +61,6 @@ pub struct FormerState {
     pub hash: String,
     /// The departure by which the next state followed this one, if it was one.
     pub left: Option<MemberDeparture>,
-}
-
-/// The departure of another member, as a device has learned of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberDeparture {
-    /// The actor id of the member.
-    pub actor: String,
-    /// The time at which the device's server accepted the `left`, in epoch milliseconds.
-    pub received_ms: i64,
 }
 
 /// The relation of a state that a member has to the states of a record.
@@ -277,26 +266,6 @@ impl KnownGroup {
             past,
             former,
         }
-    }
-
-    /// Records when the `left` came that has made the current state.
-    pub fn with_departure_of_member(mut self, control: &GroupControl, received_ms: i64) -> Self {
-        if control.change() == GroupChange::Left
-            && self.current == *control.state()
-            && let Some(before) = self.past.last_mut()
-        {
-            before.left = Some(MemberDeparture { actor: control.author().to_owned(), received_ms });
-        }
-        self
-    }
-
-    /// True if a note of `actor`, who is no member, may have been on its way when they left: it names a state
-    /// that this record had before, and came at most [`LATE_NOTES_MS`] after the `left`.
-    pub fn may_precede_departure(&self, actor: &str, state: &str, received_ms: i64) -> bool {
-        let later = self.past.iter().skip_while(|past| past.hash != state);
-        let left = later.filter_map(|past| past.left.as_ref()).filter(|left| left.actor == actor);
-        left.max_by_key(|left| left.received_ms)
-            .is_some_and(|left| received_ms.saturating_sub(left.received_ms) <= LATE_NOTES_MS)
     }
 
     /// Returns the record with the state before, which this device did not know.

@@ -9,8 +9,8 @@ use super::send::OutgoingActivity;
 use super::{MessageDraft, Messenger, MessengerError, Notice, Person, SentActivity};
 use crate::content::{Activity, ActivityContent, GroupRef};
 use crate::group::{
-    ControlVerdict, GroupChange, GroupControl, GroupId, GroupSigner, GroupState, KnownGroup, LeaveDecision,
-    Proposal, propose,
+    ControlVerdict, FormerMemberNote, GroupChange, GroupControl, GroupId, GroupSigner, GroupState,
+    KnownGroup, LeaveDecision, Proposal, propose,
 };
 use crate::store::{DeviceStoreError, HeldReason, Transaction};
 use crate::{SignalSessions, Transport};
@@ -47,7 +47,7 @@ pub struct ChangedGroup {
 /// The decision about a note to a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoteStanding {
-    /// Its author is a member.
+    /// Its author is a member, or has left since it came.
     Counts,
     /// Its author has left a short time ago, and may have written it before.
     Late,
@@ -251,11 +251,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             return Ok(NoteStanding::Waits);
         }
         if !known.current.members().contains(whence.actor) {
-            if known.may_precede_departure(whence.actor, &group.state, whence.received_ms) {
-                return Ok(NoteStanding::Late);
-            }
-            self.hold(tx, &group.id, activity, whence, HeldReason::NotMember, notices)?;
-            return Ok(NoteStanding::Waits);
+            return match known.note_of_former_member(whence.actor, &group.state, whence.received_ms) {
+                FormerMemberNote::BeforeDeparture => Ok(NoteStanding::Counts),
+                FormerMemberNote::SoonAfterDeparture => Ok(NoteStanding::Late),
+                FormerMemberNote::Other => {
+                    self.hold(tx, &group.id, activity, whence, HeldReason::NotMember, notices)?;
+                    Ok(NoteStanding::Waits)
+                }
+            };
         }
         self.compare_state(tx, known, group, whence, notices)?;
         Ok(NoteStanding::Counts)

@@ -1,11 +1,16 @@
 //! Tests of departures from groups: a departure that was overtaken is made again, and whoever is
 //! added again stays.
 
-use eko_client::group::{GroupId, Proposal};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use eko_client::group::{GroupId, LATE_NOTES_MS, Proposal};
+use eko_client::store::HeldReason;
+use serde_json::Value;
 
 use crate::friends::{Friends, fail_after, group, key};
-use crate::people::TestMessenger;
-use crate::test_network::NetworkFault;
+use crate::people::{TestMessenger, further, text};
+use crate::test_network::{FalseAnswer, NetworkFault};
 
 /// Lets everybody look until nothing more comes of it.
 async fn settle(friends: &Friends) {
@@ -119,4 +124,91 @@ async fn who_is_overtaken_leaves_again_after_failures_and_restarts() {
         assert_eq!(*end.members(), [&friends.alice, &friends.carol].map(|client| client.me().actor()).into());
         assert_ne!(key(&erin, &id), *end.master_key());
     }
+}
+
+/// Withholds from Dave what Bob's device has sent until this is set, until [`TestNetwork::honest`].
+fn withhold_from_dave(friends: &Friends) -> Arc<AtomicBool> {
+    let (is_over, withheld) = (Arc::new(AtomicBool::new(false)), Mutex::new(Vec::new()));
+    let (lets_through, bob) = (Arc::clone(&is_over), friends.bob.me().actor());
+    friends.dave_line.tamper(move |passing| {
+        if passing.endpoint != ("GET", "/user/dave/inbox") {
+            return None;
+        }
+        let mut page: Value = serde_json::from_slice(passing.answer).unwrap();
+        let mut withheld = withheld.lock().unwrap();
+        page["orderedItems"].as_array_mut().unwrap().retain(|item| {
+            if item["actor"] == *bob && !lets_through.load(Ordering::Relaxed) {
+                withheld.push(item["id"].to_string());
+            }
+            !withheld.contains(&item["id"].to_string())
+        });
+        Some(FalseAnswer { status: 200, body: page.to_string().into_bytes() })
+    });
+    is_over
+}
+
+/// Returns what Dave hears in a group, and whether there is a warning.
+async fn heard_by_dave(friends: &Friends, id: &GroupId) -> Vec<(String, bool)> {
+    friends.world.deliver().await;
+    let messages = friends.dave.receive().await.unwrap().messages.into_iter();
+    let mut heard = Vec::new();
+    for message in messages.filter(|message| message.content.conversation == id.as_str()) {
+        friends.dave.note_shown(message.position).unwrap();
+        heard.push((message.content.text, message.content.warning.is_some()));
+    }
+    heard
+}
+
+/// Bob's message was there before he left, and his server shows it afterwards.
+#[tokio::test]
+async fn what_a_member_wrote_before_leaving_counts_whenever_it_is_read() {
+    let friends = Friends::meet().await;
+    let Friends { world, dave_line, bob, dave, .. } = &friends;
+    let id = friends.group().await;
+    let is_over = withhold_from_dave(&friends);
+    bob.send_to_group(&id, text("before")).await.unwrap();
+    friends.look(dave).await;
+    is_over.store(true, Ordering::Relaxed);
+    world.advance(1_000);
+    bob.change_group(&id, Proposal::Leave).await.unwrap();
+    friends.look(dave).await;
+    assert!(!group(dave, &id).state.members().contains(&bob.me().actor()));
+    dave_line.honest();
+    assert_eq!(heard_by_dave(&friends, &id).await, [("before".to_owned(), false)]);
+    world.deliver().await;
+}
+
+/// Bob leaves on one device, or is removed, and writes on another one that does not know it yet.
+#[tokio::test]
+async fn what_a_former_member_writes_is_not_lost() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, dave, .. } = &friends;
+    let other = further(world, line, bob, "two").await;
+    let whom = || [bob.me().actor()].into();
+    for (has_left, late_ms) in [(true, 60_000), (true, LATE_NOTES_MS + 60_000), (false, 0)] {
+        let id = friends.group().await;
+        friends.look(&other).await;
+        world.advance(1_000);
+        match has_left {
+            true => bob.change_group(&id, Proposal::Leave).await.unwrap(),
+            false => alice.change_group(&id, Proposal::Remove(whom())).await.unwrap(),
+        };
+        friends.look(dave).await;
+        world.advance(late_ms);
+        other.send_to_group(&id, text("hello")).await.unwrap();
+        if has_left && late_ms < LATE_NOTES_MS {
+            assert_eq!(heard_by_dave(&friends, &id).await, [("hello".to_owned(), true)], "with a warning");
+        } else {
+            assert_eq!(heard_by_dave(&friends, &id).await, []);
+            let held: Vec<_> = dave.held().unwrap().into_iter().map(|held| (held.actor, held.why)).collect();
+            assert_eq!(held, [(bob.me().actor(), HeldReason::NotMember)]);
+            friends.look(alice).await;
+            alice.change_group(&id, Proposal::Add(whom())).await.unwrap();
+            assert_eq!(heard_by_dave(&friends, &id).await, [("hello".to_owned(), false)]);
+            assert_eq!(dave.held().unwrap(), []);
+        }
+        settle(&friends).await;
+        friends.look(&other).await;
+    }
+    world.deliver().await;
 }

@@ -50,7 +50,7 @@ pub(super) enum ChangeCommand {
         #[arg(value_name = "WHO", required = true, help = MEMBERS)]
         members: Vec<PartialHandle>,
     },
-    /// Remove people, and change the group's key
+    /// Remove people, and change the group's key; eko does not tell them
     Remove {
         #[arg(value_name = "NAME", help = NAME)]
         name: String,

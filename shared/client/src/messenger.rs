@@ -15,6 +15,7 @@
 
 mod again;
 mod announcing;
+mod awaiting;
 mod blocks;
 mod carried;
 mod clocks;
@@ -69,6 +70,7 @@ mod trust;
 mod typing;
 mod unknown;
 mod unseen;
+mod untold;
 mod upkeep;
 mod verify;
 
@@ -114,6 +116,7 @@ pub use successors::FOLLOWED_AT_ONCE;
 pub use trust::Trust;
 pub use typing::{TYPING_LIVES_MS, TYPING_PAUSE_MS};
 pub use unknown::{ENTRIES_AT_ONCE, READ_FOR_SENDERS, SENDER_PAUSE_MINUTES};
+pub use untold::UntoldChange;
 pub use upkeep::KeyStatus;
 pub use verify::Verification;
 

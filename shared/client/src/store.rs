@@ -7,6 +7,7 @@
 
 mod account;
 mod awaited;
+mod awaiting;
 mod blocks;
 mod bringing_over;
 mod carrying;
@@ -34,6 +35,7 @@ mod requests;
 mod sender_mark;
 mod sessions;
 mod states;
+mod untold_controls;
 mod upgrade;
 mod views;
 
@@ -46,6 +48,7 @@ use sender_mark::SenderMark;
 use upgrade::OLDEST;
 
 pub use awaited::{AWAITED_DAYS, AwaitedMessage, AwaitedReason, MOST_AWAITED};
+pub use awaiting::AwaitedMove;
 pub(crate) use blocks::{KeptBlock, KeptBlocks};
 pub(crate) use carrying::UnsentMessage;
 pub use carrying::{CarriedOver, EndedGroup, FormerDevice};

@@ -97,6 +97,17 @@ impl Command {
     }
 }
 
+impl Command {
+    /// True if the person of an account that was left by a move, or waits for one, is told so after the command.
+    /// The others say it by themselves, or are about no account.
+    pub(crate) fn tells_of_move(&self) -> bool {
+        !matches!(
+            self,
+            Self::Account(_) | Self::Recover(_) | Self::Completions(_) | Self::Man(_) | Self::ExitCodes
+        )
+    }
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

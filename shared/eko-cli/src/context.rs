@@ -79,7 +79,17 @@ impl Context {
 
     /// Opens the account that `--as` names, or the only account, and returns its folder and its
     /// messenger.
+    ///
+    /// # Errors
+    /// The account waits for a move, or has not signed in; it cannot be opened.
     pub(crate) fn client(&self) -> Result<(AccountFolder, HttpMessenger), CommandFailure> {
+        let (account, client) = self.any_client()?;
+        client.require_move_done()?;
+        Ok((account, client))
+    }
+
+    /// Does as [`Context::client`], also for an account that waits for a move.
+    pub(crate) fn any_client(&self) -> Result<(AccountFolder, HttpMessenger), CommandFailure> {
         self.client_with(DeviceStore::open, DeviceStore::is_registered)
     }
 
@@ -116,6 +126,22 @@ impl Context {
     pub(crate) fn device_end(&self) -> Option<DeviceEnd> {
         let end = |(_, store): &(String, PathBuf)| DeviceStore::open_to_read(store)?.device_end();
         self.in_use.get().and_then(|in_use| end(in_use).ok().flatten())
+    }
+
+    /// Returns that the account that the command was about was left by a move, or waits for one, with what its
+    /// person does then. A store that cannot be read has failed the command itself.
+    pub(crate) fn standing_in_move(&self) -> Option<CommandFailure> {
+        let (handle, _) = self.in_use.get()?;
+        let client = self.client_of(&Handle::parse(handle).ok()?).ok()??;
+        client.require_move_done().and_then(|()| client.require_not_moved()).err().map(CommandFailure::from)
+    }
+
+    /// Does as [`Context::active_client`], for a command that changes something of an account, or sends
+    /// something. Of one that was left by a move it would be of no use.
+    pub(crate) async fn acting_client(&self) -> Result<(AccountFolder, HttpMessenger), CommandFailure> {
+        let (account, client) = self.active_client().await?;
+        client.require_not_moved()?;
+        Ok((account, client))
     }
 
     /// Does as [`Context::client`], for a command that only reads the store. It works on a full disk, and

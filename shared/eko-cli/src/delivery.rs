@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use crate::clock;
 use crate::context::HttpMessenger;
-use crate::failure::{CommandFailure, Exit};
+use crate::failure::{CommandFailure, Exit, next_of_moved};
 use crate::people::{bare_id, group_argument, named};
 use crate::progress::ProgressLine;
 use crate::show;
@@ -176,6 +176,8 @@ pub(crate) struct DeliverySummary {
     kept: &'static str,
     /// The next step of a person whose message could not be sent to deleted accounts.
     deleted: String,
+    /// The next step of a person who has moved to another account: it can send the message.
+    moved: Option<String>,
 }
 
 /// A recipient who does not have it.
@@ -254,7 +256,9 @@ impl DeliverySummary {
         let (clock, kept) = (clock::warning(client), if is_under_way { UNDER_WAY } else { kept(client) });
         let gone: Vec<_> = missed.iter().filter(|it| it.is_deleted).map(|it| &*it.name).collect();
         let deleted = next_of_deleted(client, &sent.id, &gone);
-        Self { state, due_ms, reached, queued, missed, no_copy, unconfirmed, clock, kept, deleted }
+        // A store that cannot be read fails the sending itself.
+        let moved = client.moved_account().ok().flatten().map(|to| next_of_moved(&to.handle().to_string()));
+        Self { state, due_ms, reached, queued, missed, no_copy, unconfirmed, clock, kept, deleted, moved }
     }
 
     /// Returns the warnings that no copy went to the user's own devices, and that a recipient's
@@ -320,6 +324,7 @@ impl DeliverySummary {
             }
             EnvelopeState::Failed => {
                 let next = match self.is_to_nobody() {
+                    _ if self.moved.is_some() => self.moved.as_deref().unwrap_or_default(),
                     true => NO_SUCH_NAME,
                     false if self.is_to_deleted() => &self.deleted,
                     false => "eko history, which says how to send it again",
@@ -448,6 +453,11 @@ fn remedy(client: &HttpMessenger, envelopes: &[&OutboxEnvelope]) -> Option<Strin
     let refused = envelopes.iter().filter(|it| it.state == EnvelopeState::Refused);
     let (gone, doubted): (Vec<_>, Vec<_>) =
         refused.map(|it| &*it.recipient).partition(|recipient| is_deleted(client, recipient));
+    if let Ok(Some(to)) = client.moved_account()
+        && envelopes.iter().any(|it| matches!(it.state, EnvelopeState::Failed | EnvelopeState::ToSend))
+    {
+        return Some(next_of_moved(&to.handle().to_string()));
+    }
     let names = |actors: &[&str]| actors.iter().map(|actor| named(client, actor)).collect::<Vec<_>>();
     if !doubted.is_empty() {
         let verify = verify_each(names(&doubted).iter().map(String::as_str));

@@ -14,6 +14,7 @@ use crate::counted::span;
 use crate::printable::{printable, printable_json};
 
 pub(crate) use file::FileUse;
+pub(crate) use library::next_of_moved;
 
 /// The sign-in of the account that a command is about, in what to do next. [`CommandFailure::for_account`]
 /// puts the account's handle in the place of the name.
@@ -121,6 +122,15 @@ impl CommandFailure {
         match self.wait_s {
             Some(wait_s) if wait_s > 0 => self.next_after(next, wait_s),
             _ => self,
+        }
+    }
+
+    /// Sets what to do next where the same can be tried again, now or later.
+    #[must_use]
+    pub(crate) fn next_again(self, next: impl fmt::Display) -> Self {
+        match self.wait_s {
+            Some(wait_s) => self.next_after(next, wait_s),
+            None => self,
         }
     }
 

@@ -125,6 +125,10 @@ impl EkoHome {
         if found.len() > 1 && found.iter().any(|account| account.is_registered()) {
             found.retain(|account| account.is_registered());
         }
+        // Nor is one that waits for a move from another one.
+        if found.len() > 1 && found.iter().any(|account| !account.awaits_move()) {
+            found.retain(|account| !account.awaits_move());
+        }
         match (found.first(), found.get(1), named) {
             (Some(account), None, _) => {
                 account.check()?;

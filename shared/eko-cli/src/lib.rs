@@ -86,7 +86,7 @@ pub fn run() -> ExitCode {
 
 fn run_command(cli: Cli) -> Result<(), CommandFailure> {
     let context = Context::new(cli.global)?;
-    let concern = cli.command.end_concern();
+    let (concern, tells_of_move) = (cli.command.end_concern(), cli.command.tells_of_move());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         match cli.command {
@@ -125,6 +125,12 @@ fn run_command(cli: Cli) -> Result<(), CommandFailure> {
     });
     let now_ms = context.environment.now_ms();
     let after = |seconds: u64| show::clock(now_ms.saturating_add_unsigned(seconds.saturating_mul(1_000)));
+    if tells_of_move
+        && done.is_ok()
+        && let Some(standing) = context.standing_in_move()
+    {
+        context.out.failure(&context.explained(standing));
+    }
     done.and_then(|()| tell_end(&context, concern))
         .map_err(|failure| context.explained(failure).for_clock(after))
 }

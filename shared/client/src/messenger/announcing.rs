@@ -146,7 +146,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Judges a control that another device of its author passes on, because the one that made it could
-    /// not reach this user. It counts as if that device had sent it, and may be an invitation.
+    /// not reach this user. It counts as if that device had sent it, and may be an invitation. The device may
+    /// be of the account to which the author has moved, if this device has followed.
     fn keep_control_of_other_device(
         &self,
         tx: &Transaction<'_>,
@@ -155,12 +156,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         whence: &ActivitySource<'_>,
         notices: &mut Vec<Notice>,
     ) -> Result<(), MessengerError> {
-        let author = self.kept_contact(tx, control.author())?.filter(|_| control.author() == whence.actor);
+        let is_theirs = control.author() == whence.actor
+            || tx.moved_to(control.author())?.is_some_and(|now| now == whence.actor);
+        let author = self.kept_contact(tx, control.author())?.filter(|_| is_theirs);
         let Some(author) = author.filter(|author| author.listed(control.device()).is_some()) else {
             return Ok(());
         };
         let by_author = ActivitySource {
-            actor: whence.actor,
+            actor: control.author(),
             device: control.device(),
             envelope: None,
             received_ms: whence.received_ms,

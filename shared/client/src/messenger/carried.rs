@@ -66,14 +66,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// since each activity is signed by the device that sends it. They are due at once. An account to which this
     /// user moves says nothing before the old one has been left, which sends them until then.
     pub(super) async fn say_carried(&self) -> Result<(), MessengerError> {
-        let is_due = self
-            .store
-            .read(|tx| Ok::<_, DeviceStoreError>(!tx.is_taking_over()? && !tx.unsent()?.is_empty()))?;
+        let is_due = self.store.read(|tx| {
+            Ok::<_, DeviceStoreError>(
+                tx.awaited_move()?.is_none()
+                    && (!tx.unsent()?.is_empty() || !tx.untold_controls()?.is_empty()),
+            )
+        })?;
         if !is_due {
             return Ok(());
         }
         let has_others = self.has_other_devices().await?;
         self.store.write(|tx| {
+            self.pass_on_untold(tx)?;
             for unsent in tx.take_unsent()? {
                 // One note that cannot be sent holds up nothing else.
                 match tx.attempt(|| self.say_anew(tx, &unsent, has_others)) {

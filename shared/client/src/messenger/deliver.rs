@@ -133,6 +133,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         &self,
         envelopes: Vec<OutboxEnvelope>,
     ) -> Result<Vec<OutboxEnvelope>, MessengerError> {
+        self.require_left()?;
         let tries = envelopes.iter().map(|envelope| Box::pin(self.deliver(envelope)));
         let tried: Vec<_> = stream::iter(tries).buffered(AT_ONCE).try_collect().await?;
         Ok(tried.into_iter().flatten().collect())

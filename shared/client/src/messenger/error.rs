@@ -83,6 +83,16 @@ pub enum MessengerError {
     /// This user has moved to another account, with this handle. This one sends nothing any more.
     #[error("you have moved from this account to {0}")]
     AccountMoved(String),
+    /// This account was made for the move of its user from another one, which is not done.
+    #[error("{to} was made for your move from {from}, which is not done: it sends and reads nothing before")]
+    AwaitsMove {
+        /// The handle of the account that the user leaves.
+        from: String,
+        /// The handle of this account.
+        to: String,
+        /// True once the user has left the other account.
+        is_left: bool,
+    },
     /// The account to which the user wants to move is there already.
     #[error("that account exists already, and nobody can move to it: a move needs a new one")]
     NotNew,

@@ -177,6 +177,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         next: GroupState,
         told: &BTreeSet<String>,
     ) -> Result<(String, Vec<Notice>), MessengerError> {
+        self.require_left()?;
         let me = self.device.actor();
         let before = known.as_ref().map(|known| &known.current);
         let control = self.signing(|signer| GroupControl::seal(change, before, &next, signer))??;

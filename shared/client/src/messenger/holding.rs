@@ -109,9 +109,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Drops the notices of one look that say something is held, and that this user is invited, of groups of
     /// which what was missing has come in the same look: the entries of unknown senders are read last, and may
-    /// let through what others and the user's other devices have sent.
+    /// let through what others and the user's other devices have sent. Drops those of requests, too, of people who
+    /// are contacts by now: this device has followed their move to the account from which they wrote.
     pub(super) fn drop_outdated_notices(&self, notices: &mut Vec<Notice>) -> Result<(), DeviceStoreError> {
-        if !notices.iter().any(|notice| matches!(notice, Notice::Group { .. })) {
+        if !notices.iter().any(|notice| matches!(notice, Notice::Group { .. } | Notice::Request { .. })) {
             return Ok(());
         }
         self.store.read(|tx| {
@@ -124,6 +125,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     Notice::Group { id, event: GroupEvent::Invited, .. } => {
                         tx.invitations(Some(id.as_str()))?.is_empty()
                     }
+                    Notice::Request { actor } => tx.is_contact(actor)?,
                     _ => false,
                 };
                 if !is_outdated {

@@ -6,7 +6,6 @@ use eko_protocol::block::BlockedParty;
 use eko_protocol::chain::{ChainNode, MoveTarget, check_move};
 use eko_protocol::settings::WhoMayWrite;
 
-use super::contact::Contact;
 use super::send::OutgoingActivity;
 use super::{Distrust, Messenger, MessengerError, Person};
 use crate::content::{ActivityContent, MoveEvidence};
@@ -37,7 +36,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Moves this user to the account of `new`, whose first node names this one. The chain is the one that the
     /// new device has verified and pinned: its server could show another first node afterwards. If
     /// the answer is lost, or the process ends, a repetition goes on where it was: the node is kept before
-    /// anybody gets it. Without its server (`is_server_gone`) it is signed all the same, after the last node
+    /// anybody gets it. The new account may send and read from then on. Without its server (`is_server_gone`) it is signed all the same, after the last node
     /// that this device knows, for the contacts. This account has moved then, whatever its server says later.
     ///
     /// **It cannot be undone.**
@@ -48,6 +47,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// move elsewhere; the problem `stale-head` if
     /// another node was appended first; [`MessengerError::NotDone`] if the server does not show the node.
     pub async fn depart<U: Transport, R: SignalSessions>(
+        &self,
+        new: &Messenger<U, R>,
+        is_server_gone: bool,
+    ) -> Result<Departure, MessengerError> {
+        let departure = Box::pin(self.leave_for(new, is_server_gone)).await?;
+        new.store.write(|tx| tx.note_account_left())?;
+        Ok(departure)
+    }
+
+    async fn leave_for<U: Transport, R: SignalSessions>(
         &self,
         new: &Messenger<U, R>,
         is_server_gone: bool,
@@ -130,7 +139,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 return Ok(());
             }
             let (mut told, blocks) = (Vec::new(), tx.blocks()?);
-            for actor in tx.contacts()? {
+            // Whoever is told of a change in a group follows before that.
+            let members = tx.untold_controls()?.into_iter().map(|untold| untold.recipient);
+            let heard: BTreeSet<String> = tx.contacts()?.into_iter().chain(members).collect();
+            for actor in heard {
                 let Some(person) = Person::of(&actor).filter(|person| *person != self.me()) else { continue };
                 if actor == evidence.old_actor() || blocks.cover(&actor) {
                     continue;
@@ -253,14 +265,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be read.
     pub fn moved_account(&self) -> Result<Option<Person>, DeviceStoreError> {
-        self.store.read(|tx| {
-            let own = self.kept_contact(tx, &self.device.actor())?;
-            if let Some(target) = own.as_ref().and_then(Contact::target) {
-                return Ok(Person::of(&target.actor));
-            }
-            let given = tx.own_move()?.filter(|kept| kept.is_given);
-            Ok(given.and_then(|kept| Person::of(&kept.node.target()?.actor)))
-        })
+        Ok(self.store.left_for()?.and_then(|actor| Person::of(&actor)))
+    }
+
+    /// Succeeds unless this user has moved to another account. Makes no call.
+    ///
+    /// # Errors
+    /// [`MessengerError::AccountMoved`], and [`MessengerError::Store`].
+    pub fn require_not_moved(&self) -> Result<(), MessengerError> {
+        match self.store.left_for()? {
+            Some(actor) => Err(moved_elsewhere(&actor)),
+            None => Ok(()),
+        }
     }
 
     /// Fails if this user has moved to another account without the server of this one: the new account says

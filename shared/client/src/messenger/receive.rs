@@ -172,6 +172,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         received: &mut ReceivedBatch,
         receipts: ReceiptTime,
     ) -> Result<bool, MessengerError> {
+        self.require_left()?;
         self.retry_after_chains(&mut received.notices)?;
         let mut page = self.signed_in(async || self.device.fetch().await).await?;
         self.note_reached()?;
@@ -194,6 +195,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         received: &mut ReceivedBatch,
         acknowledge: impl AsyncFnOnce(Vec<String>),
     ) -> Result<(), MessengerError> {
+        self.require_left()?;
         self.retry_after_chains(&mut received.notices)?;
         if keys_left.is_some() {
             // The server has answered a `Fetch`.
@@ -240,8 +242,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Box::pin(self.say_carried()).await?;
         self.store.write(|tx| self.put_decisions(tx))?;
         Box::pin(self.flush()).await?;
-        Box::pin(self.take_later(later, received)).await?;
+        let behind_moves = Box::pin(self.take_later(later, received)).await?;
         Box::pin(self.settle_moves()).await?;
+        Box::pin(self.take_behind_moves(behind_moves, received)).await?;
         Box::pin(self.read_unknown_authors(&mut received.notices)).await?;
         // A group that cannot be changed or whose key cannot be renewed now is tried again at the next
         // look. It holds up nothing else. Leaving is first, because whoever leaves makes no key.

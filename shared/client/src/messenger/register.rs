@@ -2,6 +2,7 @@
 
 use eko_protocol::address::{Handle, Origin, UserName};
 
+use super::awaiting::awaits_move;
 use super::clocks::of_clock;
 use super::ending::{note_deleted, note_said_end};
 use super::{Distrust, JoinState, Messenger, MessengerError};
@@ -108,6 +109,18 @@ impl<T: Transport> PreparedSignIn<T> {
         Self { moved_from: Some(old_actor), ..self }
     }
 
+    /// Succeeds unless somebody has the name, or has had it, as the server says. A device that this store has
+    /// had before may have it: its registration says so. One call.
+    ///
+    /// # Errors
+    /// [`MessengerError::NotNew`] or [`MessengerError::PersonDeleted`]; those of the call.
+    pub async fn require_new_name(&self) -> Result<(), MessengerError> {
+        match self.is_new && exists(&self.device).await? {
+            true => Err(MessengerError::NotNew),
+            false => Ok(()),
+        }
+    }
+
     /// Returns the challenge. The ID token must carry its nonce.
     pub fn challenge(&self) -> &SignInChallenge {
         &self.challenge
@@ -128,7 +141,9 @@ impl<T: Transport> PreparedSignIn<T> {
     /// [`MessengerError::Revoked`] or [`MessengerError::Forgotten`] if the device can no longer be
     /// used and a new store is needed; [`MessengerError::ResetHere`] if a reset needs a new store;
     /// [`MessengerError::NothingToReset`] if the server shows no devices to reset;
-    /// [`MessengerError::NotNew`] if the user moves to an account that is there already.
+    /// [`MessengerError::NotNew`] if the user moves to an account that is there already;
+    /// [`MessengerError::AwaitsMove`] if the store has a copy of an account from which the user moves, and this
+    /// is another sign-in.
     pub async fn complete<S: SignalSessions>(
         self,
         sessions: S,
@@ -137,9 +152,6 @@ impl<T: Transport> PreparedSignIn<T> {
         let Self { device, store, environment, challenge, issuer, audience, reset, moved_from, is_new } =
             self;
         let id_token = challenge.accept(id_token, &issuer, &audience)?;
-        if moved_from.is_some() {
-            store.write(|tx| tx.begin_taking_over())?;
-        }
         let again = if is_new { None } else { sign_in_again(&device, &store, &id_token).await? };
         let registered = match again {
             // The answer to an earlier registration was lost, which was none by a reset.
@@ -152,7 +164,10 @@ impl<T: Transport> PreparedSignIn<T> {
             None if !is_new && device.keys().first().signed_pre_key.is_none() => {
                 return Err(MessengerError::Forgotten);
             }
-            None => register(&device, &store, &id_token, reset, moved_from).await?,
+            None => {
+                store.write(|tx| await_move(tx, &device, moved_from.as_deref()))?;
+                register(&device, &store, &id_token, reset, moved_from).await?
+            }
         };
         store.write(|tx| {
             tx.keep_tokens(device.tokens().as_ref())?;
@@ -216,6 +231,22 @@ fn keep_new<T: Transport>(
     }
 }
 
+/// Has the account wait for the move from another one, before any server knows its device: a copy of what that
+/// account has must become no other account.
+fn await_move<T: Transport>(
+    tx: &crate::store::Transaction<'_>,
+    device: &Device<T>,
+    moved_from: Option<&str>,
+) -> Result<(), MessengerError> {
+    let Some(awaited) = tx.awaited_move()? else {
+        return Ok(moved_from.map_or(Ok(()), |from| tx.await_move(from))?);
+    };
+    match moved_from == Some(awaited.from.as_str()) {
+        true => Ok(()),
+        false => Err(awaits_move(&device.actor(), &awaited)),
+    }
+}
+
 /// Gets fresh tokens for a device that was registered before. Returns `None` if the server does not
 /// know it.
 async fn sign_in_again<T: Transport>(
@@ -243,6 +274,19 @@ fn is_unknown(problem: &ProblemDetails) -> bool {
     problem.status == 404 || problem.pointer.as_deref() == Some("/username")
 }
 
+/// True if the server shows devices of the user whose device this is.
+async fn exists<T: Transport>(device: &Device<T>) -> Result<bool, MessengerError> {
+    match device.chain(device.user()).await {
+        Ok((nodes, _)) => Ok(!nodes.is_empty()),
+        Err(ClientError::Problem(problem)) if problem.status == 404 => Ok(false),
+        Err(error) if error.is_gone() => {
+            let handle = Handle::new(device.user().clone(), device.origin());
+            Err(MessengerError::PersonDeleted(handle.to_string()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Registers a device. The joining code of a further one is kept before anything is sent, so that
 /// the device shows the same code if the answer is lost.
 async fn register<T: Transport>(
@@ -252,15 +296,7 @@ async fn register<T: Transport>(
     reset: bool,
     moved_from: Option<String>,
 ) -> Result<SignInOutcome, MessengerError> {
-    let exists = match device.chain(device.user()).await {
-        Ok((nodes, _)) => !nodes.is_empty(),
-        Err(ClientError::Problem(problem)) if problem.status == 404 => false,
-        Err(error) if error.is_gone() => {
-            let handle = Handle::new(device.user().clone(), device.origin());
-            return Err(MessengerError::PersonDeleted(handle.to_string()));
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let exists = exists(device).await?;
     // Without this the device would begin a chain of its own, as if nobody had the name.
     if reset && !exists {
         return Err(MessengerError::NothingToReset);

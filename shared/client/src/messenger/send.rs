@@ -132,6 +132,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         to: Vec<Person>,
     ) -> Result<String, MessengerError> {
         self.require_joined().await?;
+        self.require_left()?;
         for person in &to {
             // The hash of the device sets needs the chains of all. Whoever cannot be looked up now is
             // looked up again when the envelope is sent.

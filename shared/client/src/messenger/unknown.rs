@@ -37,6 +37,9 @@ pub(super) struct LaterEntries {
     doubted: BTreeMap<Person, Vec<MailboxEntry>>,
     /// The members of this user's groups, once somebody is compared with them.
     members: Option<BTreeSet<String>>,
+    /// The messages of known senders who say that they have moved here from an account of somebody whom this
+    /// device knows. They are read once this device has followed, or could not.
+    behind_moves: Vec<MailboxEntry>,
     /// True if a sender has sent more entries than are put aside at once.
     has_more: bool,
     /// True if no chain of a sender is read any more in this look.
@@ -103,6 +106,7 @@ impl Default for LaterEntries {
         Self {
             senders: Shares::new(READ_FOR_SENDERS),
             doubted: BTreeMap::new(),
+            behind_moves: Vec::new(),
             members: None,
             has_more: false,
             is_rest: false,
@@ -139,7 +143,16 @@ impl LaterEntries {
     /// Returns the actor ids of those of whom something was put aside.
     pub(super) fn authors(&self) -> Vec<String> {
         let unknown = self.senders.iter().map(|sender| &sender.person);
-        unknown.chain(self.doubted.keys()).map(Person::actor).collect()
+        let behind_moves = self.behind_moves.iter().filter_map(author_of);
+        unknown.chain(self.doubted.keys()).map(Person::actor).chain(behind_moves).collect()
+    }
+}
+
+/// Returns the actor id of the author of a message.
+fn author_of(entry: &MailboxEntry) -> Option<String> {
+    match &entry.content {
+        EntryContent::Message(message) => Some(message.letter.header.author.clone()),
+        _ => None,
     }
 }
 
@@ -164,7 +177,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                         return Ok(None);
                     }
                     if !self.is_doubted(&author) {
-                        return Ok(Some(entry));
+                        if !self.is_behind_move(&author.actor())? {
+                            return Ok(Some(entry));
+                        }
+                        match later.behind_moves.len() < ENTRIES_AT_ONCE {
+                            true => later.behind_moves.push(entry),
+                            false => later.has_more = true,
+                        }
+                        return Ok(None);
                     }
                     let theirs = later.doubted.entry(author).or_default();
                     match theirs.len() < ENTRIES_AT_ONCE {
@@ -196,6 +216,25 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(None)
     }
 
+    /// True if somebody says to be the successor of an account, and this device has not followed yet. They would
+    /// be taken for a stranger.
+    fn is_behind_move(&self, actor: &str) -> Result<bool, DeviceStoreError> {
+        self.store.read(|tx| tx.has_open_move_to(actor))
+    }
+
+    /// Takes the entries of those who have said to be successors, after the moves were looked at.
+    pub(super) async fn take_behind_moves(
+        &self,
+        entries: Vec<MailboxEntry>,
+        received: &mut ReceivedBatch,
+    ) -> Result<(), MessengerError> {
+        let mut taken = TakenEntries::default();
+        for entry in entries {
+            self.take_into(&entry, received, &mut taken).await?;
+        }
+        self.settle_entries(taken, received).await
+    }
+
     /// Returns the rank of a sender. Reads all groups once for all entries of a look.
     fn rank(&self, actor: &str, later: &mut LaterEntries) -> Result<SenderRank, DeviceStoreError> {
         self.store.read(|tx| {
@@ -213,13 +252,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Reads the chains of unknown senders and those that lack a proven head at the same time, and takes
     /// the entries of these senders. Then it takes the reports, of which each may read a chain. A server
-    /// that does not answer is asked for nothing more.
+    /// that does not answer is asked for nothing more. Returns the entries for
+    /// [`take_behind_moves`](Self::take_behind_moves).
     pub(super) async fn take_later(
         &self,
         later: LaterEntries,
         received: &mut ReceivedBatch,
-    ) -> Result<(), MessengerError> {
-        let LaterEntries { senders, doubted, reports, .. } = later;
+    ) -> Result<Vec<MailboxEntry>, MessengerError> {
+        let LaterEntries { senders, doubted, reports, mut behind_moves, .. } = later;
         let reads = senders.into_things().map(async |LaterSender { person, entries }| {
             let read = self.read_chain(&person).await;
             (person, entries, read)
@@ -240,6 +280,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Ok(contact) => {
                     self.failed().people.remove(&person);
                     for entry in entries {
+                        if self.is_behind_move(&person.actor())? {
+                            behind_moves.push(entry);
+                            continue;
+                        }
                         self.take_into(&entry, received, &mut taken).await?;
                         if let EntryContent::Message(message) = &entry.content
                             && contact.listed(&message.letter.header.from).is_none()
@@ -267,7 +311,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
         }
         self.settle_entries(taken, received).await?;
-        outcome
+        outcome.map(|()| behind_moves)
     }
 
     /// Reads a chain that others have led to. That of a stranger is read through the own server, so

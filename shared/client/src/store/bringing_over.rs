@@ -106,7 +106,7 @@ impl DeviceStore {
 
 impl Transaction<'_> {
     fn bring_over(&self, me: &str) -> Result<u64, DeviceStoreError> {
-        let is_open = self.is_taking_over()?;
+        let is_open = self.awaited_move()?.is_some();
         let brought = self.bring_messages(is_open)?;
         if is_open {
             for sql in PEOPLE {
@@ -118,6 +118,7 @@ impl Transaction<'_> {
             self.merge_blocks_of_former()?;
             let unsent = self.unsent_of_former(me)?;
             self.put_json(UNSENT, &unsent)?;
+            self.bring_untold_controls(me)?;
         }
         Ok(brought)
     }

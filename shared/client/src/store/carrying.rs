@@ -47,7 +47,8 @@ const OTHERS: [&str; 3] = [
      SELECT conversation, device, actor, first, last, position, 1 FROM former.gaps",
     "INSERT OR IGNORE INTO decisions (actor, accepted, declined, untold) \
      SELECT actor, accepted, declined, 1 FROM former.decisions",
-    "INSERT OR IGNORE INTO account SELECT * FROM former.account WHERE name IN ('hides_reading', 'hides_typing', 'blocks', 'moves') \
+    "INSERT OR IGNORE INTO account SELECT * FROM former.account WHERE name IN ('hides_reading', 'hides_typing', 'blocks', 'moves', \
+     'awaited_move') \
      OR name LIKE 'read_up_to %' OR name LIKE 'seen_up_to %' OR name LIKE 'profile/%'",
 ];
 /// The copy of who could write to this user.
@@ -180,7 +181,7 @@ impl Transaction<'_> {
         Ok(self.inner.query_row(sql, [name], |row| row.get(0)).optional()?)
     }
 
-    fn carry_over(&self, me: &str, is_reset: bool) -> Result<CarriedOver, DeviceStoreError> {
+    pub(super) fn carry_over(&self, me: &str, is_reset: bool) -> Result<CarriedOver, DeviceStoreError> {
         for table in WHOLE_TABLES {
             let sql = format!("INSERT OR IGNORE INTO main.{table} SELECT * FROM former.{table}");
             self.inner.execute(&sql, [])?;

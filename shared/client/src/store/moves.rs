@@ -17,9 +17,6 @@ const MOVES: &str = "moves";
 const FORMER_SELF: &str = "former_self";
 /// The name under which the store keeps the node by which this user leaves the account of this store.
 const OWN_MOVE: &str = "own_move";
-/// The name under which the store keeps that the account of this store is made for a move, and that the contacts
-/// are not told of it yet.
-const TAKES_OVER: &str = "takes_over";
 /// The greatest number of accounts that lead to one another.
 const MOST_HOPS: usize = 8;
 /// The greatest number of attempts to follow a move that nobody asks for.
@@ -175,6 +172,11 @@ impl Transaction<'_> {
         Ok(due)
     }
 
+    /// True if a move to this account is not followed yet.
+    pub(crate) fn has_open_move_to(&self, actor: &str) -> Result<bool, DeviceStoreError> {
+        Ok(self.moves()?.values().any(|kept| !kept.is_followed && kept.to == actor))
+    }
+
     /// Returns the accounts whose moves are not followed yet.
     pub(crate) fn open_moves(&self) -> Result<Vec<String>, DeviceStoreError> {
         let open = self.moves()?.into_iter().filter(|(_, kept)| !kept.is_followed);
@@ -328,22 +330,9 @@ impl Transaction<'_> {
         Ok(Some(FormerSelf { nodes, told: stored.told }))
     }
 
-    /// Records that the account of this store is made for a move, unless the contacts are told of it already.
-    pub(crate) fn begin_taking_over(&self) -> Result<(), DeviceStoreError> {
-        match self.former_self()? {
-            Some(_) => Ok(()),
-            None => self.put_json(TAKES_OVER, &true),
-        }
-    }
-
-    /// True if the account of this store is made for a move, and the contacts are not told of it yet.
-    pub(crate) fn is_taking_over(&self) -> Result<bool, DeviceStoreError> {
-        Ok(self.json(TAKES_OVER)?.unwrap_or_default())
-    }
-
     /// Keeps the account that this user has left for the one of this store, which has taken over then.
     pub(crate) fn keep_former_self(&self, former: &FormerSelf) -> Result<(), DeviceStoreError> {
-        self.delete(TAKES_OVER)?;
+        self.end_awaited_move()?;
         let nodes = former.nodes.iter().map(ChainNode::to_value).collect();
         self.put_json(FORMER_SELF, &StoredFormerSelf { nodes, told: former.told.clone() })
     }

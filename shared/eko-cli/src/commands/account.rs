@@ -13,7 +13,7 @@ use eko_protocol::address::Handle;
 use serde_json::json;
 
 use super::login::{FRESH_SIGN_IN, WAIT, id_token};
-use crate::context::Context;
+use crate::context::{Context, HttpMessenger};
 use crate::failure::{CommandFailure, Exit};
 use crate::home::AccountFolder;
 use crate::oidc::BrowserSignIn;
@@ -90,7 +90,8 @@ impl AccountArgs {
 
 impl DeleteArgs {
     async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
-        let (account, client) = context.client()?;
+        let (account, client) = context.any_client()?;
+        require_no_move_under_way(context, &client)?;
         // The answer to an earlier deletion may have been lost.
         if client.is_account_deleted().await? {
             return tell(context, &account);
@@ -140,7 +141,7 @@ impl DeleteArgs {
         if let Some(file) = &self.id_token {
             return id_token::read(file, PRINT_NONCE);
         }
-        let (_, client) = context.client()?;
+        let (_, client) = context.any_client()?;
         let way = BrowserSignIn {
             nonce,
             login_hint: Some(client.device().user().as_str()),
@@ -164,6 +165,21 @@ impl DeleteArgs {
         let what = format!("that is not {name}: nothing was deleted");
         let next = format!("eko account delete, and type {name}; or eko account delete --yes {name}");
         Err(CommandFailure::new(what).next(next).exit(Exit::Usage))
+    }
+}
+
+/// Fails if the person may have moved to this account from another one here, and the move is not done: whoever
+/// follows would come to a deleted account.
+fn require_no_move_under_way(context: &Context, client: &HttpMessenger) -> Result<(), CommandFailure> {
+    let Err(waits) = client.require_move_done() else { return Ok(()) };
+    let left = client.former_account()?.map(|from| context.client_of(&from.handle())).transpose()?.flatten();
+    let begun = left.map(|old| old.begun_move()).transpose()?.flatten();
+    match begun {
+        Some(to) if to == client.me() => {
+            let what = format!("you may have moved to {} already: go on with the move first", to.handle());
+            Err(CommandFailure::from(waits).worded(&what))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -102,7 +102,7 @@ impl BlockedArgs {
 
 /// Blocks somebody, or undoes that, and says so.
 async fn change(context: &Context, whom: &str, is_undone: bool) -> Result<(), CommandFailure> {
-    let (_, client) = context.active_client().await?;
+    let (_, client) = context.acting_client().await?;
     let FoundParty { party, deleted } = match is_undone {
         true => FoundParty { party: blocked_party(&client, whom).await?, deleted: None },
         false => party(context, &client, whom).await?,

@@ -85,7 +85,7 @@ impl GroupsArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (account, client) = match &self.command {
             None | Some(GroupsCommand::List { .. } | GroupsCommand::Show { .. }) => context.client()?,
-            Some(_) => context.active_client().await?,
+            Some(_) => context.acting_client().await?,
         };
         // An invitation may wait in the mailbox.
         if self.shows_invitations() {

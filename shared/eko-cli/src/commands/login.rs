@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::Args;
 use eko_client::capabilities::Capabilities;
 use eko_client::device::{RegistrationStatus, SignInOutcome};
-use eko_client::messenger::{MessengerError, PreparedSignIn, SignInRequest};
+use eko_client::messenger::{MessengerError, Person, PreparedSignIn, SignInRequest};
 use eko_client::store::FormerDevice;
 use eko_client::{ClientError, DeviceStore, HttpTransport, KeyCounts, Messenger};
 use eko_protocol::address::Handle;
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use crate::ask;
 use crate::context::{Context, HttpMessenger};
-use crate::failure::CommandFailure;
+use crate::failure::{CommandFailure, Exit};
 use crate::home::{AccountFolder, PreparedAccount};
 use crate::libsignal::LibSignal;
 use crate::oidc::BrowserSignIn;
@@ -129,8 +129,9 @@ impl LoginArgs {
         }
         self.ask_of_shared_issuer(context, &capabilities)?;
         let PreparedAccount { account, is_new } = context.home.prepare(&handle)?;
+        require_not_begun_by_move(context, &account)?;
         if self.print_nonce {
-            return self.show_nonce(context, &capabilities, &account);
+            return self.show_nonce(context, &capabilities, &account).await;
         }
         let replaces = self.anew && !is_new;
         let why = match self.sign_in(context, &http, &capabilities, &account).await {
@@ -221,7 +222,11 @@ impl LoginArgs {
         let handle = Handle::new(self.who.user.clone(), &capabilities.origin);
         let PreparedAccount { account, is_new } = context.home.prepare(&handle)?;
         if self.print_nonce {
-            return self.show_nonce(context, &capabilities, &account).map(|()| None);
+            let shown = self.show_nonce(context, &capabilities, &account).await;
+            if is_new && shown.is_err() && never_registered(context, &account)? {
+                context.home.remove(&account)?;
+            }
+            return shown.map(|()| None);
         }
         match self.sign_in(context, &http, &capabilities, &account).await {
             Ok(device) => Ok(Some(device.client)),
@@ -258,7 +263,7 @@ impl LoginArgs {
             _ if store.has_device()? => None,
             Some(LeftAccount { actor, database }) => {
                 let former = FormerDevice { store: database, actor, is_reset: true };
-                Some(Takeover::Done(store.carry_over(former)?))
+                Some(Takeover::Copied(store.carry_over_to_move(former)?))
             }
             None => former::carry_over(context, account, &store, &actor, self.reset),
         };
@@ -281,6 +286,9 @@ impl LoginArgs {
         account: &AccountFolder,
     ) -> Result<SignedInDevice, SignInFailure> {
         let (prepared, carried) = self.prepare(context, capabilities, account)?;
+        if self.left.is_some() {
+            prepared.require_new_name().await?;
+        }
         let mut done = self.complete(context, http, capabilities, account, prepared).await;
         if done.as_ref().err().is_none_or(|error| !error.was_refused())
             && let Some(carried) = carried
@@ -340,13 +348,17 @@ impl LoginArgs {
     }
 
     /// Shows the nonce that the ID token must carry. The next `eko login` takes a token with it.
-    fn show_nonce(
+    async fn show_nonce(
         &self,
         context: &Context,
         capabilities: &Capabilities,
         account: &AccountFolder,
     ) -> Result<(), CommandFailure> {
         let (prepared, carried) = self.prepare(context, capabilities, account)?;
+        if self.left.is_some() {
+            let new = prepared.require_new_name().await;
+            new.map_err(|error| self.failure(error.into(), capabilities))?;
+        }
         carried.iter().for_each(|carried| context.out.remark(&carried.to_text(None)));
         let Capabilities { issuer, audience, .. } = capabilities;
         let nonce = prepared.challenge().nonce();
@@ -395,6 +407,9 @@ impl LoginArgs {
         };
         let failure = CommandFailure::from(error);
         match (crowded, is_gone) {
+            (_, true) if self.left.is_some() => failure
+                .next("eko account move with another name; nobody gets this one any more")
+                .exit(Exit::Usage),
             (true, _) => failure
                 .next("eko devices turn-away ID, on another device, for each that is not yours any more"),
             (false, true) => failure.next("eko login with another name; nobody gets this one any more"),
@@ -479,6 +494,27 @@ fn device_name(name: &str) -> Result<String, String> {
 /// Returns the moment in a form that fits into a folder's name: `20260129T193000.123Z`.
 fn stamp(context: &Context) -> String {
     show::instant(context.environment.now_ms()).replace(['-', ':'], "")
+}
+
+/// Fails if a folder has a copy of an account from which the person moves, and no server has registered its
+/// device: it would become another account.
+fn require_not_begun_by_move(context: &Context, account: &AccountFolder) -> Result<(), CommandFailure> {
+    let store = DeviceStore::open(&account.database());
+    let Ok(Some(awaited)) = store.and_then(|store| match store.is_registered()? {
+        true => Ok(None),
+        false => store.awaited_move(),
+    }) else {
+        return Ok(());
+    };
+    let from = Person::of(&awaited.from).map(|from| from.handle().to_string()).unwrap_or_default();
+    let (old, new) = (from.trim_start_matches('@'), account.name());
+    context.note_account(&account.handle);
+    Err(CommandFailure::new(format!("{} was begun as the new account of {from}, from which you move", account.handle))
+        .next(format!(
+            "eko --as {old} account move {new}, which goes on with it; or delete the folder {}, which gives it up",
+            account.path().display()
+        ))
+        .exit(Exit::Usage))
 }
 
 /// True if the account's keys were never registered at a server.

@@ -55,6 +55,7 @@ impl ProfileArgs {
         let (name, icon) = (self.name()?, self.icon()?);
         let (_, client) = context.active_client().await?;
         if (&name, &icon) != (&PartChange::Keep, &PartChange::Keep) {
+            client.require_not_moved()?;
             client.change_profile(name, icon).await?;
         }
         let whom = match &self.who {

@@ -58,7 +58,7 @@ impl RequestsArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (account, client) = match &self.command {
             None | Some(RequestsCommand::List) => context.client()?,
-            Some(_) => context.active_client().await?,
+            Some(_) => context.acting_client().await?,
         };
         match &self.command {
             None | Some(RequestsCommand::List) => {

@@ -45,7 +45,7 @@ pub(crate) struct DiscardArgs {
 
 impl ResendArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
-        let (_, client) = context.active_client().await?;
+        let (_, client) = context.acting_client().await?;
         let progress = ProgressLine::new(context.out);
         let stepping = progress.clone();
         let client = client.watched(move |step| stepping.step(step));

@@ -107,6 +107,7 @@ impl SendArgs {
         patience: Duration,
     ) -> Result<(Correspondent, String), CommandFailure> {
         client.require_not_ended().await?;
+        client.require_not_moved()?;
         let whom = Correspondent::find_addressee(client, &self.to, self.group).await?;
         let id = match &whom {
             Correspondent::Person(person) => {

@@ -44,6 +44,14 @@ pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
     } else if !signed_in {
         text.push_str(&format!("\n  signed out   eko login {}", account.handle));
     }
+    let (waits, moved) = (client.require_move_done().is_err(), client.moved_account()?);
+    let moved = moved.map(|to| to.handle().to_string());
+    if let Some(to) = &moved {
+        text.push_str(&format!("\n  moved to     {to}"));
+    }
+    if waits {
+        text.push_str("\n  waits        for your move, which is not done");
+    }
     let read_ms = client.own_list_read_ms()?;
     if let Some(why) = problem.as_ref().filter(|why| **why != forgotten()) {
         text.push_str(&match read_ms {
@@ -59,6 +67,8 @@ pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
         "revoked": end.is_some() && !is_deleted,
         "deleted": is_deleted,
         "signedIn": signed_in,
+        "movedTo": moved,
+        "awaitsMove": waits,
         "folder": folder,
         "asOf": read_ms.map(instant),
         "problem": problem.map(|why| why.to_string()),

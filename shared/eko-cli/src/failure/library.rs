@@ -83,10 +83,19 @@ impl From<MessengerError> for CommandFailure {
                 Self::new(&error).next("eko history, for what you have of them; nobody else gets the name")
             }
             MessengerError::PersonMoved(to) => Self::new(&error).next(format!("eko send {to} TEXT")),
-            MessengerError::AccountMoved(_) => Self::new(&error).next("eko account move, to go on with a move that was begun, or the new account"),
-            MessengerError::NotNew => {
-                Self::new(&error).next("eko account move with a name that nobody has").exit(Exit::Usage)
+            MessengerError::AccountMoved(to) => Self::new(&error).next(next_of_moved(to)),
+            MessengerError::AwaitsMove { from, to, is_left } => {
+                let (from, to) = (from.trim_start_matches('@'), to.trim_start_matches('@'));
+                let given_up = match is_left {
+                    false => format!("; or eko --as {to} account delete, which gives it up"),
+                    true => String::new(),
+                };
+                Self::new(&error)
+                    .next(format!("eko --as {from} account move {to}, which goes on with it{given_up}"))
             }
+            MessengerError::NotNew => Self::new(&error)
+                .next("eko account move with a name that nobody has, and nobody has had")
+                .exit(Exit::Usage),
             MessengerError::Distrust { actor, why } => {
                 let who = handle(actor);
                 Self::new(format!("{who}: {why}")).next(format!("eko verify {who}")).exit(Exit::NotTrusted)
@@ -189,6 +198,12 @@ impl From<OidcError> for CommandFailure {
         };
         Self::new(error).exit(exit)
     }
+}
+
+/// Returns the next step of a person who has moved to the account with this handle from the one of a command.
+pub(crate) fn next_of_moved(to: &str) -> String {
+    let to = to.trim_start_matches('@');
+    format!("eko --as {to} …, which is your account now; eko login {to} first, on a machine without it")
 }
 
 /// Returns the handle of an actor of an Eko server, and the id of any other actor.

@@ -75,6 +75,12 @@ impl AccountFolder {
         handle.ok().flatten().is_some_and(|handle| who.means(&handle))
     }
 
+    /// True if the account was made for a move from another one, and that is not done.
+    pub(super) fn awaits_move(&self) -> bool {
+        let awaited = DeviceStore::open(&self.database()).and_then(|store| store.awaited_move());
+        awaited.is_ok_and(|awaited| awaited.is_some())
+    }
+
     /// Creates the folder with an empty store, and returns `true`; returns `false` if the folder
     /// exists.
     ///

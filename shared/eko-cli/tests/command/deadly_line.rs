@@ -11,8 +11,9 @@ use axum::response::Response;
 use eko_client::{HttpTransport, Transport as _};
 use eko_protocol::address::Origin;
 use http::Method;
-use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_TYPE, TRANSFER_ENCODING};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 use tokio::sync::Notify;
 
 use super::test_home::{TestHome, serve};
@@ -39,6 +40,24 @@ pub(crate) struct DeadlyLine {
     /// The requests at which a command was killed.
     deaths: Arc<Mutex<BTreeSet<(String, DeathMoment)>>>,
     reached: Arc<Notify>,
+    refused: Arc<Mutex<Option<RefusedRequest>>>,
+}
+
+/// Requests that the line answers in the place of the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RefusedRequest {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) status: u16,
+}
+
+impl RefusedRequest {
+    fn answer(&self) -> Response {
+        let problem =
+            json!({ "type": "http://localhost/problems/invalid", "title": "no", "status": self.status });
+        let answer = Response::builder().status(self.status).header(CONTENT_TYPE, "application/problem+json");
+        answer.body(Body::from(problem.to_string())).unwrap()
+    }
 }
 
 impl DeadlyLine {
@@ -47,8 +66,8 @@ impl DeadlyLine {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
         let server = serve(Some(Origin::parse(&origin).unwrap())).await.url;
-        let (is_deadly, deaths, reached) = Default::default();
-        let line = Self { origin, server: server.clone(), is_deadly, deaths, reached };
+        let (is_deadly, deaths, reached, refused) = Default::default();
+        let line = Self { origin, server: server.clone(), is_deadly, deaths, reached, refused };
         let (relay, http) = (line.clone(), HttpTransport::new().unwrap());
         let app = Router::new().fallback(move |request: Request| {
             let (relay, http, server) = (relay.clone(), http.clone(), server.clone());
@@ -59,6 +78,11 @@ impl DeadlyLine {
     }
 
     async fn pass(&self, http: &HttpTransport, server: &str, request: Request) -> Response {
+        let refused = *self.refused.lock().unwrap();
+        let is_meant = |it: &RefusedRequest| request.method() == it.method && request.uri().path() == it.path;
+        if let Some(refused) = refused.filter(is_meant) {
+            return refused.answer();
+        }
         let name = format!("{} {}", request.method(), request.uri().path());
         let changes = request.method() != Method::GET;
         if self.kills_at(&name, DeathMoment::BeforeRequest) {
@@ -90,6 +114,11 @@ impl DeadlyLine {
         let login = ["login", name, "--server", &self.origin, "--local-server", &self.server];
         home.eko(&login).await.done();
         home
+    }
+
+    /// Answers requests in the place of the server from now on, or no more.
+    pub(crate) fn refuse(&self, refused: Option<RefusedRequest>) {
+        *self.refused.lock().unwrap() = refused;
     }
 
     /// Has the command killed that waits for an answer.

@@ -1,9 +1,9 @@
 //! Tests of `eko account move`: what it asks, what it takes along, and what everybody is told.
 
-use super::deadly_line::DeadlyLine;
+use super::deadly_line::{DeadlyLine, RefusedRequest};
 use super::people::{signed_in, text};
 use super::signing_in::issue;
-use super::test_home::{TestHome, server};
+use super::test_home::{CommandOutput, TestHome, server};
 
 /// Returns a handle at a server, without the sign in front.
 fn at(server: &str, name: &str) -> String {
@@ -23,7 +23,7 @@ async fn a_move_takes_contacts_and_messages_along() {
     // It explains, and asks for the name.
     let asked = alice.eko(&["account", "move", "alina", "--server", &server]).await;
     assert_eq!(asked.code, 2, "{asked:?}");
-    let next = format!("Next: eko account move {new} --yes {new}");
+    let next = format!("Next: eko --as {old} account move {new} --yes {new}");
     assert!(asked.err.contains(&next), "{}", asked.err);
     let wrong = alice.eko(&["account", "move", "alina", "--server", &server, "--yes", "bob"]).await;
     assert_eq!(wrong.code, 2, "{wrong:?}");
@@ -95,6 +95,8 @@ async fn the_new_account_is_invited_to_the_groups_of_an_admin() {
     moved.done();
     bob.hears().await;
     alice.eko(&["--as", "alina", "listen", "--once"]).await.done();
+    let invited = alice.eko(&["--as", "alina", "groups"]).await.done();
+    assert!(invited.contains("@alice, the account that you have left, invites you"), "{invited}");
     alice.eko(&["--as", "alina", "groups", "join", "Friday"]).await.done();
     bob.hears().await;
     bob.eko(&["send", "--group", "Friday", "hello all"]).await;
@@ -187,4 +189,103 @@ async fn a_move_that_is_killed_again_and_again_is_completed() {
     assert!(shown.contains("to the new one"), "{shown}");
     let history = alice.eko(&["--as", "alina", "history"]).await.done();
     assert_eq!(history.matches("before").count(), 1, "{history}");
+}
+
+/// The server refuses the move, and then does not say what has become of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_new_account_of_a_move_that_is_not_done_waits() {
+    let line = DeadlyLine::start().await;
+    let server = &line.origin;
+    let (alice, bob) = (line.signed_in("alice").await, line.signed_in("bob").await);
+    alice.eko(&["send", "@bob", "before"]).await.done();
+    bob.hears().await;
+    alice.eko(&["profile", "--name", "Alice A."]).await.done();
+    let [old, given_up, new] = ["alice", "aline", "alina"].map(|name| at(server, name));
+    let refuse = |status| {
+        line.refuse(Some(RefusedRequest { method: "POST", path: "/user/alice/devices", status }));
+    };
+    let to = async |new: &str| {
+        alice.eko(&["account", "move", new, "--yes", new, "--local-server", &line.server]).await
+    };
+    refuse(400);
+    let refused = to(&given_up).await;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    // It is no account that is used by default, or that sends.
+    assert!(alice.eko(&["whoami"]).await.done().starts_with(&format!("@{old}")), "the old one");
+    let waits = alice.eko(&["--as", "aline", "listen", "--once"]).await;
+    assert_eq!(waits.code, 1, "{waits:?}");
+    assert!(waits.err.contains("was made for your move from"), "{waits:?}");
+    let next = format!(
+        "Next: eko --as {old} account move {given_up}, which goes on with it; or eko --as {given_up} account delete"
+    );
+    assert!(waits.err.contains(&next), "{waits:?}");
+    let delete = ["--as", "aline", "account", "delete", "--yes", &given_up, "--local-server", &line.server];
+    alice.eko(&delete).await.done();
+    let deleted = to(&given_up).await;
+    assert_eq!(deleted.code, 2, "{deleted:?}");
+    assert!(deleted.err.contains("was deleted, and nobody moves to a name"), "{deleted:?}");
+
+    refuse(503);
+    let unanswered = to(&new).await;
+    assert_eq!(unanswered.code, 4, "{unanswered:?}");
+    assert!(
+        unanswered.err.contains(&format!("Next: eko --as {old} account move {new} later")),
+        "{unanswered:?}"
+    );
+    assert!(alice.eko(&["whoami"]).await.done().starts_with(&format!("@{old}")), "the old one");
+    let kept = alice.eko(&["--as", "alina", "account", "delete", "--yes", &new]).await;
+    assert!(kept.code == 1 && kept.err.contains("you may have moved to"), "{kept:?}");
+    // To do without the server is another decision.
+    let gone = alice.eko(&["account", "move", &new, "--server-gone"]).await;
+    assert_eq!(gone.code, 2, "{gone:?}");
+    assert!(gone.err.contains(&format!("account move {new} --server-gone --yes {new}")), "{gone:?}");
+    line.refuse(None);
+    let done = alice.eko(&["account", "move", &new]).await.done();
+    assert!(done.contains("Contacts who were told: 1 of 1."), "{done}");
+    assert!(!alice.object(&["--as", "alina", "whoami"]).await["awaitsMove"].as_bool().unwrap());
+    assert_eq!(text(&alice.object(&["--as", "alina", "profile"]).await, "name"), "Alice A.");
+}
+
+/// Another device of Alice's hears of the move from its server, before it asks for a sign-in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_was_left_says_so_everywhere() {
+    let server = server().await;
+    let (alice, tablet) = (signed_in(&server, "alice").await, TestHome::new());
+    let waits = tablet.object(&["login", "alice", "--server", &server, "--no-wait"]).await;
+    alice.eko_reading(&["devices", "approve"], text(&waits, "joiningCode")).await.done();
+    let [old, new, third] = ["alice", "alina", "aline"].map(|name| at(&server, name));
+    alice.eko(&["account", "move", &new, "--yes", &new]).await.done();
+    let (left, next) =
+        (format!("you have moved from this account to @{new}"), format!("Next: eko --as {new} …"));
+    let says = |what: &str, said: &CommandOutput| {
+        assert!(said.err.contains(&left) && said.err.contains(&next), "{what}: {said:?}");
+    };
+    for home in [&tablet, &alice] {
+        let refused = home.eko(&["--as", "alice", "account", "move", &third, "--yes", &third]).await;
+        assert_eq!(refused.code, 1, "{refused:?}");
+        says("move", &refused);
+    }
+    assert!(tablet.account().ends_with(&old), "no other account was made");
+    for command in
+        [&["whoami"][..], &["devices"], &["login", "alice", "--server", &server], &["listen", "--once"]]
+    {
+        let said = alice.eko(&[&["--as", "alice"], command].concat()).await;
+        assert_eq!(said.code, 0, "{said:?}");
+        says(command[0], &said);
+    }
+    for command in [
+        &["block", "spam.example"][..],
+        &["send", "@bob", "hello"],
+        &["settings", "--who-may-write", "known"],
+    ] {
+        let said = alice.eko(&[&["--as", "alice"], command].concat()).await;
+        assert_eq!(said.code, 1, "{said:?}");
+        says(command[0], &said);
+    }
+    let back = alice.eko(&["--as", "alina", "account", "move", &old, "--yes", &old]).await;
+    assert_eq!(back.code, 2, "{back:?}");
+    let why = format!(
+        "@{old} was left by a move to @{new}, and nobody moves to a name that somebody has, or has had"
+    );
+    assert!(back.err.contains(&why), "{back:?}");
 }

@@ -37,7 +37,7 @@ impl ReadValue {
     }
 }
 
-const VALUES: [ReadValue; 23] = [
+const VALUES: [ReadValue; 24] = [
     ReadValue::of("first", |tx, _| tx.json::<PublishedKeys>("first").map(drop)),
     ReadValue::of("signed_pre_key", |tx, _| tx.json::<SignedPreKey>("signed_pre_key").map(drop)),
     ReadValue::of("last_resort", |tx, _| tx.json::<KyberPreKey>("last_resort").map(drop)),
@@ -56,7 +56,8 @@ const VALUES: [ReadValue; 23] = [
     ReadValue::of("moves", |tx, _| tx.kept_move("").map(drop)),
     ReadValue::of("own_move", |tx, _| tx.own_move().map(drop)),
     ReadValue::of("former_self", |tx, _| tx.former_self().map(drop)),
-    ReadValue::of("takes_over", |tx, _| tx.is_taking_over().map(drop)),
+    ReadValue::of("awaited_move", |tx, _| tx.awaited_move().map(drop)),
+    ReadValue::of("untold_controls", |tx, _| tx.untold_controls().map(drop)),
     ReadValue::of("lost_blocks", |tx, _| tx.lost_blocks().map(drop)),
     ReadValue::of("state_keys", |tx, _| tx.state_keys().map(drop)),
     ReadValue::of_all("state ", |tx, group| tx.saved_record(group).map(drop)),

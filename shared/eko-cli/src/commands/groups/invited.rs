@@ -82,7 +82,14 @@ pub(super) async fn decline(
 fn summary(client: &HttpMessenger, invitation: &Invitation, is_conflict: bool) -> String {
     let state = &invitation.state;
     let (by, typed) = (named(client, &invitation.by), group_argument(client, state.id().as_str()));
-    let stranger = if invitation.stranger { ", who is none of your contacts," } else { "" };
+    // A store that cannot be read has failed the list itself.
+    let is_left =
+        client.former_account().is_ok_and(|left| left.is_some_and(|it| it.actor() == invitation.by));
+    let stranger = match (is_left, invitation.stranger) {
+        (true, _) => ", the account that you have left,",
+        (false, true) => ", who is none of your contacts,",
+        (false, false) => "",
+    };
     let members: Vec<String> = state.members().iter().map(|actor| named_or_you(client, actor)).collect();
     if invitation.other_history {
         return format!(

@@ -39,6 +39,7 @@ impl SignInFailure {
                 MessengerError::IdToken(_)
                 | MessengerError::NothingToReset
                 | MessengerError::NotNew
+                | MessengerError::PersonDeleted(_)
                 | MessengerError::WrongClock(_),
             ) => true,
             Self::Messenger(_) => false,

@@ -29,6 +29,8 @@ const GROUPS_ENDED: &str = "A reset of your account has ended the groups of the 
 pub(super) enum Takeover {
     /// This was taken over.
     Done(CarriedOver),
+    /// This was copied for an account to which the person moves.
+    Copied(CarriedOver),
     /// Nothing was, for this reason.
     Failed(String),
 }
@@ -38,7 +40,7 @@ impl Takeover {
     pub(super) fn groups(&self) -> u64 {
         match self {
             Self::Done(carried) => carried.groups,
-            Self::Failed(_) => 0,
+            Self::Copied(_) | Self::Failed(_) => 0,
         }
     }
 
@@ -47,6 +49,7 @@ impl Takeover {
     pub(super) fn to_text(&self, account: Option<&AccountFolder>) -> String {
         match (self, account) {
             (Self::Failed(why), _) => why.clone(),
+            (Self::Copied(carried), _) => copied(*carried),
             (Self::Done(carried), None) => carried_so_far(*carried),
             (Self::Done(before), Some(account)) => {
                 let store = DeviceStore::open(&account.database());
@@ -95,6 +98,19 @@ fn not_sent(unsent: u64) -> String {
             )
         }
     }
+}
+
+/// Returns the sentence that tells what was copied from an account for another one, to which its person moves.
+fn copied(carried: CarriedOver) -> String {
+    let CarriedOver { messages, people, groups, unsent } = carried;
+    let unsent = match unsent {
+        0 => String::new(),
+        1 => " One of the messages was not sent: the new account sends it once you have moved.".to_owned(),
+        count => {
+            format!(" {count} of the messages were not sent: the new account sends them once you have moved.")
+        }
+    };
+    format!("Copied for the new account: {}.{unsent}", counted_all(messages, people, groups))
 }
 
 /// Puts to be sent what a former device has not sent. If it cannot be done now, whatever is sent next does it.

@@ -40,11 +40,8 @@ impl Servers {
     /// Reads the chain of an account, as everybody can.
     async fn chain(&self, user: usize) -> Result<String, ClientError> {
         let device = &self.devices[user][0];
-        match device.chain(device.user()).await {
-            Ok((nodes, _)) => Ok(joined(nodes.iter().map(|node| self.node(user, node)))),
-            Err(ClientError::Deleted(_)) => Ok("410 user-deleted".to_owned()),
-            Err(error) => Err(error),
-        }
+        let (nodes, _) = device.chain(device.user()).await?;
+        Ok(joined(nodes.iter().map(|node| self.node(user, node))))
     }
 
     /// Reads a node in the numbers of the model.

@@ -239,7 +239,8 @@ impl Model {
                 "active"
             }
             AccountState::Moved => "410 account-moved",
-            AccountState::Deleted => "410 account-deleted",
+            // The device reads the chain first.
+            AccountState::Deleted => "410 user-deleted",
         }
     }
 

@@ -57,9 +57,11 @@ pub(crate) fn actor(user: usize) -> String {
 
 /// Returns an error as status and slug, or as it is if it is no problem.
 pub(crate) fn in_words(error: &ClientError) -> String {
-    match error.problem() {
-        Some(problem) => format!("{} {}", problem.status, problem.slug()),
-        None => error.to_string(),
+    match (error, error.problem()) {
+        (_, Some(problem)) => format!("{} {}", problem.status, problem.slug()),
+        // A tombstone, in the place of a chain.
+        (ClientError::Deleted(_), None) => "410 user-deleted".to_owned(),
+        (_, None) => error.to_string(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! the capacity consumed, times AWS's list prices. The real functions play it over the embedded
 //! engines.
 
+mod account;
 mod live;
 mod month;
 
@@ -157,6 +158,7 @@ pub async fn measure() -> anyhow::Result<CostFigures> {
         encrypted_receipts(TOGETHER).await?,
         takes().await?,
         group_states().await?,
+        account::requests().await?,
         live::two_devices(1).await?,
         live::two_devices(TOGETHER).await?,
         on_socket,

@@ -38,7 +38,7 @@ fn the_page_has_these_figures() {
         let steps = way["steps"].as_array().unwrap().iter();
         match way["name"].as_str().unwrap() {
             // Its steps are alternatives.
-            "take" | "group state" => {
+            "take" | "group state" | "account" => {
                 told.extend(steps.map(|step| format!("{:.2}", step["dollars"].as_f64().unwrap())))
             }
             _ => told.push(sum),

@@ -11,7 +11,7 @@ use eko_protocol::vocabulary::in_context;
 use eko_testkit::{BARE, DirectTransport, FrankedContent, World};
 use http::{Method, StatusCode};
 
-use super::{MessagePath, Meter, SHORT_BYTES};
+use super::{MessagePath, Meter, SHORT_BYTES, boxed};
 
 /// The time from a registration to when the account may be deleted, in milliseconds.
 const HOUR_MS: i64 = 3_600_000;
@@ -22,48 +22,66 @@ pub(super) async fn requests() -> anyhow::Result<MessagePath> {
     let world = World::new().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let mut path = MessagePath::new("account".to_owned());
+    boxed(|| changed(&mut path, &world, &alice)).await?;
+    boxed(|| written_to(&mut path, &world, [&bob, &alice])).await?;
+    boxed(|| reported(&mut path, &world, [&bob, &alice])).await?;
+    boxed(|| exported(&mut path, &world, &alice)).await?;
+    boxed(|| moved(&mut path, &world, &bob)).await?;
+    boxed(|| deleted(&mut path, &world)).await?;
+    Ok(path)
+}
+
+/// Measures blocks, an acceptance, and changes of settings and profile.
+async fn changed(
+    path: &mut MessagePath,
+    world: &World,
+    device: &Device<DirectTransport>,
+) -> anyhow::Result<()> {
     let mallory = BlockedParty::parse("https://b.example/user/mallory")?;
-    let meter = Meter::new(&world);
-    alice.change_block(&mallory, false).await?;
+    let meter = Meter::new(world);
+    device.change_block(&mallory, false).await?;
     path.push("block an actor", meter.read(1, 1).await?);
-    ensure!(alice.blocks().await?.len() == 1, "one block");
+    ensure!(device.blocks().await?.len() == 1, "one block");
     path.push("read the blocks", meter.read(1, 1).await?);
-    alice.change_block(&mallory, true).await?;
+    device.change_block(&mallory, true).await?;
     path.push("undo the block", meter.read(1, 1).await?);
-    alice.accept_actor("https://b.example/user/carol").await?;
+    device.accept_actor("https://b.example/user/carol").await?;
     path.push("accept an actor", meter.read(1, 1).await?);
-    alice.change_settings(AccountSettings { who_may_write: WhoMayWrite::Known }).await?;
+    device.change_settings(AccountSettings { who_may_write: WhoMayWrite::Known }).await?;
     path.push("change who may write", meter.read(1, 1).await?);
-    alice.settings().await?;
+    device.settings().await?;
     path.push("read who may write", meter.read(1, 1).await?);
     let profile = UpdateProfile {
         actor: None,
         name: PartChange::Set(DisplayName::parse("Alice Liddell")?),
         icon: PartChange::Set(Icon::new("https://pictures.example/alice.png", "image/png")?),
     };
-    alice.change_profile(&profile).await?;
+    device.change_profile(&profile).await?;
     path.push("change the profile", meter.read(1, 1).await?);
+    Ok(())
+}
 
+/// Measures what others do with a user who lets only known people write.
+async fn written_to(
+    path: &mut MessagePath,
+    world: &World,
+    [from, to]: [&Device<DirectTransport>; 2],
+) -> anyhow::Result<()> {
     // The first request of a stranger makes the records that the next one finds.
-    send(&bob, &alice).await?;
-    bob.take(alice.user()).await?;
-    let meter = Meter::new(&world);
-    send(&bob, &alice).await?;
+    send(from, to).await?;
+    from.take(to.user()).await?;
+    let meter = Meter::new(world);
+    send(from, to).await?;
     path.push("send to somebody who lets known people write, as a stranger", meter.read(1, 1).await?);
-    bob.take(alice.user()).await?;
+    from.take(to.user()).await?;
     path.push("take keys of them, as a stranger", meter.read(1, 1).await?);
-    alice.accept_actor(&bob.actor()).await?;
-    let meter = Meter::new(&world);
-    send(&bob, &alice).await?;
+    to.accept_actor(&from.actor()).await?;
+    let meter = Meter::new(world);
+    send(from, to).await?;
     path.push("send to them, as somebody known", meter.read(1, 1).await?);
     world.deliver().await;
-    world.empty(&alice).await;
-
-    reported(&mut path, &world, [&bob, &alice]).await?;
-    exported(&mut path, &world, &alice).await?;
-    moved(&mut path, &world, &bob).await?;
-    deleted(&mut path, &world).await?;
-    Ok(path)
+    world.empty(to).await;
+    Ok(())
 }
 
 /// Sends a short text to the only device of a user here.

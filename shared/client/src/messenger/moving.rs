@@ -36,8 +36,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Moves this user to the account of `new`, whose first node names this one. The chain is the one that the
     /// new device has verified and pinned: its server could show another first node afterwards. If
     /// the answer is lost, or the process ends, a repetition goes on where it was: the node is kept before
-    /// anybody gets it. The new account may send and read from then on. Without its server (`is_server_gone`) it is signed all the same, after the last node
+    /// anybody gets it. Without its server (`is_server_gone`) it is signed all the same, after the last node
     /// that this device knows, for the contacts. This account has moved then, whatever its server says later.
+    /// The new account may send and read from then on.
     ///
     /// **It cannot be undone.**
     ///
@@ -56,6 +57,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(departure)
     }
 
+    /// Makes the node that leads to the account of `new`, and has it stored.
     async fn leave_for<U: Transport, R: SignalSessions>(
         &self,
         new: &Messenger<U, R>,

@@ -232,7 +232,7 @@ fn keep_new<T: Transport>(
 }
 
 /// Has the account wait for the move from another one, before any server knows its device: a copy of what that
-/// account has must become no other account.
+/// account has must become no other account. Once that one is left, a new device may take the place of this one.
 fn await_move<T: Transport>(
     tx: &crate::store::Transaction<'_>,
     device: &Device<T>,
@@ -241,7 +241,7 @@ fn await_move<T: Transport>(
     let Some(awaited) = tx.awaited_move()? else {
         return Ok(moved_from.map_or(Ok(()), |from| tx.await_move(from))?);
     };
-    match moved_from == Some(awaited.from.as_str()) {
+    match awaited.is_left || moved_from == Some(awaited.from.as_str()) {
         true => Ok(()),
         false => Err(awaits_move(&device.actor(), &awaited)),
     }

@@ -65,7 +65,7 @@ pub(crate) use invitations::StoredInvitation;
 pub use invitations::{MOST_DECLINED, MOST_INVITATIONS_OF_STRANGERS, MOST_INVITATIONS_OF_USER};
 pub use messages::{AHEAD_MS, FIRST_HOLD_MS, LATE_MS, MessageContent, StoredMessage};
 pub(crate) use messages::{CiphertextKey, MessageStream};
-pub(crate) use moves::FormerSelf;
+pub(crate) use moves::{FormerSelf, MoveNews};
 pub use notices::MOST_NOTICES;
 pub(crate) use notices::{KeptNotice, StoredNotice};
 pub(crate) use profiles::KeptProfile;

@@ -40,8 +40,8 @@ impl FromStr for PartialHandle {
 impl PartialHandle {
     /// True if a person who types this means the user with a handle.
     pub(crate) fn means(&self, handle: &Handle) -> bool {
-        handle.name() == self.user.as_str()
-            && self.host.as_ref().is_none_or(|host| *host == handle.authority())
+        let host = self.host.as_deref().unwrap_or(handle.authority());
+        Handle::at(self.user.clone(), host).is_same(handle)
     }
 
     /// Returns the base URL of the user's server: `named` if given, else the URL of the host, else
@@ -92,6 +92,14 @@ mod tests {
         for text in ["", "@", "al ice", "alice@", "@@alice", "alice@b@c", "a/b", "alice@http://x", "é"] {
             assert!(text.parse::<PartialHandle>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_name_is_meant_in_any_case() {
+        let handle = Handle::parse("@Me@example.org").unwrap();
+        let means = |text: &str| text.parse::<PartialHandle>().unwrap().means(&handle);
+        assert!(means("me") && means("@me@example.org") && means("ME@Example.org"));
+        assert!(!means("you") && !means("@me@a.example"));
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub(super) struct ToldBlocks {
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Blocks a party, or undoes that: on this device at once, at the server, and on the other devices
-    /// of this user. Returns false if the server could not be told yet: a later look tells it.
+    /// of this user. Somebody who has moved is blocked with all accounts that this device knows of.
+    /// Returns false if the server could not be told yet: a later look tells it.
     ///
     /// # Errors
     /// [`MessengerError::Invalid`] for this user and this user's own server: nothing is changed then.
@@ -61,30 +62,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             party.check_for(self.device.origin(), self.device.user())?;
         }
         let sync = self.has_other_devices().await?;
-        self.store.write(|tx| {
-            let mut blocks = tx.blocks()?;
-            // A wrong clock must not keep this change from being the last one.
-            let last_ms = blocks.of(party).map_or(i64::MIN, |kept| kept.at_ms);
-            let at_ms = self.now_ms().max(last_ms.saturating_add(1));
-            blocks.note(party, KeptBlock { at_ms, is_undone, is_untold: true });
-            tx.keep_blocks(&blocks)?;
-            if sync {
-                let content = match is_undone {
-                    true => ActivityContent::Unblock(party.clone()),
-                    false => ActivityContent::Block(party.clone()),
-                };
-                let conversation = self.device.actor();
-                let outgoing = OutgoingActivity { conversation, group: None, content };
-                // The other devices order the changes by the same time as this one.
-                let activity = self.put_down_at(tx, at_ms, &outgoing)?;
-                self.enclose(tx, &activity, &[], true)?;
+        let parties = self.store.write(|tx| {
+            let parties = self.parties_of(tx, party)?;
+            for party in &parties {
+                self.note_block(tx, party, is_undone, sync)?;
             }
-            Ok::<_, MessengerError>(())
+            Ok::<_, MessengerError>(parties)
         })?;
         let told = self.tell_blocks().await;
         self.flush().await?;
         match told {
-            Ok(told) => match told.refused.into_iter().find(|(refused, _)| refused == party) {
+            Ok(told) => match told.refused.into_iter().find(|(refused, _)| parties.contains(refused)) {
                 Some((_, error)) => Err(error),
                 None => Ok(true),
             },
@@ -92,6 +80,50 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Err(MessengerError::SignedOut | MessengerError::Forgotten) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Returns a party with the other accounts of the same person, but for those of this user.
+    fn parties_of(
+        &self,
+        tx: &Transaction<'_>,
+        party: &BlockedParty,
+    ) -> Result<Vec<BlockedParty>, DeviceStoreError> {
+        let mut parties = vec![party.clone()];
+        if let BlockedParty::Actor(actor) = party {
+            let others = tx.accounts_of(actor)?.into_iter().filter(|account| account != actor);
+            let others = others.map(BlockedParty::Actor);
+            let (origin, user) = (self.device.origin(), self.device.user());
+            parties.extend(others.filter(|other| other.check_for(origin, user).is_ok()));
+        }
+        Ok(parties)
+    }
+
+    /// Notes that a party is blocked, or is so no longer, for the server and the other devices of this user.
+    fn note_block(
+        &self,
+        tx: &Transaction<'_>,
+        party: &BlockedParty,
+        is_undone: bool,
+        sync: bool,
+    ) -> Result<(), MessengerError> {
+        let mut blocks = tx.blocks()?;
+        // A wrong clock must not keep this change from being the last one.
+        let last_ms = blocks.of(party).map_or(i64::MIN, |kept| kept.at_ms);
+        let at_ms = self.now_ms().max(last_ms.saturating_add(1));
+        blocks.note(party, KeptBlock { at_ms, is_undone, is_untold: true });
+        tx.keep_blocks(&blocks)?;
+        if sync {
+            let content = match is_undone {
+                true => ActivityContent::Unblock(party.clone()),
+                false => ActivityContent::Block(party.clone()),
+            };
+            let conversation = self.device.actor();
+            let outgoing = OutgoingActivity { conversation, group: None, content };
+            // The other devices order the changes by the same time as this one.
+            let activity = self.put_down_at(tx, at_ms, &outgoing)?;
+            self.enclose(tx, &activity, &[], true)?;
+        }
+        Ok(())
     }
 
     /// Returns what the user blocks, the latest first. One call, which may fail without harm: what the
@@ -116,12 +148,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(UserBlocks { all, problem })
     }
 
-    /// True if the user blocks an actor.
+    /// True if the user blocks somebody, by this account or by another one that this device knows of.
     ///
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be read.
     pub fn is_blocked(&self, actor: &str) -> Result<bool, DeviceStoreError> {
-        Ok(self.store.read(|tx| tx.blocks())?.cover(actor))
+        self.store.read(|tx| tx.is_blocked(actor))
     }
 
     /// Fails if the user blocks a person: their answer would not arrive.

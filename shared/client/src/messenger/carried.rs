@@ -12,6 +12,9 @@ use crate::{SignalSessions, Transport};
 
 /// The reason for which a message to a group is not sent any more.
 const NO_MEMBER: &str = "this device is not in the group";
+/// The reason for which a message to somebody who is blocked is not sent from the account to which this user
+/// has moved: it would tell them where that is.
+const BLOCKED: &str = "you block them";
 /// The reason for which a note is not sent any more that an earlier version of this library has let be longer.
 const TOO_LONG: &str = "it is too long";
 
@@ -109,6 +112,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let is_of_group = GroupId::parse(&conversation).is_ok();
         if is_of_group && !members.as_ref().is_some_and(|members| members.contains(&me)) {
             return Ok(self.note_unsaid(tx, unsent, NO_MEMBER)?);
+        }
+        if former.is_some() && !is_of_group && tx.is_blocked(&conversation)? {
+            return Ok(self.note_unsaid(tx, unsent, BLOCKED)?);
         }
         let (own, others): (Vec<_>, Vec<_>) =
             unsent.recipients.iter().partition(|recipient| **recipient == me);

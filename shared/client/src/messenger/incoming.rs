@@ -263,8 +263,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 }
             }
             (ActivityContent::Note(note), None) => {
-                let Some(conversation) = conversation(activity, &me, self.former_actor(tx)?.as_deref())
-                else {
+                let Some(conversation) = conversation(activity, &me, &self.former_actors(tx)?) else {
                     notices.push(unreadable(whence.actor, UnreadableReason::OtherAddressee));
                     return Ok(EntryDisposition::Drop);
                 };
@@ -439,11 +438,11 @@ pub(super) fn unreadable(actor: &str, why: UnreadableReason) -> Notice {
 }
 
 /// Returns the conversation of an activity that is for no group: with its author, or with the user to whom another
-/// device of this user wrote. What was addressed to `former`, the account that this user has left for this
+/// device of this user wrote. What was addressed to one of `former`, the accounts that this user has left for this
 /// one, is for this user, too: its author has followed.
-pub(super) fn conversation(activity: &Activity, me: &str, former: Option<&str>) -> Option<String> {
+pub(super) fn conversation(activity: &Activity, me: &str, former: &[String]) -> Option<String> {
     if activity.actor == me {
         return Some(activity.to.clone());
     }
-    (activity.to == me || Some(activity.to.as_str()) == former).then(|| activity.actor.clone())
+    (activity.to == me || former.contains(&activity.to)).then(|| activity.actor.clone())
 }

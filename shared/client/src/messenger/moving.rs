@@ -140,13 +140,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             if tx.former_self()?.is_some() {
                 return Ok(());
             }
-            let (mut told, blocks) = (Vec::new(), tx.blocks()?);
+            let mut told = Vec::new();
             // Whoever is told of a change in a group follows before that.
             let members = tx.untold_controls()?.into_iter().map(|untold| untold.recipient);
             let heard: BTreeSet<String> = tx.contacts()?.into_iter().chain(members).collect();
             for actor in heard {
                 let Some(person) = Person::of(&actor).filter(|person| *person != self.me()) else { continue };
-                if actor == evidence.old_actor() || blocks.cover(&actor) {
+                // Whoever has moved is told at the new account, which is a contact as well.
+                if actor == evidence.old_actor() || tx.moved_to(&actor)?.is_some() || tx.is_blocked(&actor)? {
                     continue;
                 }
                 let content = ActivityContent::Move(evidence.clone());
@@ -259,6 +260,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) fn former_actor(&self, tx: &Transaction<'_>) -> Result<Option<String>, DeviceStoreError> {
         let own = self.kept_contact(tx, &self.device.actor())?;
         Ok(own.and_then(|own| own.pinned.nodes.first()?.moved_from().map(str::to_owned)))
+    }
+
+    /// Returns the actor ids of the accounts that this user has left one after another for this one: the last two,
+    /// since this device has the chain of the last one.
+    pub(super) fn former_actors(&self, tx: &Transaction<'_>) -> Result<Vec<String>, DeviceStoreError> {
+        let before = tx.former_self()?.and_then(|it| it.nodes.first()?.moved_from().map(str::to_owned));
+        Ok(self.former_actor(tx)?.into_iter().chain(before).collect())
     }
 
     /// Returns the account to which this user has moved from this one, as the own chain says, or the node that

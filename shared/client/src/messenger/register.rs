@@ -225,6 +225,7 @@ fn keep_new<T: Transport>(
 ) -> Result<(), DeviceStoreError> {
     let now_ms = device.environment().now_ms();
     tx.keep_device(device, now_ms)?;
+    tx.forget_carried_self()?;
     match device.keys().last_resort() {
         Some(key) => tx.note_last_resort(key.id),
         None => Ok(()),

@@ -10,7 +10,8 @@ use super::{Distrust, Messenger, MessengerError, Person, Trust};
 use crate::content::{Activity, ActivityContent, MoveEvidence};
 use crate::group::GroupId;
 use crate::store::{
-    DeviceStoreError, EnvelopeState, KeptBlock, KeptNotice, OutboxEnvelope, PinnedChain, Transaction,
+    DeviceStoreError, EnvelopeState, KeptBlock, KeptNotice, MoveNews, OutboxEnvelope, PinnedChain,
+    Transaction,
 };
 use crate::{ClientError, SignalSessions, Transport};
 
@@ -105,7 +106,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             _ => Box::pin(self.look_again(&new)).await?,
         };
         match self.store.write(|tx| self.carry_over(tx, left, &contact))? {
-            Ok(()) => Ok(new),
+            // That account may have been left, too.
+            Ok(()) => Ok(self.whereabouts(&new)?),
             Err(why) => {
                 self.store.write(|tx| self.tell_false_move(tx, &old, &new, &why))?;
                 Err(left.distrust(Distrust::FalseMove { to: new.handle().to_string(), why }))
@@ -132,8 +134,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Compares both links of a move, and carries over what is known of a person: that they are a contact,
-    /// that numbers were compared, the numbers of notes, a block, and what is still to be sent. Returns the
-    /// reason if the move is not followed: then nothing changes.
+    /// that numbers were compared, the numbers of notes, a block, and what is still to be sent. If this device
+    /// has followed a later move before, all of it goes on along that one. Returns the reason if the move is not
+    /// followed: then nothing changes.
     fn carry_over(
         &self,
         tx: &Transaction<'_>,
@@ -150,38 +153,45 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             tx.note_followed(&from, &to)?;
             return Ok(Ok(()));
         }
-        if tx.kept_move(&to)?.is_some_and(|kept| kept.is_followed) {
+        let later = tx.successors_of(&to)?;
+        if later.contains(&from) {
             return Ok(Err("they have left that account before".to_owned()));
         }
-        let Some(first) = new.pinned.nodes.first().map(ChainNode::hash) else {
-            return Ok(Err("the new account has no devices".to_owned()));
-        };
-        let mut pinned = new.pinned.clone();
-        let was_contact = tx.is_contact(&to)?;
-        if !was_contact {
-            // The move names the first device. A reset after it is one like any other.
-            pinned.accepted.clone_from(&first);
-            pinned.uncompared = left.trust() == Trust::Accepted;
+        let mut carried = inherited(tx, left, new)?;
+        if !later.is_empty() && carried.trust() == Trust::Reset {
+            // In the order of the moves this device would not have followed the later one.
+            return Ok(Err("all their devices there were replaced before they moved on".to_owned()));
         }
-        if left.trust() == Trust::Verified && pinned.verified.is_none() {
-            // A reset that was shown before the move is one of a verified person.
-            pinned.accepted.clone_from(&first);
-            pinned.verified = Some(first);
-            pinned.compared_with.clone_from(&left.pinned.compared_with);
+        self.keep_inherited(tx, &from, &carried)?;
+        for next in later.iter().take_while(|next| **next != self.device.actor()) {
+            let Some(known) = self.kept_contact(tx, next)? else { break };
+            let before = carried;
+            carried = inherited(tx, &before, &known)?;
+            self.keep_inherited(tx, &before.person.actor(), &carried)?;
         }
-        if tx.is_contact(&from)? {
-            self.take_as_contact(tx, &to)?;
-        }
-        tx.pin(&to, &pinned)?;
-        self.carry_block(tx, &from, &to)?;
-        tx.carry_numbers(&from, &to)?;
-        self.redirect(tx, &from, &to)?;
+        self.redirect(tx, &from, later.last().unwrap_or(&to))?;
         tx.note_followed(&from, &to)?;
         tx.drop_distrust(&from)?;
         if !self.is_stranger(tx, &from)? {
             tx.keep_notice(&from, &KeptNotice::Moved(to))?;
         }
         Ok(Ok(()))
+    }
+
+    /// Keeps the new account of a person, with what goes along from the old one.
+    fn keep_inherited(
+        &self,
+        tx: &Transaction<'_>,
+        from: &str,
+        carried: &Contact,
+    ) -> Result<(), DeviceStoreError> {
+        let to = carried.person.actor();
+        if tx.is_contact(from)? {
+            self.take_as_contact(tx, &to)?;
+        }
+        tx.pin(&to, &carried.pinned)?;
+        self.carry_block(tx, from, &to)?;
+        tx.carry_numbers(from, &to)
     }
 
     /// Has what is still to be sent to the old account of somebody, or was held back from it, sent to the new
@@ -199,9 +209,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(())
     }
 
-    /// Has an envelope sent to the new account of its recipient. One that belongs to a group is not: a move
-    /// changes no membership, and only an admin says who reads a group. If the new account is a member, it gets
-    /// an envelope of its own, so that this one is settled. Otherwise it has failed.
+    /// Has an envelope sent to the new account of its recipient. One that belongs to a group has failed if the
+    /// group does not have that account: a move changes no membership, and only an admin says who reads a group.
+    /// If the new account has an envelope of its own, this one is settled. So is a control of a group that has
+    /// the new account, which an admin has told of the state.
     pub(super) fn redirect_one(
         &self,
         tx: &Transaction<'_>,
@@ -213,15 +224,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             EnvelopeScope::Group(group) => tx.group(&group)?,
             EnvelopeScope::Unknown => None,
         };
-        let is_reached =
-            to == self.device.actor() || known.is_some_and(|known| known.current.members().contains(to));
-        match is_reached {
-            true => tx.settle(&envelope.id, EnvelopeState::Accepted, None),
-            false => {
+        let me = self.device.actor();
+        let has_own = tx.envelopes_of(&envelope.message)?.iter().any(|other| other.recipient == to);
+        let is_member = known.is_some_and(|known| known.current.members().contains(to));
+        let is_note = tx.message(&me, &envelope.message)?.is_some();
+        match (to == me || has_own, is_member) {
+            (false, true) if is_note => tx.redirect(&envelope.id, to, self.now_ms()),
+            (false, false) => {
                 let to = Person::of(to).map(|to| to.handle().to_string()).unwrap_or_default();
                 let reason = format!("they have moved to {to}, and the group does not have that account");
                 tx.settle(&envelope.id, EnvelopeState::Failed, Some(&reason))
             }
+            (true, _) | (false, true) => tx.settle(&envelope.id, EnvelopeState::Accepted, None),
         }
     }
 
@@ -303,16 +317,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Some(kept) if kept.target().is_some() && !kept.is_in_doubt() => Ok(kept),
                 _ => Box::pin(self.look_again(&person)).await,
             };
-            let evidence = self.store.read(|tx| tx.move_evidence(&actor))?;
-            if let Some(new) = evidence.as_ref().and_then(|(to, _)| Person::of(to)) {
+            let news = self.store.read(|tx| tx.move_news(&actor))?;
+            if let Some(new) = news.as_ref().and_then(|news| Person::of(&news.to)) {
                 // Somebody else may have passed it on. Without an answer it is tried again.
                 let _ = Box::pin(self.contact(&new)).await;
             }
-            let followed = match (left, evidence) {
+            let followed = match (left, news) {
                 (Ok(left), _) if left.target().is_some() => Box::pin(self.follow(&left)).await.map(drop),
                 // Nothing but somebody's word spoke for it.
                 (Ok(_), None) => Ok(self.store.write(|tx| tx.forget_open_move(&actor))?),
-                (Ok(_), Some((to, nodes))) => Ok(self.follow_by_evidence(&actor, &to, &nodes, true)?),
+                (Ok(_), Some(news)) => Ok(self.follow_by_news(&actor, &news, true)?),
                 (
                     Err(
                         MessengerError::Client(_)
@@ -320,8 +334,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                         | MessengerError::PersonDeleted(_)
                         | MessengerError::PersonMoved(_),
                     ),
-                    Some((to, nodes)),
-                ) => Ok(self.follow_by_evidence(&actor, &to, &nodes, false)?),
+                    Some(news),
+                ) => Ok(self.follow_by_news(&actor, &news, false)?),
                 (Err(error), _) => Err(error),
             };
             if let Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) = followed {
@@ -367,41 +381,39 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if tx.kept_move(old)?.is_some_and(|kept| kept.is_followed) {
             return Ok(());
         }
-        if evidence.new_actor() != whence.actor {
-            let is_first = tx.move_evidence(old)?.is_none() && self.counts(tx, whence)?;
-            return match left.extended(evidence.nodes()) {
-                Extension::Whole(_) if is_first => {
-                    tx.note_move_evidence(old, evidence.new_actor(), evidence.nodes())
-                }
+        let is_passed_on = evidence.new_actor() != whence.actor;
+        let (to, nodes) = (evidence.new_actor().to_owned(), evidence.nodes().to_vec());
+        let news = MoveNews { to, nodes, is_passed_on };
+        if is_passed_on {
+            let is_first = tx.move_news(old)?.is_none() && self.counts(tx, whence)?;
+            return match left.extended(&news.nodes) {
+                Extension::Whole(_) if is_first => tx.note_move_news(old, &news),
                 Extension::Whole(_) | Extension::Gap | Extension::Conflict => Ok(()),
             };
         }
-        if !matches!(left.extended(evidence.nodes()), Extension::Conflict) {
+        if !matches!(left.extended(&news.nodes), Extension::Conflict) {
             // The old server is asked first, and shows what this device has not read yet: a revocation of the
             // device that has signed, or what is missing in between.
-            return tx.note_move_evidence(old, whence.actor, evidence.nodes());
+            return tx.note_move_news(old, &news);
         }
         self.tell_false_move(tx, old, &author.person, CONTRADICTED)
     }
 
     /// Goes on with the new account of somebody by the nodes that it has sent, after the old server was asked:
     /// it shows nothing that contradicts them, or nothing at all. A move that is contradicted is forgotten,
-    /// and told. One with nodes that are missing is forgotten if the old server has answered.
-    fn follow_by_evidence(
-        &self,
-        old: &str,
-        new: &str,
-        evidence: &[ChainNode],
-        is_answered: bool,
-    ) -> Result<(), DeviceStoreError> {
+    /// and told, unless somebody else has passed it on. One with nodes that are missing is forgotten if the old
+    /// server has answered.
+    fn follow_by_news(&self, old: &str, news: &MoveNews, is_answered: bool) -> Result<(), DeviceStoreError> {
         self.store.write(|tx| {
-            let known = self.kept_contact(tx, old)?.zip(self.kept_contact(tx, new)?);
+            let known = self.kept_contact(tx, old)?.zip(self.kept_contact(tx, &news.to)?);
             let Some((left, new)) = known else { return Ok(()) };
             let refused = |why: &str| {
-                self.tell_false_move(tx, old, &new.person, why)?;
+                if !news.is_passed_on {
+                    self.tell_false_move(tx, old, &new.person, why)?;
+                }
                 tx.forget_open_move(old)
             };
-            let nodes = match left.extended(evidence) {
+            let nodes = match left.extended(&news.nodes) {
                 Extension::Whole(nodes) => nodes,
                 Extension::Gap => {
                     // The nodes in between are not there, so that nothing speaks for these.
@@ -430,6 +442,26 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             tx.pin(old, &left.pinned)
         })
     }
+}
+
+/// Returns the new account of a person with what is known by the old one: that numbers were compared, or that
+/// the user has accepted a replacement of all devices without that.
+fn inherited(tx: &Transaction<'_>, left: &Contact, new: &Contact) -> Result<Contact, DeviceStoreError> {
+    let first = new.pinned.nodes.first().map(ChainNode::hash);
+    let first = first.ok_or(DeviceStoreError::Corrupt("device chain"))?;
+    let mut pinned = new.pinned.clone();
+    if !tx.is_contact(&new.person.actor())? {
+        // The move names the first device. A reset after it is one like any other.
+        pinned.accepted.clone_from(&first);
+        pinned.uncompared = left.trust() == Trust::Accepted;
+    }
+    if left.trust() == Trust::Verified && pinned.verified.is_none() {
+        // A reset that was shown before the move is one of a verified person.
+        pinned.accepted.clone_from(&first);
+        pinned.verified = Some(first);
+        pinned.compared_with.clone_from(&left.pinned.compared_with);
+    }
+    Ok(Contact { pinned, ..new.clone() })
 }
 
 /// True if a server says that a person has moved. It proves nothing.

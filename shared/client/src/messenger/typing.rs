@@ -126,7 +126,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let conversation = match &activity.group {
             Some(group) => Some(group.id.to_string()),
-            None => conversation(activity, &me, None),
+            None => conversation(activity, &me, &[]),
         };
         let Some(conversation) = conversation else { return Ok(()) };
         if self.takes_part(tx, whence.actor, &conversation)? {

@@ -48,10 +48,10 @@ const GAP: &str = "INSERT OR IGNORE INTO main.gaps (conversation, device, actor,
                    WHERE position = ?1 AND NOT EXISTS (SELECT 1 FROM main.messages AS here \
                    WHERE here.conversation = lacking.conversation AND here.device = lacking.device \
                    AND here.sequence BETWEEN lacking.first AND lacking.last)";
-/// What is known of people; `?1` is the former account. A chain that goes on from the one here takes its
-/// place, with what was decided about it, unless something speaks against it.
+/// What is known of people but this user; `?1` is the former account, `?2` that of this store. A chain that
+/// goes on from the one here takes its place, with what was decided about it, unless something speaks against it.
 const PEOPLE: [&str; 3] = [
-    "INSERT INTO main.chains SELECT * FROM former.chains WHERE actor <> ?1 ON CONFLICT (actor) DO UPDATE SET \
+    "INSERT INTO main.chains SELECT * FROM former.chains WHERE actor NOT IN (?1, ?2) ON CONFLICT (actor) DO UPDATE SET \
      nodes = excluded.nodes, length = excluded.length, head = excluded.head, accepted = excluded.accepted, \
      uncompared = excluded.uncompared, verified = coalesce(excluded.verified, verified), \
      compared_with = coalesce(excluded.compared_with, compared_with), \
@@ -60,11 +60,11 @@ const PEOPLE: [&str; 3] = [
      WHERE chains.alarm IS NULL AND chains.proven = '{}' AND (excluded.head = chains.head \
      OR (excluded.length > chains.length AND instr(CAST(excluded.nodes AS TEXT), chains.head) > 0))",
     "INSERT INTO main.decisions (actor, accepted, declined, untold) \
-     SELECT actor, accepted, declined, 1 FROM former.decisions WHERE actor <> ?1 ON CONFLICT (actor) DO UPDATE SET \
+     SELECT actor, accepted, declined, 1 FROM former.decisions WHERE actor NOT IN (?1, ?2) ON CONFLICT (actor) DO UPDATE SET \
      accepted = max(accepted, excluded.accepted), \
      declined = max(coalesce(declined, excluded.declined), coalesce(excluded.declined, declined)), untold = 1",
     "INSERT OR IGNORE INTO main.notices (actor, kind, about, number, head, settled) \
-     SELECT actor, kind, about, number, head, settled FROM former.notices WHERE actor <> ?1 AND told = 0",
+     SELECT actor, kind, about, number, head, settled FROM former.notices WHERE actor NOT IN (?1, ?2) AND told = 0",
 ];
 /// What the user has chosen, and the marks up to which messages were read.
 const SETTINGS: &str = "INSERT OR REPLACE INTO main.account SELECT * FROM former.account \
@@ -109,8 +109,10 @@ impl Transaction<'_> {
         let is_open = self.awaited_move()?.is_some();
         let brought = self.bring_messages(is_open)?;
         if is_open {
+            // Of its own chain this device believes what it has verified alone.
+            let own = self.own_actor()?.unwrap_or_default();
             for sql in PEOPLE {
-                self.inner.execute(sql, [me])?;
+                self.inner.execute(sql, [me, &own])?;
             }
             self.inner.execute_batch(SETTINGS)?;
             self.carry_beside(me, true)?;

@@ -36,10 +36,24 @@ pub(crate) struct KeptMove {
     /// what the old server shows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     evidence: Vec<Value>,
+    /// True if somebody else has passed these nodes on.
+    #[serde(default)]
+    is_passed_on: bool,
     /// Members of groups with the old account who seem not to know of the move, by their actor ids: true once
     /// this device has passed it on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     unaware: BTreeMap<String, bool>,
+}
+
+/// The news of a move, which is to be compared with what the old server shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MoveNews {
+    /// The new actor id.
+    pub(crate) to: String,
+    /// The last nodes of the old chain.
+    pub(crate) nodes: Vec<ChainNode>,
+    /// True if somebody else than the mover has passed them on.
+    pub(crate) is_passed_on: bool,
 }
 
 /// The node by which this user leaves the account of this store, as it is stored.
@@ -98,34 +112,29 @@ impl Transaction<'_> {
         self.put_json(MOVES, &moves)
     }
 
-    /// Records what the new account says of the move of an account, in place of what was said before. One
-    /// that is followed stays so.
-    pub(crate) fn note_move_evidence(
-        &self,
-        actor: &str,
-        to: &str,
-        nodes: &[ChainNode],
-    ) -> Result<(), DeviceStoreError> {
+    /// Records what the new account, or somebody else, says of the move of an account, in place of what was
+    /// said before. One that is followed stays so.
+    pub(crate) fn note_move_news(&self, actor: &str, news: &MoveNews) -> Result<(), DeviceStoreError> {
         let mut moves = self.moves()?;
         let before = moves.remove(actor).unwrap_or_default();
         if before.is_followed {
             return Ok(());
         }
+        let MoveNews { to, nodes, is_passed_on } = news;
         let evidence = nodes.iter().map(ChainNode::to_value).collect();
-        moves.insert(actor.to_owned(), KeptMove { to: to.to_owned(), evidence, ..before });
+        let kept = KeptMove { to: to.clone(), evidence, is_passed_on: *is_passed_on, ..before };
+        moves.insert(actor.to_owned(), kept);
         self.put_json(MOVES, &moves)
     }
 
-    /// Returns the new account that says that it takes over from an account, and the nodes that it has sent.
-    pub(crate) fn move_evidence(
-        &self,
-        actor: &str,
-    ) -> Result<Option<(String, Vec<ChainNode>)>, DeviceStoreError> {
+    /// Returns what is said of the move of an account, if nodes were sent.
+    pub(crate) fn move_news(&self, actor: &str) -> Result<Option<MoveNews>, DeviceStoreError> {
         let Some(kept) = self.kept_move(actor)?.filter(|kept| !kept.evidence.is_empty()) else {
             return Ok(None);
         };
         let nodes = kept.evidence.iter().map(ChainNode::parse).collect::<Result<_, _>>();
-        Ok(Some((kept.to, nodes.map_err(|_| DeviceStoreError::Corrupt("move"))?)))
+        let nodes = nodes.map_err(|_| DeviceStoreError::Corrupt("move"))?;
+        Ok(Some(MoveNews { to: kept.to, nodes, is_passed_on: kept.is_passed_on }))
     }
 
     /// Records that this device goes on with the new account of somebody.
@@ -208,16 +217,20 @@ impl Transaction<'_> {
 
     /// Returns the account under which somebody is reached now, if this device has followed a move.
     pub(crate) fn moved_to(&self, actor: &str) -> Result<Option<String>, DeviceStoreError> {
-        let moves = self.moves()?;
-        let mut at = None;
+        Ok(self.successors_of(actor)?.pop())
+    }
+
+    /// Returns the accounts to which the moves lead from an account that this device has followed, in order.
+    pub(crate) fn successors_of(&self, actor: &str) -> Result<Vec<String>, DeviceStoreError> {
+        let (moves, mut successors) = (self.moves()?, Vec::new());
         for _ in 0..MOST_HOPS {
-            let from = at.unwrap_or(actor);
+            let from = successors.last().map_or(actor, String::as_str);
             match moves.get(from).filter(|kept| kept.is_followed) {
-                Some(kept) => at = Some(kept.to.as_str()),
+                Some(kept) => successors.push(kept.to.clone()),
                 None => break,
             }
         }
-        Ok(at.map(str::to_owned))
+        Ok(successors)
     }
 
     /// Returns the accounts of one person, this one and those that lead to it or follow from it.
@@ -234,6 +247,12 @@ impl Transaction<'_> {
             }
         }
         Ok(accounts)
+    }
+
+    /// True if the user blocks somebody, by one of the accounts that this device knows of.
+    pub(crate) fn is_blocked(&self, actor: &str) -> Result<bool, DeviceStoreError> {
+        let blocks = self.blocks()?;
+        Ok(self.accounts_of(actor)?.iter().any(|account| blocks.cover(account)))
     }
 
     /// Returns the envelopes to somebody that are still to be sent, or were held back, also those that wake
@@ -308,14 +327,29 @@ impl Transaction<'_> {
         }
     }
 
+    /// Forgets what a former store has brought along of the account of this one, to which its user moves: of its
+    /// own chain a device believes what it has verified alone.
+    pub(crate) fn forget_carried_self(&self) -> Result<(), DeviceStoreError> {
+        let own = self.own_actor()?.unwrap_or_default();
+        for table in ["chains", "decisions", "notices"] {
+            self.inner.execute(&format!("DELETE FROM {table} WHERE actor = ?1"), [&own])?;
+        }
+        let mut moves = self.moves()?;
+        if moves.remove(&own).is_some() {
+            self.put_json(MOVES, &moves)?;
+        }
+        Ok(())
+    }
+
     /// Takes over the moves of others that the former store has followed, or has heard of.
     pub(super) fn merge_moves_of_former(&self) -> Result<(), DeviceStoreError> {
         let Some(theirs) = self.former_value(MOVES)? else { return Ok(()) };
         let theirs: BTreeMap<String, KeptMove> =
             serde_json::from_str(&theirs).map_err(|_| DeviceStoreError::Corrupt("moves"))?;
-        let mut moves = self.moves()?;
+        let (mut moves, own) = (self.moves()?, self.own_actor()?.unwrap_or_default());
         for (actor, theirs) in theirs {
-            if moves.get(&actor).is_none_or(|kept| theirs.is_followed && !kept.is_followed) {
+            let is_new = moves.get(&actor).is_none_or(|kept| theirs.is_followed && !kept.is_followed);
+            if is_new && actor != own {
                 moves.insert(actor, theirs);
             }
         }

@@ -21,6 +21,8 @@ after eko unblock.
 A domain stands for everybody there, and for all servers under it: b.example also means chat.b.example. \
 With a port, as in b.example:8443, it is that server alone.
 
+Somebody who has moved is blocked, and unblocked, with all accounts of which this device knows.
+
 A server is asked whether there is such a person, unless you know them. The address of somebody who has \
 gone, or whose server is down, is blocked without asking.
 

@@ -1,6 +1,6 @@
 //! A line to a server on which a command is killed at its requests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -13,13 +13,20 @@ use eko_protocol::address::Origin;
 use http::Method;
 use http::header::{CONNECTION, CONTENT_TYPE, TRANSFER_ENCODING};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::test_home::{TestHome, serve};
 
 /// The longest body of a request, in bytes.
 const MOST_BYTES: usize = 1 << 20;
+
+/// The number of requests with the same name in one run of a command at which it is killed.
+const DEADLY_OF_A_NAME: usize = 3;
+
+/// The name of a request, such as `POST /user/alice/outbox Create`, which ends with the type of what it sends, and its
+/// number among those of the same name in one run of the command.
+pub(crate) type CountedRequest = (String, usize);
 
 /// The moment at which a command is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +45,9 @@ pub(crate) struct DeadlyLine {
     pub(crate) server: String,
     is_deadly: Arc<AtomicBool>,
     /// The requests at which a command was killed.
-    deaths: Arc<Mutex<BTreeSet<(String, DeathMoment)>>>,
+    deaths: Arc<Mutex<BTreeSet<(CountedRequest, DeathMoment)>>>,
+    /// The numbers of requests in this run of the command, by their names.
+    counts: Arc<Mutex<BTreeMap<String, usize>>>,
     reached: Arc<Notify>,
     refused: Arc<Mutex<Option<RefusedRequest>>>,
 }
@@ -66,8 +75,8 @@ impl DeadlyLine {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
         let server = serve(Some(Origin::parse(&origin).unwrap())).await.url;
-        let (is_deadly, deaths, reached, refused) = Default::default();
-        let line = Self { origin, server: server.clone(), is_deadly, deaths, reached, refused };
+        let (is_deadly, deaths, counts, reached, refused) = Default::default();
+        let line = Self { origin, server: server.clone(), is_deadly, deaths, counts, reached, refused };
         let (relay, http) = (line.clone(), HttpTransport::new().unwrap());
         let app = Router::new().fallback(move |request: Request| {
             let (relay, http, server) = (relay.clone(), http.clone(), server.clone());
@@ -83,16 +92,19 @@ impl DeadlyLine {
         if let Some(refused) = refused.filter(is_meant) {
             return refused.answer();
         }
-        let name = format!("{} {}", request.method(), request.uri().path());
         let changes = request.method() != Method::GET;
-        if self.kills_at(&name, DeathMoment::BeforeRequest) {
+        let (mut parts, body) = request.into_parts();
+        let body = to_bytes(body, MOST_BYTES).await.unwrap();
+        let content: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let kind = content["type"].as_str().map(|kind| format!(" {kind}")).unwrap_or_default();
+        let name = format!("{} {}{kind}", parts.method, parts.uri.path());
+        let counted = (name.clone(), self.count(&name));
+        if self.kills_at(&counted, DeathMoment::BeforeRequest) {
             return self.die().await;
         }
-        let (mut parts, body) = request.into_parts();
         parts.uri = format!("{server}{}", parts.uri.path_and_query().unwrap()).parse().unwrap();
-        let body = to_bytes(body, MOST_BYTES).await.unwrap();
         let answer = http.send(http::Request::from_parts(parts, body)).await.unwrap();
-        if changes && self.kills_at(&name, DeathMoment::BeforeAnswer) {
+        if changes && self.kills_at(&counted, DeathMoment::BeforeAnswer) {
             return self.die().await;
         }
         let (mut parts, body) = answer.into_parts();
@@ -102,10 +114,18 @@ impl DeadlyLine {
         Response::from_parts(parts, Body::from(body))
     }
 
+    /// Counts a request, and returns its number among those of its name in this run of the command.
+    fn count(&self, name: &str) -> usize {
+        let mut counts = self.counts.lock().unwrap();
+        let count = counts.entry(name.to_owned()).or_default();
+        *count += 1;
+        *count
+    }
+
     /// True if a command is to be killed at a request, which it is once.
-    fn kills_at(&self, name: &str, moment: DeathMoment) -> bool {
-        let is_deadly = self.is_deadly.load(Ordering::SeqCst);
-        is_deadly && self.deaths.lock().unwrap().insert((name.to_owned(), moment))
+    fn kills_at(&self, request: &CountedRequest, moment: DeathMoment) -> bool {
+        let is_deadly = self.is_deadly.load(Ordering::SeqCst) && request.1 <= DEADLY_OF_A_NAME;
+        is_deadly && self.deaths.lock().unwrap().insert((request.clone(), moment))
     }
 
     /// Signs a user in, in a home of its own.
@@ -128,17 +148,17 @@ impl DeadlyLine {
     }
 
     /// Runs a command again and again until it succeeds: it is killed at each of its requests, and at each that
-    /// changes something also before the answer. Returns the names of the requests, such as
-    /// `POST /user/alice/outbox`.
-    pub(crate) async fn kills(&self, home: &TestHome, arguments: &[&str]) -> BTreeSet<String> {
+    /// changes something also before the answer. Returns the requests.
+    pub(crate) async fn kills(&self, home: &TestHome, arguments: &[&str]) -> BTreeSet<CountedRequest> {
         self.is_deadly.store(true, Ordering::SeqCst);
         while self.kills_once(home, arguments).await {}
         self.is_deadly.store(false, Ordering::SeqCst);
-        self.deaths.lock().unwrap().iter().map(|(name, _)| name.clone()).collect()
+        self.deaths.lock().unwrap().iter().map(|(request, _)| request.clone()).collect()
     }
 
     /// Runs a command that may be killed. Returns false if it has succeeded.
     async fn kills_once(&self, home: &TestHome, arguments: &[&str]) -> bool {
+        self.counts.lock().unwrap().clear();
         let mut child = home.command(arguments).spawn().unwrap();
         let id = Pid::from_child(&child);
         drop(child.stdin.take());

@@ -171,13 +171,15 @@ async fn a_move_that_is_killed_again_and_again_is_completed() {
     let (alice, bob) = (line.signed_in("alice").await, line.signed_in("bob").await);
     alice.eko(&["send", "@bob", "before"]).await.done();
     assert_eq!(bob.hears().await, ["before"]);
-    alice.eko(&["block", &at(server, "eve")]).await;
+    let _eve = line.signed_in("eve").await;
+    alice.eko(&["block", &at(server, "eve")]).await.done();
     let new = at(server, "alina");
     let moving = ["--as", "alice", "account", "move", "alina", "--server", server, "--yes", &new];
     let moving = [&moving[..], &["--local-server", &line.server]].concat();
     let deaths = line.kills(&alice, &moving).await;
-    for step in ["POST /auth/devices", "POST /user/alice/devices", "POST /user/alina/outbox"] {
-        assert!(deaths.contains(step), "{deaths:#?}");
+    let (tells, moves) = ("POST /user/alina/outbox", "POST /user/alice/devices");
+    for step in ["POST /auth/devices", moves, &format!("{tells} Block"), &format!("{tells} Create")] {
+        assert!(deaths.iter().any(|(name, _)| name.starts_with(step)), "{step}: {deaths:#?}");
     }
     let done = alice.eko(&moving).await.done();
     assert!(done.contains("Contacts who were told: 1 of 1."), "{done}");
@@ -189,6 +191,11 @@ async fn a_move_that_is_killed_again_and_again_is_completed() {
     assert!(shown.contains("to the new one"), "{shown}");
     let history = alice.eko(&["--as", "alina", "history"]).await.done();
     assert_eq!(history.matches("before").count(), 1, "{history}");
+    let blocked = alice.object(&["--as", "alina", "blocked"]).await;
+    assert_eq!(
+        (text(&blocked, "object"), &blocked["server"]),
+        (&*format!("{server}/user/eve"), &true.into())
+    );
 }
 
 /// The server refuses the move, and then does not say what has become of it.

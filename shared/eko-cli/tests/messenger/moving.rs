@@ -14,12 +14,12 @@ use eko_client::{DeviceStore, Environment, Messenger};
 use eko_protocol::block::BlockedParty;
 use eko_protocol::chain::MoveTarget;
 use eko_testkit::seeded;
-use moving_scene::{MovingScene, moved_from};
+use moving_scene::{MovingScene, is_false_move_of, moved_from};
 use serde_json::json;
 
 use crate::distrust::show_chain_of;
 use crate::forging::ForgingSessions;
-use crate::people::{befriend, first, request, say, text};
+use crate::people::{befriend, first, know, request, say, text};
 use crate::test_network::{FalseAnswer, NetworkFault};
 
 #[tokio::test]
@@ -202,6 +202,76 @@ async fn a_block_goes_along() {
     assert!(alice.is_blocked(&robert.me().actor()).unwrap());
     say(&robert, &alice.me(), "it is me").await;
     assert_eq!(scene.hear_on(&scene.a, alice).await, [""; 0]);
+
+    // Whoever has moved is blocked with all accounts, and so unblocked.
+    let parties = [&robert, bob].map(|client| BlockedParty::parse(&client.me().actor()).unwrap());
+    for (at, is_undone) in [(0, true), (0, false), (1, true), (1, false)] {
+        alice.change_block(&parties[at], is_undone).await.unwrap();
+        let listed = alice.device().blocks().await.unwrap();
+        let listed: Vec<_> = listed.into_iter().map(|block| block.party).collect();
+        let due = if is_undone { &[][..] } else { &parties };
+        assert!(listed.len() == due.len() && due.iter().all(|party| listed.contains(party)), "{listed:?}");
+    }
+    scene.settle().await;
+}
+
+/// Alice hears of both moves of Bob's at once, and follows the later one first.
+#[tokio::test]
+async fn moves_are_followed_in_any_order() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { alice, bob, a, his, .. } = &scene;
+    let compared = alice.verification(&bob.me()).await.unwrap();
+    alice.mark_verified(&bob.me(), &compared).unwrap();
+    let robert = scene.robert().await;
+    // She knows the second account already.
+    know(alice, &robert.me()).await;
+    scene.depart(&robert, false).await;
+    let rob = moved_from(a, his, &robert, "rob").await;
+    let departure = robert.depart(&rob, false).await.unwrap();
+    rob.take_over(departure.nodes).await.unwrap();
+    alice.verification(&robert.me()).await.unwrap();
+    alice.receive().await.unwrap();
+    assert_eq!(alice.whereabouts(&robert.me()).unwrap(), rob.me());
+    assert_eq!(alice.verification_kept(&rob.me()).unwrap().unwrap().trust, Trust::FirstUse);
+    let sent = say(alice, &bob.me(), "where now").await;
+    assert_eq!(sent.envelopes[0].recipient, rob.me().actor());
+    // It was made for the first account.
+    assert_eq!(scene.hear_on(a, &rob).await, ["where now"]);
+    assert_eq!(alice.whereabouts(&bob.me()).unwrap(), rob.me());
+    for account in [&robert, &rob] {
+        assert_eq!(alice.verification_kept(&account.me()).unwrap().unwrap().trust, Trust::Verified);
+    }
+    let notices = alice.receive().await.unwrap().notices;
+    assert!(!notices.iter().any(|notice| is_false_move_of(notice, &bob.me().actor())), "{notices:?}");
+    scene.settle().await;
+}
+
+/// Alice writes to a group before she knows that it has Bob's new account, and her message waits.
+#[tokio::test]
+async fn what_waits_for_a_group_goes_to_a_new_account_that_came_into_it() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { alice, bob, a, b, hers, .. } = &scene;
+    let (id, _) = bob.create_group("Friday", &[alice.me()]).await.unwrap();
+    scene.hear_on(a, alice).await;
+    alice.join_group(&id, None).await.unwrap();
+    scene.hear_on(b, bob).await;
+    hers.fail(|| Some(NetworkFault::LostRequest));
+    let kept = alice.send_to_group(&id, text("on the device")).await.unwrap();
+    hers.honest();
+    let robert = scene.robert().await;
+    bob.change_group(&id, Proposal::Add([robert.me().actor()].into())).await.unwrap();
+    let departure = scene.depart(&robert, false).await;
+    robert.take_over(departure.nodes).await.unwrap();
+    scene.hear_on(a, &robert).await;
+    robert.join_group(&id, None).await.unwrap();
+    scene.settle().await;
+    alice.receive().await.unwrap();
+    assert_eq!(alice.whereabouts(&bob.me()).unwrap(), robert.me());
+    a.advance(60_000);
+    alice.flush().await.unwrap();
+    let [envelope] = &alice.sent(&kept.id).unwrap().envelopes[..] else { panic!("one recipient") };
+    assert_eq!((envelope.state, &envelope.recipient), (EnvelopeState::Accepted, &robert.me().actor()));
+    assert_eq!(scene.hear_on(a, &robert).await, ["on the device"]);
     scene.settle().await;
 }
 

@@ -59,6 +59,37 @@ fn a_new_device_keeps_the_moves_and_handles_of_people() {
     .unwrap();
 }
 
+/// The old device may have been shown anything about the new account.
+#[test]
+fn a_store_takes_over_nothing_about_its_own_account() {
+    let (folder, new_actor) = (tempfile::tempdir().unwrap(), "https://b.example/user/alina");
+    let (old, path) = former(folder.path());
+    old.write(|tx| {
+        tx.note_accepted(new_actor)?;
+        tx.keep_notice(new_actor, &KeptNotice::Moved(FRIEND.to_owned()))?;
+        tx.note_followed(new_actor, FRIEND)
+    })
+    .unwrap();
+    let former = FormerDevice { store: &path, actor: OLD, is_reset: true };
+    let new = DeviceStore::in_memory().unwrap();
+    new.carry_over_to_move(former).unwrap();
+    new.write(|tx| {
+        tx.put("origin", b"https://b.example")?;
+        tx.put("user", b"alina")?;
+        tx.forget_carried_self()
+    })
+    .unwrap();
+    for is_brought_over in [false, true] {
+        if is_brought_over {
+            new.bring_over(former).unwrap();
+        }
+        let (moved, contacts) =
+            new.read(|tx| Ok::<_, DeviceStoreError>((tx.moved_to(new_actor)?, tx.contacts()?))).unwrap();
+        assert_eq!((moved, contacts), (None, Vec::new()));
+        assert_eq!(new.read(|tx| tx.kept_notices()).unwrap().len(), 0);
+    }
+}
+
 #[test]
 fn what_is_brought_over_has_its_place_and_fills_gaps() {
     let folder = tempfile::tempdir().unwrap();

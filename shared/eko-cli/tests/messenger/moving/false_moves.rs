@@ -237,6 +237,40 @@ async fn nobody_becomes_somebody_else_by_saying_so() {
     scene.settle().await;
 }
 
+/// Somebody passes a move of Bob's on that leads to an account which does not name him. What is not right is not
+/// told then: nobody alarms others about somebody else.
+#[tokio::test]
+async fn a_false_move_that_somebody_passes_on_is_not_told() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { alice, bob, a, hers, .. } = &scene;
+    let (sessions, eve) = (ForgingSessions::default(), first(a, hers, "eve").await);
+    let mallory = sessions.first(a, hers, "mallory").await;
+    know(alice, &mallory.me()).await;
+    let (_, state) = bob.device().chain(&bob.me().user).await.unwrap();
+    let (named, _) = eve.device().chain(&eve.me().user).await.unwrap();
+    let target = MoveTarget { actor: eve.me().actor(), root: named[0].hash() };
+    let mut node = bob.device().departure(&state.position, &target).unwrap();
+    node.as_object_mut().unwrap().remove("@context");
+    let (old, new) = (bob.me().actor(), eve.me().actor());
+    sessions.forge(move |activity| {
+        activity["type"] = json!("Move");
+        activity["object"] = json!(old);
+        activity["target"] = json!(new);
+        activity["eko:nodes"] = json!([node]);
+    });
+    mallory.send(&alice.me(), text("Bob has moved")).await.unwrap();
+    scene.settle().await;
+    let asked = || hers.asked.lock().unwrap().iter().filter(|url| url.contains("/user/eve/devices")).count();
+    let before = asked();
+    for _ in 0..2 {
+        let notices = alice.receive().await.unwrap().notices;
+        assert!(!notices.iter().any(|notice| is_false_move_of(notice, &bob.me().actor())), "{notices:?}");
+    }
+    assert_eq!(asked(), before + 1, "she has looked");
+    assert_eq!(alice.whereabouts(&bob.me()).unwrap(), bob.me());
+    scene.settle().await;
+}
+
 /// A stranger's chain ends with a move. Nothing is read of where it leads.
 #[tokio::test]
 async fn nobody_follows_a_stranger() {

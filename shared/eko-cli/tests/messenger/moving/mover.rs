@@ -1,14 +1,15 @@
 //! Tests of the mover's own devices: what goes along, what ends, and what may be repeated.
 
-use eko_client::messenger::{MessengerError, Notice, Trust};
+use eko_client::messenger::{Distrust, MessengerError, Notice, Trust};
 use eko_client::store::EnvelopeState;
 use eko_protocol::block::BlockedParty;
+use eko_protocol::chain::NextNode;
 use eko_protocol::settings::WhoMayWrite;
 use serde_json::json;
 
 use super::moving_scene::{MovingScene, moved_from};
 use crate::distrust::show_chain_of;
-use crate::people::{befriend, first, further, say, text};
+use crate::people::{befriend, first, further, know, say, text};
 use crate::test_network::{FalseAnswer, NetworkFault};
 
 #[tokio::test]
@@ -54,6 +55,27 @@ async fn a_first_device_that_is_shown_after_the_sign_in_is_not_signed() {
     let departure = scene.depart(&robert, false).await;
     his.honest();
     assert_eq!(departure.nodes.last().unwrap().target().unwrap().root, root);
+    scene.settle().await;
+}
+
+/// The new server shows Bob's old device a reset of its own, before that device has read the chain of `robert`.
+#[tokio::test]
+async fn a_reset_that_the_old_device_was_shown_is_none_that_the_new_one_has_accepted() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { bob, a, his, .. } = &scene;
+    let robert = scene.robert().await;
+    let (_, state) = robert.device().chain(&robert.me().user).await.unwrap();
+    let ghost = a.device("robert", "ghost", eko_testkit::BARE);
+    let reset = NextNode::new(ghost.origin(), ghost.user(), &state.position, a.now_ms());
+    let reset = ghost.sign_node(reset.reset(&ghost.described())).unwrap();
+    show_chain_of("robert", his, move |nodes| nodes.push(reset.clone()));
+    know(bob, &robert.me()).await;
+    scene.bring_over(&robert);
+    let own = robert.verification_kept(&robert.me()).unwrap().unwrap();
+    assert_eq!((own.set.length, own.alarm), (1, None));
+    let seen = robert.verification(&robert.me()).await.unwrap();
+    assert_eq!(seen.contradiction, Some(Distrust::OwnReset));
+    his.honest();
     scene.settle().await;
 }
 
@@ -119,6 +141,56 @@ async fn the_blocks_and_the_setting_of_a_mover_go_along() {
     assert_eq!(carol.whereabouts(&bob.me()).unwrap(), bob.me());
     say(alice, &bob.me(), "still known").await;
     assert_eq!(scene.hear_on(a, &robert).await, ["still known"]);
+    scene.settle().await;
+}
+
+/// Bob has contacts who moved before him. One of them he blocks by the new account alone, since before he followed.
+#[tokio::test]
+async fn a_contact_who_has_moved_is_told_once_and_not_if_one_account_is_blocked() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { alice, bob, a, hers, .. } = &scene;
+    let carol = first(a, hers, "carol").await;
+    befriend(&carol, bob).await;
+    let caro = moved_from(a, hers, &carol, "caro").await;
+    let alina = moved_from(a, hers, alice, "alina").await;
+    bob.change_block(&BlockedParty::parse(&caro.me().actor()).unwrap(), false).await.unwrap();
+    for (left, new) in [(&carol, &caro), (alice, &alina)] {
+        left.depart(new, false).await.unwrap();
+        bob.verification(&left.me()).await.unwrap();
+        bob.receive().await.unwrap();
+        assert_eq!(bob.whereabouts(&left.me()).unwrap(), new.me());
+    }
+    assert!(bob.is_blocked(&carol.me().actor()).unwrap());
+    let robert = scene.move_bob().await;
+    assert_eq!(robert.move_progress().unwrap().unwrap().contacts, 1);
+    robert.flush().await.unwrap();
+    assert_eq!(robert.move_progress().unwrap().unwrap().told, 1);
+    scene.settle().await;
+}
+
+/// A note to Carol waits while the old server is out of reach. Bob blocks her, and moves.
+#[tokio::test]
+async fn what_was_not_sent_to_somebody_who_is_blocked_is_not_sent_from_the_new_account() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { bob, a, hers, his, .. } = &scene;
+    let carol = first(a, hers, "carol").await;
+    befriend(&carol, bob).await;
+    his.fail(|| Some(NetworkFault::LostRequest));
+    let id = bob.put_message(&carol.me(), text("not sent")).await.unwrap();
+    let party = BlockedParty::parse(&carol.me().actor()).unwrap();
+    assert!(!bob.change_block(&party, false).await.unwrap());
+    his.honest();
+    let robert = scene.robert().await;
+    let departure = scene.depart(&robert, true).await;
+    scene.bring_over(&robert);
+    robert.take_over(departure.nodes).await.unwrap();
+    robert.put_taken_over().await.unwrap();
+    robert.flush().await.unwrap();
+    let [envelope] = &robert.sent(&id).unwrap().envelopes[..] else { panic!("one recipient") };
+    assert_eq!((envelope.state, envelope.reason.as_deref()), (EnvelopeState::Failed, Some("you block them")));
+    scene.settle().await;
+    let received = carol.receive().await.unwrap();
+    assert_eq!((received.messages.len(), carol.requests().unwrap().len()), (0, 0));
     scene.settle().await;
 }
 

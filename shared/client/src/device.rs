@@ -305,4 +305,4 @@ impl<T: Transport> Device<T> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

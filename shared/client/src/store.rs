@@ -70,6 +70,8 @@ pub use notices::MOST_NOTICES;
 pub(crate) use notices::{KeptNotice, StoredNotice};
 pub(crate) use profiles::KeptProfile;
 pub use receipts::ASK_PAUSE_MS;
+#[cfg(test)]
+pub(crate) use recovery::knows;
 pub use recovery::{RecoveredStore, StoredForm};
 pub(crate) use requests::RequestOutcome;
 pub use requests::{MOST_OF_STRANGER, MOST_OF_STRANGERS, MOST_UNKEPT};

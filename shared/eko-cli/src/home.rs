@@ -252,8 +252,8 @@ impl EkoHome {
     ///
     /// # Errors
     /// The folder cannot be written.
-    pub fn note_carried(&self, former: &AccountFolder) -> Result<(), CommandFailure> {
-        let mark = former.path().join(CARRIED);
+    pub fn note_carried(&self, former: &Path) -> Result<(), CommandFailure> {
+        let mark = former.join(CARRIED);
         let cannot = |error| CommandFailure::of_file("cannot write", FileUse::Write, &mark, &error);
         private::mark_file(&mark).map_err(cannot)
     }

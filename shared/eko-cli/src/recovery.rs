@@ -61,6 +61,8 @@ mod tests {
         assert!(value("keys_checked", "12") && !value("keys_checked", "1x"));
         assert!(value("hides_typing", "true") && !value("hides_typing", "1"));
         assert!(value("state_keys_early", "null") && !value("state_keys_early", "{}"));
+        assert!(!value("state_keys_passed_on", "null") && !value("chain_changed", "true"));
+        assert!(value("read_up_to device actor", "7") && !value("read_up_to device actor", "{}"));
         assert!(!value("unpublished", "[]") && !value("known_at_server", "{}"));
         assert!(!reads(StoredForm::Session(b"\xffrecord")));
     }

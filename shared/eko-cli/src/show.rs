@@ -227,6 +227,9 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
         Notice::Distrusted { actor, why } if *actor == client.me().actor() => {
             format!("nothing is sent to your other devices: {}. eko devices", why.about_own())
         }
+        Notice::Distrusted { actor, why: why @ Distrust::Lost { .. } } => {
+            format!("{}: {why}. Compare numbers: eko verify {0}", name(actor))
+        }
         Notice::Distrusted { actor, why } => {
             let who = name(actor);
             format!("nothing is sent to {who} while this is so: {why}. eko verify {who}")

@@ -94,6 +94,11 @@ fn chain_of(first: &Device<CannedTransport>, second: &Device<CannedTransport>) -
     nodes
 }
 
+/// Returns a chain of `bob` with three nodes.
+pub(crate) fn chain_of_bob() -> Vec<ChainNode> {
+    chain_of(&device(offline(), "bob"), &device(offline(), "bob"))
+}
+
 fn chain_body(nodes: &[ChainNode]) -> Value {
     let set = nodes.last().map(|last| DeviceSetRef { length: last.seq() + 1, head: last.hash() });
     collection::device_chain(&origin(), &user("bob"), nodes, set.as_ref())

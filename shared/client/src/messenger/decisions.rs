@@ -19,7 +19,7 @@ use crate::store::{DeviceStoreError, Transaction};
 use crate::{SignalSessions, Transport};
 
 /// The name under which the store keeps the length of the own chain whose devices know the contacts.
-const TOLD: &str = "contacts_told";
+pub(super) const TOLD: &str = "contacts_told";
 /// The number of activities in which the other devices are told at once. The rest is told with the next look.
 const AT_ONCE: usize = 8;
 

@@ -14,7 +14,7 @@ use crate::{ClientError, SignalSessions, Transport};
 
 /// The name under which the store keeps the time at which this device began to change the own
 /// chain. The time is 0 once the device has read the chain again.
-const CHANGED: &str = "chain_changed";
+pub(super) const CHANGED: &str = "chain_changed";
 
 /// The time after which a device tells those of what the user's devices share whom another one has approved.
 const OTHERS_TELL_MS: i64 = 3_600_000;

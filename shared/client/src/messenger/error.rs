@@ -189,6 +189,12 @@ pub enum Distrust {
         /// The reason, in words.
         why: String,
     },
+    /// This device has lost the pinned chain with a part of its store, and takes the next one that the server
+    /// shows for the first one. It sends all the same.
+    Lost {
+        /// True if the user had compared safety numbers with the former devices.
+        verified: bool,
+    },
     /// A key package differs from what the chain says of its device.
     FalseKeys(String),
 }
@@ -261,6 +267,13 @@ impl Distrust {
                 "a move from {their} account to {to} is claimed and not proven ({why}); somebody may want to take \
                  {their} place"
             ),
+            Self::Lost { verified } => {
+                let compared = if *verified { ", with which you had compared safety numbers," } else { "" };
+                format!(
+                    "the list of {their} devices{compared} was lost with a part of the store, so that {their} server \
+                     can show others now"
+                )
+            }
             Self::FalseKeys(why) => {
                 format!("{their} server gives out keys that are not {their} device's: {why}")
             }

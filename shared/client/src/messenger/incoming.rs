@@ -20,7 +20,7 @@ use crate::{SessionError, SignalSessions, Transport};
 pub const REMEMBERED_MS: i64 = 62 * 24 * 3_600_000;
 /// The beginning of the names under which the store keeps up to which position somebody has read what
 /// another device of this user wrote in a conversation.
-const SEEN_UP_TO: &str = "seen_up_to";
+pub(super) const SEEN_UP_TO: &str = "seen_up_to";
 
 /// The warning beside a note of somebody who has left its group.
 const HAD_LEFT: &str = "they had left the group when it came: it was on its way then, or they wrote it since";

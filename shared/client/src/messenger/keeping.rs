@@ -107,6 +107,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 let why = Distrust::FalseMove { to: to.clone(), why: why.clone() };
                 Some(Notice::Distrusted { actor, why })
             }
+            KeptNotice::PinLost { was_verified } => {
+                let why = Distrust::Lost { verified: *was_verified };
+                Some(Notice::Distrusted { actor, why })
+            }
             KeptNotice::Distrusted(why) => {
                 let why = serde_json::from_str(why).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
                 Some(Notice::Distrusted { actor, why })
@@ -175,6 +179,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Notice::Distrusted { actor, why: Distrust::FalseMove { to, why } }
             | Notice::Refused { actor, why: Distrust::FalseMove { to, why } } => {
                 Some((actor.clone(), KeptNotice::FalseMove { to: to.clone(), why: why.clone() }))
+            }
+            Notice::Distrusted { actor, why: Distrust::Lost { verified } } => {
+                Some((actor.clone(), KeptNotice::PinLost { was_verified: *verified }))
             }
             Notice::Distrusted { actor, why } | Notice::Refused { actor, why } => {
                 let why = serde_json::to_string(why).map_err(|_| DeviceStoreError::Corrupt("notice"))?;

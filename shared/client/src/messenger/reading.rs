@@ -12,7 +12,7 @@ use crate::{SignalSessions, Transport};
 pub(super) const HIDES_READING: &str = "hides_reading";
 /// The beginning of the names under which the store keeps up to which position the messages of a device
 /// in a conversation were read.
-const READ_UP_TO: &str = "read_up_to";
+pub(super) const READ_UP_TO: &str = "read_up_to";
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// True if authors are told that this user has read their messages. It is so unless the user has

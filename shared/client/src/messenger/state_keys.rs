@@ -17,7 +17,7 @@ use crate::stored_time::is_over;
 use crate::{SignalSessions, Transport};
 
 /// The name under which the store keeps the length of the own chain whose devices have the keys.
-const TOLD: &str = "state_keys_told";
+pub(super) const TOLD: &str = "state_keys_told";
 /// The name under which the store keeps keys that came too early.
 pub(super) const EARLY: &str = "state_keys_early";
 

@@ -26,7 +26,7 @@ use crate::stored_time::{TOLERANCE_MS, age_ms, is_over};
 use crate::{SignalSessions, Transport};
 
 /// The name under which the store keeps the time of the last reading of all records.
-const READ: &str = "states_read";
+pub(super) const READ: &str = "states_read";
 /// The time after which all records are read again.
 const READ_AGAIN_MS: i64 = 24 * 3_600_000;
 /// The time after which a record is tried again that could not be stored.

@@ -19,7 +19,7 @@ const LEASE: Duration = Duration::from_secs(10);
 /// The pause between two looks for the tokens that another process is about to keep.
 const LEASE_PAUSE: Duration = Duration::from_millis(100);
 /// The name of the lease of whoever replaces the tokens.
-const REFRESH_LEASE: &str = "refresh_lease";
+pub(super) const REFRESH_LEASE: &str = "refresh_lease";
 /// The longest time for which an access token lasts. Servers let one last for 15 minutes.
 const LONGEST_TOKEN_MS: i64 = 24 * 3_600_000;
 

@@ -26,7 +26,7 @@ const REPLACED_AGAIN_AFTER_MS: i64 = 3_600_000;
 /// The name under which the store keeps the publication that is not known to have arrived.
 pub(super) const UNPUBLISHED: &str = "unpublished";
 /// The name under which the store keeps the time of the last replacement.
-const REPLACED: &str = "keys_replaced";
+pub(super) const REPLACED: &str = "keys_replaced";
 
 /// The state of this device's keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -57,7 +57,7 @@ struct PlacedMessage {
 
 pub(super) const COLUMNS: &str = "SELECT actor, device, received, position, stored, EXISTS (SELECT 1 FROM receipts \
                        WHERE receipts.actor = awaited.actor AND kind = 6 AND receipts.device = awaited.device \
-                       AND id = envelope) FROM awaited";
+                       AND id = envelope), envelope FROM awaited";
 
 impl Transaction<'_> {
     /// Gives a message that could not be decrypted its place. `resend` is the id of the envelope in which

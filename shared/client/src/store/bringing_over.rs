@@ -106,7 +106,9 @@ impl DeviceStore {
 
 impl Transaction<'_> {
     fn bring_over(&self, me: &str) -> Result<u64, DeviceStoreError> {
-        let is_open = self.awaited_move()?.is_some();
+        // A former device of this account is replaced by a reset, and nothing tells the contacts of it before.
+        let awaits_move = self.awaited_move()?.is_some();
+        let is_open = awaits_move || self.own_actor()?.as_deref() == Some(me);
         let brought = self.bring_messages(is_open)?;
         if is_open {
             // Of its own chain this device believes what it has verified alone.
@@ -120,6 +122,8 @@ impl Transaction<'_> {
             self.merge_blocks_of_former()?;
             let unsent = self.unsent_of_former(me)?;
             self.put_json(UNSENT, &unsent)?;
+        }
+        if awaits_move {
             self.bring_untold_controls(me)?;
         }
         Ok(brought)

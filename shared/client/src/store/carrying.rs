@@ -7,6 +7,7 @@ use std::path::Path;
 use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
+use super::envelopes::CONTENT_LOST;
 use super::groups::read_known;
 use super::messages::{COLUMNS, read};
 use super::{DeviceStore, DeviceStoreError, StoredMessage, Transaction, VERSION};
@@ -224,9 +225,12 @@ impl Transaction<'_> {
         let count = |table: &str| -> Result<u64, DeviceStoreError> {
             Ok(self.inner.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?)
         };
+        // Once this device is one of the user's, the own chain is among the others.
+        let me = self.own_actor()?;
+        let sql = "SELECT count(*) FROM chains WHERE actor IS NOT ?1";
         Ok(CarriedOver {
             messages: count("messages")?,
-            people: count("chains")?,
+            people: self.inner.query_row(sql, [me], |row| row.get(0))?,
             groups: count("groups")?,
             unsent: u64::try_from(self.unsent()?.len()).unwrap_or(u64::MAX),
         })
@@ -257,7 +261,8 @@ impl Transaction<'_> {
     }
 
     /// Returns the notes that wait to be sent in the former store, in order, with those who lack them. What was
-    /// among them before, and has failed since, stays: the former device may have met the end of its account.
+    /// among them before, and has failed since, stays: the former device may have met the end of its account. So does
+    /// what has failed because the content of its envelope was lost: the message itself is there.
     pub(super) fn unsent_of_former(&self, me: &str) -> Result<Vec<UnsentMessage>, DeviceStoreError> {
         let before: BTreeSet<(String, String)> = self
             .unsent()?
@@ -266,12 +271,14 @@ impl Transaction<'_> {
                 recipients.into_iter().map(move |it| (id.clone(), it))
             })
             .collect();
-        let sql = "SELECT messages.id, envelopes.recipient, envelopes.state = 5 FROM former.envelopes AS envelopes \
+        let sql = "SELECT messages.id, envelopes.recipient, envelopes.state = 5 AND envelopes.reason IS NOT ?2 \
+                   FROM former.envelopes AS envelopes \
                    JOIN former.messages AS messages ON messages.id = envelopes.message AND messages.actor = ?1 \
                    WHERE envelopes.silent = 0 AND envelopes.resent_to IS NULL \
                    AND envelopes.state IN (1, 5, 6) ORDER BY messages.position";
         let mut statement = self.inner.prepare(sql)?;
-        let rows = statement.query_map([me], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let rows =
+            statement.query_map([me, CONTENT_LOST], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let mut unsent: Vec<UnsentMessage> = Vec::new();
         for row in rows {
             let (id, recipient, has_failed): (String, String, bool) = row?;

@@ -128,6 +128,10 @@ pub const RESEND_TIME_MS: i64 = 60 * 60_000;
 const BEHIND_MS: i64 = 500;
 /// The reason of an envelope that its recipient cannot decrypt, and that is not sent again by itself.
 pub(crate) const NOT_READ: &str = "they could not decrypt it";
+/// The reason of an envelope whose content was lost before it was sent.
+pub(super) const CONTENT_LOST: &str = "the store was damaged, and the content is lost";
+/// The envelopes that are to be sent, or to be sent once the user has decided, and have no content.
+const WITHOUT_CONTENT: &str = "state IN (1, 6) AND plaintext IS NULL";
 
 impl Transaction<'_> {
     /// Adds an envelope that is to be sent. It is made later than those to the same recipient that wait or
@@ -219,6 +223,18 @@ impl Transaction<'_> {
         let sql = format!("UPDATE envelopes SET plaintext = NULL WHERE {old}");
         self.inner.prepare_cached(&sql)?.execute([before_ms, now_ms])?;
         Ok(())
+    }
+
+    /// True if an envelope cannot be sent because its content is lost.
+    pub(super) fn lacks_contents(&self) -> Result<bool, DeviceStoreError> {
+        let sql = format!("SELECT 1 FROM envelopes WHERE {WITHOUT_CONTENT}");
+        Ok(self.inner.prepare(&sql)?.exists([])?)
+    }
+
+    /// Gives up the envelopes that cannot be sent because their contents are lost. Returns true if there are any.
+    pub(super) fn give_up_without_contents(&self) -> Result<bool, DeviceStoreError> {
+        let sql = format!("UPDATE envelopes SET state = 5, reason = ?1 WHERE {WITHOUT_CONTENT}");
+        Ok(self.inner.execute(&sql, [CONTENT_LOST])? > 0)
     }
 
     /// Returns the number of envelopes to a recipient that were made in the last `span_ms`.

@@ -56,6 +56,14 @@ pub(crate) struct MoveNews {
     pub(crate) is_passed_on: bool,
 }
 
+impl KeptMove {
+    /// Returns the nodes that the new account has sent.
+    fn nodes(&self) -> Result<Vec<ChainNode>, DeviceStoreError> {
+        let nodes = self.evidence.iter().map(ChainNode::parse).collect::<Result<_, _>>();
+        nodes.map_err(|_| DeviceStoreError::Corrupt("move"))
+    }
+}
+
 /// The node by which this user leaves the account of this store, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct StoredOwnMove {
@@ -91,6 +99,11 @@ pub(crate) struct FormerSelf {
 impl Transaction<'_> {
     fn moves(&self) -> Result<BTreeMap<String, KeptMove>, DeviceStoreError> {
         Ok(self.json(MOVES)?.unwrap_or_default())
+    }
+
+    /// Reads all that is kept of the moves of others.
+    pub(super) fn read_moves(&self) -> Result<(), DeviceStoreError> {
+        self.moves()?.values().try_for_each(|kept| kept.nodes().map(drop))
     }
 
     /// Returns the move of an account, if its user has left it.
@@ -132,8 +145,7 @@ impl Transaction<'_> {
         let Some(kept) = self.kept_move(actor)?.filter(|kept| !kept.evidence.is_empty()) else {
             return Ok(None);
         };
-        let nodes = kept.evidence.iter().map(ChainNode::parse).collect::<Result<_, _>>();
-        let nodes = nodes.map_err(|_| DeviceStoreError::Corrupt("move"))?;
+        let nodes = kept.nodes()?;
         Ok(Some(MoveNews { to: kept.to, nodes, is_passed_on: kept.is_passed_on }))
     }
 

@@ -37,6 +37,8 @@ const NOT_TOLD: i64 = 9;
 const MOVED: i64 = 10;
 /// The kind of notices about moves that both chains do not prove.
 const FALSE_MOVE: i64 = 11;
+/// The kind of notices about pinned chains that were lost with a part of the store.
+const PIN_LOST: i64 = 12;
 
 /// The weight of a notice where too many are kept. The least one makes room first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,6 +94,11 @@ pub(crate) enum KeptNotice {
         /// The reason, in words.
         why: String,
     },
+    /// The pinned chain of the actor was lost with a part of the store.
+    PinLost {
+        /// True if the user had compared safety numbers with the actor.
+        was_verified: bool,
+    },
 }
 
 /// A notice in the store.
@@ -125,6 +132,7 @@ impl KeptNotice {
             Self::NotTold(group) => (NOT_TOLD, group),
             Self::Moved(to) => (MOVED, to),
             Self::FalseMove { to, .. } => (FALSE_MOVE, to),
+            Self::PinLost { .. } => (PIN_LOST, ""),
         }
     }
 
@@ -137,7 +145,8 @@ impl KeptNotice {
             | Self::Distrusted(_)
             | Self::UnseenAdmin(_)
             | Self::Moved(_)
-            | Self::FalseMove { .. } => MOST_OF_ACTOR,
+            | Self::FalseMove { .. }
+            | Self::PinLost { .. } => MOST_OF_ACTOR,
             Self::Undone(_) | Self::Missed(_) | Self::NotRead(_) | Self::NotTold(_) => MOST_NEWS_OF_ACTOR,
         }
     }
@@ -162,6 +171,7 @@ impl Transaction<'_> {
                 (before.as_ref().map_or(0, |(number, ..)| *number).saturating_add(*count), "")
             }
             KeptNotice::Contradiction(_, set) => (set.length, set.head.as_str()),
+            KeptNotice::PinLost { was_verified } => (u64::from(*was_verified), ""),
             KeptNotice::TwoStories(_)
             | KeptNotice::UnseenAdmin(_)
             | KeptNotice::Undone(_)
@@ -258,7 +268,8 @@ impl Transaction<'_> {
             | KeptNotice::Missed(_)
             | KeptNotice::NotRead(_)
             | KeptNotice::NotTold(_)
-            | KeptNotice::Moved(_) => {}
+            | KeptNotice::Moved(_)
+            | KeptNotice::PinLost { .. } => {}
         }
         let told = if let KeptNotice::Forged(count) = notice { *count } else { 0 };
         let sql = "DELETE FROM notices WHERE actor = ?1 AND kind = ?2 AND about = ?3 AND (kind <> ?4 OR number <= ?5)";
@@ -321,6 +332,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Option<StoredNotice>> {
         NOT_TOLD => Some(KeptNotice::NotTold(about)),
         MOVED => Some(KeptNotice::Moved(about)),
         FALSE_MOVE => Some(KeptNotice::FalseMove { to: about, why: row.get(5)? }),
+        PIN_LOST => Some(KeptNotice::PinLost { was_verified: number > 0 }),
         _ => None,
     };
     let (number, actor, settled, told) = (row.get(0)?, row.get(1)?, row.get(6)?, row.get(7)?);

@@ -3,9 +3,10 @@
 //! Each table is read by SQLite. What SQLite cannot read of it is looked for on all pages of the file
 //! (`pages.rs`): the pages of a tree outlive its root, and a file that was cut. Of a page that was cut SQLite
 //! reads the rows as if zeros followed; such rows are left out, and whatever else this library could not read
-//! (`readable.rs`, `values.rs`).
+//! (`readable.rs`, `values.rs`). Of a pinned chain what is sound is kept (`pins.rs`).
 
 mod pages;
+mod pins;
 mod readable;
 mod values;
 
@@ -18,18 +19,23 @@ use rusqlite::{Connection, params, params_from_iter};
 use super::upgrade::{ADDED, OLDEST, read_as_upgraded};
 use super::{DeviceStore, DeviceStoreError, Transaction, VERSION};
 use pages::{PageFile, PageRow};
+#[cfg(test)]
+pub(crate) use values::knows;
 
 /// The numbers of what was recovered of a damaged store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecoveredStore {
     /// The number of messages.
     pub messages: usize,
-    /// The number of people whose devices are known.
+    /// The number of other people whose devices are known.
     pub people: usize,
     /// The number of groups.
     pub groups: usize,
     /// True if the device is there with its keys, so that it goes on.
     pub device: bool,
+    /// True if the list of the user's own devices is there. Without it, a device that another one has approved
+    /// cannot tell whether what the server shows is that list, and reads and sends nothing.
+    pub own_chain: bool,
     /// True if some rows could not be read.
     pub is_partial: bool,
 }
@@ -132,12 +138,13 @@ impl DeviceStore {
         // The rows of a table may refer to rows of another one that are lost.
         self.lock().execute_batch("PRAGMA foreign_keys = OFF")?;
         let recovered = self.write(|tx| {
-            let recovered = tx.copy_from(&source, pages.as_ref(), is_readable)?;
+            let is_partial = tx.copy_from(&source, pages.as_ref())?;
             for (name, value) in [("origin", origin.as_str()), ("user", user.as_str())] {
                 let sql = "INSERT OR IGNORE INTO account (name, value) VALUES (?1, ?2)";
                 tx.inner.execute(sql, params![name, value.as_bytes()])?;
             }
-            Ok::<_, DeviceStoreError>(recovered)
+            let is_partial = tx.drop_unreadable(is_readable)? || is_partial;
+            tx.put_in_order(&origin.actor(user), is_partial)
         });
         self.lock().execute_batch("PRAGMA foreign_keys = ON")?;
         recovered
@@ -145,12 +152,8 @@ impl DeviceStore {
 }
 
 impl Transaction<'_> {
-    fn copy_from(
-        &self,
-        source: &Connection,
-        pages: Option<&PageFile>,
-        is_readable: &dyn Fn(StoredForm<'_>) -> bool,
-    ) -> Result<RecoveredStore, DeviceStoreError> {
+    /// Copies the rows that can be read. Returns true if there may be others.
+    fn copy_from(&self, source: &Connection, pages: Option<&PageFile>) -> Result<bool, DeviceStoreError> {
         let (mut is_partial, mut torn) = (false, Vec::new());
         let cut = pages.map(PageFile::cut_rows).unwrap_or_default();
         for table in self.tables()? {
@@ -164,7 +167,14 @@ impl Transaction<'_> {
         if let Some(pages) = pages.filter(|_| !torn.is_empty()) {
             pages.rows(|row| self.copy_row(&torn, row))?;
         }
-        is_partial |= self.drop_unreadable(is_readable)?;
+        if torn.iter().any(|table| table.name == "chains") {
+            self.note_lost_rows()?;
+        }
+        Ok(is_partial)
+    }
+
+    /// Makes good what follows from the loss of rows, and counts what is there. `me` is this user's actor id.
+    fn put_in_order(&self, me: &str, is_partial: bool) -> Result<RecoveredStore, DeviceStoreError> {
         let device = matches!(self.account(), Ok(Some(_)));
         if !device {
             self.inner.execute("DELETE FROM account WHERE name = 'device'", [])?;
@@ -185,8 +195,10 @@ impl Transaction<'_> {
                 .query_row(&sql, [], |row| row.get(0))
                 .map(|count: i64| usize::try_from(count).unwrap_or(0))
         };
-        let (messages, people, groups) = (count("messages")?, count("chains")?, count("groups")?);
-        Ok(RecoveredStore { messages, people, groups, device, is_partial })
+        let own_chain = self.is_pinned(me)?;
+        let (messages, groups) = (count("messages")?, count("groups")?);
+        let people = count("chains")?.saturating_sub(usize::from(own_chain));
+        Ok(RecoveredStore { messages, people, groups, device, own_chain, is_partial })
     }
 
     /// Returns the tables of this library's schema.

@@ -131,7 +131,8 @@ CREATE TABLE receipts (
 -- a change (about is the notice, as JSON), 7 the actor has not received the messages `about` (a JSON array of
 -- ids), 8 the actor could not decrypt the message `about`, 9 the actor could not be told of the last change of
 -- the group `about`, 10 the actor has moved to the account `about`, 11 the actor is said to have moved to the
--- account of the handle `about`, which is not proven (head is the reason).
+-- account of the handle `about`, which is not proven (head is the reason), 12 the chain of the actor was lost
+-- with a part of the store (number is 1 if the user had compared safety numbers).
 -- settled: 1 if the chain of `about` was read again since. told: 1 once the user was told: such a notice
 -- of kind 2, 4 or 11 stays, so that it is not told again.
 CREATE TABLE notices (

@@ -69,7 +69,7 @@ and begins anew; it asks first. Keys are made on this machine, and their private
 A device that was revoked, or that the server has forgotten, cannot be used again. --anew makes \
 another device in its place, and in the place of one that still waits for approval. A reset always \
 needs a new device: where there is one already, --anew --reset replaces it too. What waits in the old one's \
-mailbox is read first; if that cannot be done, eko says so. The new device takes over \
+mailbox is read before that; if that cannot be done, eko says so. The new device takes over \
 messages, people, groups and what was not sent; the old one's files are kept in another folder.
 
 Examples:
@@ -289,15 +289,19 @@ impl LoginArgs {
         if self.left.is_some() {
             prepared.require_new_name().await?;
         }
-        let mut done = self.complete(context, http, capabilities, account, prepared).await;
+        let done = self.complete(context, http, capabilities, account, prepared).await;
+        let is_taken = done.is_ok() && !matches!(carried, Some(Takeover::Failed(_)));
+        let actor = capabilities.origin.actor(&self.who.user);
+        if let Some(Err(failure)) =
+            is_taken.then(|| former::settle(&context.home, account, &actor, self.reset))
+        {
+            context.out.prompt(&format!("{failure}."));
+        }
         if done.as_ref().err().is_none_or(|error| !error.was_refused())
             && let Some(carried) = carried
         {
             let is_active = done.as_ref().is_ok_and(|it| it.registered.status == RegistrationStatus::Active);
             context.out.remark(&carried.to_text(is_active.then_some(account)));
-            if let Ok(device) = &mut done {
-                device.groups = carried.groups();
-            }
         }
         done
     }
@@ -328,7 +332,7 @@ impl LoginArgs {
         if self.reset {
             // Directly before the reset, after which the former device reads nothing any more.
             let actor = capabilities.origin.actor(&self.who.user);
-            let unread = Box::pin(former::read_to_the_end(context, account, &actor)).await;
+            let unread = Box::pin(former::read_to_the_end(context, account, &actor)).await?;
             unread.iter().for_each(|unread| context.out.prompt(&format!("{unread}.")));
         }
         let again = account.is_registered();
@@ -339,12 +343,7 @@ impl LoginArgs {
             // The handle at that domain is kept if the domain names the user by now. `eko profile` looks again.
             let _ = timeout(HANDLE_PATIENCE, client.look_at_profile(&me)).await;
         }
-        if let Ok(Some(former)) = context.home.former(account)
-            && let Err(failure) = context.home.note_carried(&former)
-        {
-            context.out.remark(&failure.to_string());
-        }
-        Ok(SignedInDevice { client, registered, again, groups: 0 })
+        Ok(SignedInDevice { client, registered, again })
     }
 
     /// Shows the nonce that the ID token must carry. The next `eko login` takes a token with it.
@@ -479,8 +478,6 @@ struct SignedInDevice {
     registered: SignInOutcome,
     /// True if the device had signed in before.
     again: bool,
-    /// The number of groups that it has taken over from a former device.
-    groups: u64,
 }
 
 /// Reads the name of a device, which the server takes up to a length.

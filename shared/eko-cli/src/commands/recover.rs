@@ -60,9 +60,18 @@ impl RecoverArgs {
                 return Err(failure);
             }
         };
-        let RecoveredStore { messages, people, groups, device, is_partial } = recovered;
+        // What can be read of it is in the store already that another device takes over.
+        if let Err(failure) = context.home.note_carried(&aside) {
+            context.out.remark(&failure.to_string());
+        }
+        let RecoveredStore { messages, people, groups, device, own_chain, is_partial } = recovered;
         let next = match device {
-            true => "This device goes on as before".to_owned(),
+            true if own_chain => "This device goes on as before".to_owned(),
+            true => format!(
+                "The list of your own devices could not be read. If this device was your first one, it goes on as \
+                 before; if another one has approved it, it cannot go on: eko login {} --anew makes a new one",
+                account.handle
+            ),
             false if messages == 0 => format!(
                 "Neither the keys of this device nor a message could be read: eko login {} makes a new device",
                 account.handle
@@ -81,7 +90,7 @@ impl RecoverArgs {
         );
         let object = json!({
             "type": "recovered", "messages": messages, "people": people, "groups": groups, "device": device,
-            "partial": is_partial, "setAside": aside,
+            "ownDevices": own_chain, "partial": is_partial, "setAside": aside,
         });
         context.out.result(&text, &object)
     }

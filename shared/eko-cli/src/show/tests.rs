@@ -173,6 +173,7 @@ fn of_people(client: &HttpMessenger) -> Vec<Notice> {
         Notice::Contradiction { seen_by: actor(), of: ALICE.to_owned() },
         distrusted(BOB, Distrust::Withheld { shown: 1, proven: 2 }),
         distrusted(ALICE, Distrust::Disputed(1)),
+        distrusted(BOB, Distrust::Lost { verified: true }),
         changed(BOB, &[DEVICE], &[], false),
         changed(BOB, &[DEVICE], &[GHOST], false),
         changed(BOB, &[DEVICE], &[GHOST], true),

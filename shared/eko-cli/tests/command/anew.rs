@@ -38,6 +38,13 @@ async fn a_revoked_device_makes_room_for_another() {
     assert_eq!(me["device"], made["device"]);
     first.eko_reading(&["devices", "approve"], text(&made, "joiningCode")).await.done();
     second.eko(&["send", "@alice", "to myself"]).await.done();
+    // Without the list of its user's devices it cannot tell theirs from a false one.
+    let store = rusqlite::Connection::open(second.account().join("eko.db")).unwrap();
+    store.execute("DELETE FROM chains", []).unwrap();
+    drop(store);
+    let another = second.object(&anew).await;
+    assert_eq!(text(&another, "status"), "pending");
+    assert_ne!(another["device"], made["device"]);
 }
 
 /// A user whose other device was stolen must not believe that it was revoked.

@@ -1,5 +1,6 @@
 //! The rows of a store that this library cannot read, though SQLite can.
 
+use eko_protocol::id::EnvelopeId;
 use rusqlite::types::Value;
 use rusqlite::{Row, params_from_iter};
 
@@ -8,6 +9,7 @@ use super::super::groups::{read_control, read_known};
 use super::super::{
     DeviceStoreError, Transaction, awaited, envelopes, held, messages, notices, pre_keys, receipts,
 };
+use super::pins::user_of;
 use super::{StoredForm, value};
 use crate::content::ActivityId;
 
@@ -54,8 +56,13 @@ const TABLES: [ReadTable; 16] = [
     ReadTable {
         name: "awaited",
         select: awaited::COLUMNS,
-        key: &[("actor", 0), ("device", 1), ("position", 3)],
-        read: |row| Ok(awaited::read(row).map(drop)?),
+        key: &[("actor", 0), ("device", 1), ("envelope", 6)],
+        read: |row| {
+            let (awaited, envelope) = (awaited::read(row)?, row.get::<_, String>(6)?);
+            let envelope = EnvelopeId::parse(&envelope).ok();
+            let read = envelope.zip(user_of(&awaited.actor));
+            read.map(drop).ok_or(DeviceStoreError::Corrupt("awaited message"))
+        },
     },
     ReadTable {
         name: "messages",
@@ -71,7 +78,10 @@ const TABLES: [ReadTable; 16] = [
         name: "envelopes",
         select: envelopes::COLUMNS,
         key: &[("id", 0)],
-        read: |row| envelopes::read(row).map(drop),
+        read: |row| {
+            let recipient = user_of(&envelopes::read(row)?.recipient);
+            recipient.map(drop).ok_or(DeviceStoreError::Corrupt("recipient"))
+        },
     },
     ReadTable {
         name: "evidence",
@@ -168,10 +178,7 @@ impl Transaction<'_> {
                 return Ok(false);
             }
         }
-        for actor in self.people()? {
-            self.pinned(&actor)?;
-        }
-        Ok(true)
+        Ok(!self.lacks_contents()? && self.people()?.iter().all(|actor| self.is_pin_sound(actor)))
     }
 
     /// Returns the devices of the sessions that the Signal library cannot read.
@@ -186,8 +193,8 @@ impl Transaction<'_> {
         Ok(sessions.into_iter().map(|(device, _)| device).collect())
     }
 
-    /// Deletes what cannot be read. Returns true if there was such. Without its session, a device is written to
-    /// in a new one.
+    /// Deletes what cannot be read, but for what is sound of a chain. Returns true if there was such. Without its
+    /// session, a device is written to in a new one. Without its content, an envelope has failed.
     pub(super) fn drop_unreadable(
         &self,
         is_readable: &dyn Fn(StoredForm<'_>) -> bool,
@@ -202,8 +209,8 @@ impl Transaction<'_> {
             found = true;
         }
         for actor in self.people()? {
-            if self.pinned(&actor).is_err() {
-                self.unpin(&actor)?;
+            if !self.is_pin_sound(&actor) {
+                self.mend_pin(&actor)?;
                 found = true;
             }
         }
@@ -215,6 +222,7 @@ impl Transaction<'_> {
                 found = true;
             }
         }
+        found |= self.give_up_without_contents()?;
         Ok(found)
     }
 

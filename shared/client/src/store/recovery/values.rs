@@ -53,29 +53,41 @@ const VALUES: [ReadValue; 24] = [
     ReadValue::of("former_devices", |tx, _| tx.former_devices().map(drop)),
     ReadValue::of("ended_groups", |tx, _| tx.ended_groups().map(drop)),
     ReadValue::of("carried_who_may_write", |tx, _| tx.carried_setting().map(drop)),
-    ReadValue::of("moves", |tx, _| tx.kept_move("").map(drop)),
+    ReadValue::of("moves", |tx, _| tx.read_moves()),
     ReadValue::of("own_move", |tx, _| tx.own_move().map(drop)),
     ReadValue::of("former_self", |tx, _| tx.former_self().map(drop)),
     ReadValue::of("awaited_move", |tx, _| tx.awaited_move().map(drop)),
-    ReadValue::of("untold_controls", |tx, _| tx.untold_controls().map(drop)),
+    ReadValue::of("untold_controls", |tx, _| {
+        tx.untold_controls()?.iter().try_for_each(|untold| untold.plaintext().map(drop))
+    }),
     ReadValue::of("lost_blocks", |tx, _| tx.lost_blocks().map(drop)),
     ReadValue::of("state_keys", |tx, _| tx.state_keys().map(drop)),
     ReadValue::of_all("state ", |tx, group| tx.saved_record(group).map(drop)),
     ReadValue::of_all("profile/", |tx, actor| tx.profile(actor).map(drop)),
 ];
 
-/// The values that are no JSON. Of the device itself they are read with it.
-const OTHERS: [&str; 9] = [
-    "access_token",
-    "device",
-    "device_name",
-    "identity",
-    "origin",
-    "possession",
-    "refresh_token",
+/// The values that are times or numbers.
+const NUMBERS: [&str; 14] = [
+    "decisions_repeated",
+    "keys_checked",
+    "keys_lost",
+    "keys_renewed",
+    "last_position",
+    "made_kyber",
+    "made_one_time",
+    "made_signed",
+    "own_account_deleted",
+    "own_device_forgotten",
+    "own_end_said",
+    "own_revocation",
+    "token_expires",
     "registration_id",
-    "user",
 ];
+/// The beginnings of the names of times.
+const TIMES_OF: [&str; 2] = ["deleted ", "unstored "];
+/// The values that are no JSON. Of the device itself they are read with it.
+const OTHERS: [&str; 8] =
+    ["access_token", "device", "device_name", "identity", "origin", "possession", "refresh_token", "user"];
 /// Those among them that must be texts, so that the others can be read.
 const TEXTS: [&str; 3] = ["access_token", "device_name", "refresh_token"];
 
@@ -96,7 +108,18 @@ impl Transaction<'_> {
         match known {
             Some((known, rest)) => (known.read)(self, rest).is_ok(),
             None if TEXTS.contains(&name) => str::from_utf8(&value).is_ok(),
+            None if is_number(name) => serde_json::from_slice::<i64>(&value).is_ok(),
             None => OTHERS.contains(&name) || is_readable(StoredForm::Value { name, value: &value }),
         }
     }
+}
+
+fn is_number(name: &str) -> bool {
+    NUMBERS.contains(&name) || TIMES_OF.iter().any(|beginning| name.starts_with(beginning))
+}
+
+/// True if the store knows the form of the value with this name.
+#[cfg(test)]
+pub(crate) fn knows(name: &str) -> bool {
+    VALUES.iter().any(|known| known.rest(name).is_some()) || OTHERS.contains(&name) || is_number(name)
 }

@@ -115,3 +115,28 @@ fn what_is_brought_over_has_its_place_and_fills_gaps() {
     assert_eq!(new.bring_over(former).unwrap(), 1);
     assert!(history(&new).iter().all(|(_, missing)| *missing == 0), "{:?}", history(&new));
 }
+
+/// The new device is of the same account, which is reset then.
+#[test]
+fn all_that_a_replaced_device_has_got_is_brought_over() {
+    let [folder, beside] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let ((old, path), (new, _)) = (former(folder.path()), former(beside.path()));
+    let former = FormerDevice { store: &path, actor: OLD, is_reset: true };
+    new.carry_over(former).unwrap();
+    old.write(|tx| tx.put_json("hides_typing", &true)).unwrap();
+    let damaged = "INSERT INTO messages (id, actor, device, conversation, outgoing, published, received, stored, text, \
+                   attachments, position) VALUES ('m', 'https://a.example/user/alice', 'd', \
+                   'https://a.example/user/bob', 1, 1, 1, 1, 'text', '[]', 1); \
+                   INSERT INTO envelopes (id, message, recipient, state, reason, made, due, put) \
+                   VALUES ('e', 'm', 'https://a.example/user/bob', 5, 'the store was damaged, and the content is lost', \
+                   1, 1, 1)";
+    old.lock().execute_batch(damaged).unwrap();
+    assert_eq!(new.bring_over(former).unwrap(), 1);
+    assert_eq!(new.read(|tx| tx.json("hides_typing")).unwrap(), Some(true));
+    // The own chain is not somebody's.
+    let own = "INSERT INTO chains (actor, nodes, length, head, accepted, looked, told, confirmed) \
+               VALUES ('https://a.example/user/alice', x'00', 1, 'h', 'h', 1, 1, 1)";
+    new.lock().execute_batch(own).unwrap();
+    let due = CarriedOver { messages: 1, people: 0, groups: 0, unsent: 1 };
+    assert_eq!(new.taken_over().unwrap(), due);
+}

@@ -1,9 +1,11 @@
 //! Tests of the upgrade of a store that an earlier version has written.
 
 use eko_protocol::address::{Origin, UserName};
-use rusqlite::Connection;
+use eko_protocol::chain::ChainNode;
+use rusqlite::{Connection, params};
 
 use super::*;
+use crate::device::tests::chain_of_bob;
 
 const VERSION_10: &str = include_str!("version_10.sql");
 const BOB: &str = "https://b.example/user/bob";
@@ -89,7 +91,17 @@ fn what_an_earlier_version_has_written_is_recovered() {
     for (is_upgraded, is_torn) in [(false, false), (false, true), (true, false), (true, true)] {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("eko.db");
-        Connection::open(&file).unwrap().execute_batch(VERSION_10).unwrap();
+        let former = Connection::open(&file).unwrap();
+        former.execute_batch(VERSION_10).unwrap();
+        // What cannot be read is no matter of versions.
+        former.execute("UPDATE envelopes SET plaintext = x'00'", []).unwrap();
+        let nodes = chain_of_bob();
+        let set = nodes[2].device_set();
+        let nodes: Vec<_> = nodes.iter().map(ChainNode::to_value).collect();
+        let chain =
+            "UPDATE chains SET actor = 'https://a.example/user/bob', nodes = ?1, length = ?2, head = ?3";
+        former.execute(chain, params![serde_json::to_vec(&nodes).unwrap(), set.length, set.head]).unwrap();
+        drop(former);
         if is_upgraded {
             DeviceStore::open(&file).unwrap();
         }
@@ -105,7 +117,8 @@ fn what_an_earlier_version_has_written_is_recovered() {
         let held = store.read(|tx| tx.held(None)).unwrap();
         assert_eq!((held.len(), held[0].place), (1, None));
         let untold = store.write(|tx| tx.take_untold_decisions(9)).unwrap();
-        assert_eq!(untold.iter().map(|it| (&*it.actor, it.is_accepted)).collect::<Vec<_>>(), [(BOB, true)]);
+        let untold: Vec<_> = untold.iter().map(|it| (&*it.actor, it.is_accepted)).collect();
+        assert_eq!(untold, [("https://a.example/user/bob", true)]);
     }
 }
 

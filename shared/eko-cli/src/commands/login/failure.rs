@@ -58,7 +58,9 @@ pub(super) fn is_lost(error: &MessengerError) -> bool {
             use StoreFault::{Damaged, Emptied, Newer, Older};
             matches!(error.fault(), Damaged | Emptied | Older | Newer)
         }
-        MessengerError::Distrust { why, .. } => matches!(why, Distrust::OwnReset | Distrust::NotApproved),
+        MessengerError::Distrust { why, .. } => {
+            matches!(why, Distrust::OwnReset | Distrust::NotApproved | Distrust::OtherRoot)
+        }
         _ => false,
     }
 }

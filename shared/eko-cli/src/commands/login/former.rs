@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use eko_client::DeviceStore;
-use eko_client::store::{CarriedOver, DeviceStoreError, FormerDevice};
+use eko_client::store::{DeviceStoreError, FormerDevice, StoreFault};
 use eko_protocol::address::Handle;
 
 use super::told::Takeover;
 use crate::context::Context;
 use crate::failure::CommandFailure;
-use crate::home::AccountFolder;
+use crate::home::{AccountFolder, EkoHome};
 use crate::partial_handle::PartialHandle;
 use crate::{listener, recovery};
 
@@ -23,29 +23,72 @@ pub(super) async fn unread(context: &Context, handle: &Handle) -> Option<String>
 }
 
 /// Reads what has come for the former device, and brings it over into the store of the new one, which is about to
-/// replace it. Returns the sentence that tells of the loss if that cannot be done.
+/// replace it. Returns the sentence that tells of the loss if the mailbox cannot be read to its end.
+///
+/// # Errors
+/// What was read cannot be brought over now. After a reset it would be lost, and its senders see it as delivered.
 pub(super) async fn read_to_the_end(
     context: &Context,
     account: &AccountFolder,
     actor: &str,
-) -> Option<String> {
-    // What cannot be taken over was told when that was tried.
-    let former = context.home.former(account).ok()??;
+) -> Result<Option<String>, CommandFailure> {
+    let Some(former) = context.home.former(account)? else { return Ok(None) };
     let unread = unread_in(context, &former).await;
-    let store = DeviceStore::open(&account.database()).ok()?;
-    let database = former.database();
-    let brought = store.bring_over(FormerDevice { store: &database, actor, is_reset: true });
-    unread.or_else(|| {
-        let failure = context.explained(brought.err()?.into());
-        Some(format!("What has come last for the former device was not taken over: {failure}"))
-    })
+    if is_of_another_version(&former) {
+        // That nothing was taken over was told. This program reads nothing into it either.
+        return Ok(unread);
+    }
+    bring_over(account, &former, actor).map(|()| unread)
+}
+
+/// Marks the former device as taken over. Before that, what it has got since is brought over if a reset has replaced
+/// it: another process may have read or written something with it until then.
+///
+/// # Errors
+/// Something could not be brought over, or the mark not be made. Then there is no mark.
+pub(super) fn settle(
+    home: &EkoHome,
+    account: &AccountFolder,
+    actor: &str,
+    is_reset: bool,
+) -> Result<(), CommandFailure> {
+    let Some(former) = home.former(account)? else { return Ok(()) };
+    if is_reset {
+        bring_over(account, &former, actor)?;
+    }
+    home.note_carried(former.path())
+}
+
+/// Brings over what a former device has got since it was taken over. Of a damaged store, that is what can be read.
+fn bring_over(account: &AccountFolder, former: &AccountFolder, actor: &str) -> Result<(), CommandFailure> {
+    let store = DeviceStore::open(&account.database())?;
+    let bring = |from: &Path| store.bring_over(FormerDevice { store: from, actor, is_reset: true });
+    match taken(former, bring) {
+        Ok(_) => Ok(()),
+        Err(failure) => {
+            let failure = explained(former, failure);
+            let what = format!("what has come last for the former device was not taken over: {failure}");
+            Err(failure.worded(&what))
+        }
+    }
+}
+
+/// True if another version of `eko` wrote the store of a former device.
+fn is_of_another_version(former: &AccountFolder) -> bool {
+    let fault = DeviceStore::open(&former.database()).err().map(|error| error.fault());
+    matches!(fault, Some(StoreFault::Newer | StoreFault::Older))
+}
+
+/// Returns a failure with the name of the store and the account that it is about.
+fn explained(account: &AccountFolder, failure: CommandFailure) -> CommandFailure {
+    failure.for_account(&account.handle.to_string()).for_store(&account.database())
 }
 
 /// Does as [`unread`] for the device of a folder.
 async fn unread_in(context: &Context, account: &AccountFolder) -> Option<String> {
     let client = context.client_in(&account.database()).ok()??;
     let looked = Box::pin(listener::look_for_the_last_time(context, account, &client)).await;
-    let failure = context.explained(looked.err()?);
+    let failure = explained(account, looked.err()?);
     Some(format!(
         "What still waits in the mailbox of the device that is here can be lost, and its senders see it as not \
          delivered: the mailbox was not read to the end, because of this: {failure}"
@@ -66,26 +109,86 @@ pub(super) fn carry_over(
         Err(failure) => return Some(Takeover::Failed(failure.to_string())),
     };
     let take = |from: &Path| store.carry_over(FormerDevice { store: from, actor, is_reset });
-    let taken = match take(&former.database()) {
-        Err(error) if recovery::is_damaged(&error) => rescued(&former, take),
-        taken => taken.map_err(CommandFailure::from),
-    };
-    Some(match taken {
+    Some(match taken(&former, take) {
         Ok(carried) => Takeover::Done(carried),
-        Err(error) => Takeover::Failed(format!(
-            "Nothing was taken over from the former device, whose files are in {}: {error}",
-            former.path().display()
+        Err(failure) => Takeover::Failed(format!(
+            "Nothing was taken over from the former device, whose files are in {}: {}",
+            former.path().display(),
+            explained(&former, failure)
         )),
     })
 }
 
-/// Takes over what can be read of a damaged store.
-fn rescued(
+/// Takes something from the store of a former device, or from what can be read of it if it is damaged.
+fn taken<T>(
     former: &AccountFolder,
-    take: impl Fn(&Path) -> Result<CarriedOver, DeviceStoreError>,
-) -> Result<CarriedOver, CommandFailure> {
+    take: impl Fn(&Path) -> Result<T, DeviceStoreError>,
+) -> Result<T, CommandFailure> {
+    match take(&former.database()) {
+        Err(error) if recovery::is_damaged(&error) => rescued(former, take),
+        taken => taken.map_err(CommandFailure::from),
+    }
+}
+
+/// Takes over what can be read of a damaged store.
+fn rescued<T>(
+    former: &AccountFolder,
+    take: impl Fn(&Path) -> Result<T, DeviceStoreError>,
+) -> Result<T, CommandFailure> {
     recovery::recover(former, former)?;
-    let carried = take(&former.recovered())?;
+    let taken = take(&former.recovered())?;
     former.end_recovery()?;
-    Ok(carried)
+    Ok(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+
+    const BOB: &str = "https://b.example/user/bob";
+    const MESSAGE: &str = "INSERT INTO messages (id, actor, device, conversation, outgoing, published, received, stored, \
+                           text, attachments, position) VALUES \
+                           ('urn:uuid:6f0a8f2e-5d0c-4c8e-9d53-' || lower(hex(randomblob(6))), 'a', 'd', 'a', 0, 1, 1, 1, \
+                           'text', '[]', 1)";
+
+    fn run(account: &AccountFolder, sql: &str) {
+        Connection::open(account.database()).unwrap().execute_batch(sql).unwrap();
+    }
+
+    /// `eko listen` of the former device may read until the reset, and `eko chat` keeps what is typed.
+    #[test]
+    fn what_a_device_gets_until_it_is_replaced_is_brought_over_before_it_is_marked() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = EkoHome::locate(Some(&folder.path().join("home"))).unwrap();
+        let handle = Handle::parse("@bob@b.example").unwrap();
+        let prepared = || {
+            let account = home.prepare(&handle).unwrap().account;
+            let owner = "INSERT INTO account VALUES ('origin', CAST('https://b.example' AS BLOB)), \
+                         ('user', CAST('bob' AS BLOB))";
+            run(&account, owner);
+            account
+        };
+        home.set_aside(&prepared(), "1").unwrap();
+        let account = prepared();
+        let former = home.former(&account).unwrap().unwrap();
+        run(&former, MESSAGE);
+        settle(&home, &account, BOB, true).unwrap();
+        let messages = || DeviceStore::open(&account.database()).unwrap().taken_over().unwrap().messages;
+        assert_eq!((messages(), home.former(&account).unwrap()), (1, None));
+        // Of a damaged store what can be read is.
+        std::fs::remove_file(former.path().join("carried")).unwrap();
+        run(&former, &format!("{MESSAGE}; DROP TABLE gaps"));
+        settle(&home, &account, BOB, true).unwrap();
+        assert_eq!((messages(), home.former(&account).unwrap()), (2, None));
+        // What cannot be brought over is not marked as such.
+        std::fs::remove_file(former.path().join("carried")).unwrap();
+        run(&account, "DROP TABLE messages");
+        let failure = settle(&home, &account, BOB, true).unwrap_err();
+        assert!(
+            failure.to_string().starts_with("what has come last for the former device was not taken over: ")
+        );
+        assert_eq!(home.former(&account).unwrap(), Some(former));
+    }
 }

@@ -1,10 +1,11 @@
 //! The result of a sign-in: the device, its joining code, and what a reset has done.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use eko_client::DeviceStore;
 use eko_client::device::RegistrationStatus;
-use eko_client::store::CarriedOver;
+use eko_client::store::{CarriedOver, EndedGroup};
 use serde_json::json;
 
 use super::{LoginArgs, SignedInDevice};
@@ -36,14 +37,6 @@ pub(super) enum Takeover {
 }
 
 impl Takeover {
-    /// Returns the number of groups that were taken over.
-    pub(super) fn groups(&self) -> u64 {
-        match self {
-            Self::Done(carried) => carried.groups,
-            Self::Copied(_) | Self::Failed(_) => 0,
-        }
-    }
-
     /// Returns the sentence that tells of it. `account` is that of the device, if it is known to be one of the
     /// user's: then a reset has ended its groups already, and more may have come for the former device.
     pub(super) fn to_text(&self, account: Option<&AccountFolder>) -> String {
@@ -59,10 +52,9 @@ impl Takeover {
     }
 }
 
-/// Returns the number of groups that a device has, also of those that its user has left.
-fn groups_of(device: &HttpMessenger) -> u64 {
-    let groups = device.groups().map_or(0, |groups| groups.len());
-    u64::try_from(groups).unwrap_or(u64::MAX)
+/// True if a reset has ended groups that are not among these.
+fn has_ended_others(device: &HttpMessenger, before: &BTreeMap<String, EndedGroup>) -> bool {
+    device.ended_groups().is_ok_and(|ended| ended.keys().any(|id| !before.contains_key(id)))
 }
 
 /// Returns the sentence that tells what was taken over from a former device, while it is not known whether a
@@ -129,7 +121,7 @@ impl LoginArgs {
         signed_in: &SignedInDevice,
         aside: Option<&Path>,
     ) -> Result<(), CommandFailure> {
-        let SignedInDevice { client, registered, again, groups } = signed_in;
+        let SignedInDevice { client, registered, again } = signed_in;
         if let Some(warning) = clock::warning(client) {
             context.out.prompt(&warning);
         }
@@ -157,11 +149,12 @@ impl LoginArgs {
             let text = format!("You are {handle}. {}{aside}", joining::text(client, &code));
             context.out.result(&text, &pending)?;
             joining::picture(context, &code)?;
+            let ended = client.ended_groups()?;
             if self.no_wait || joining::wait(context, client).await? == WaitOutcome::Interrupted {
                 return Ok(());
             }
             put_taken_over(context, client).await;
-            if groups_of(client) < *groups {
+            if has_ended_others(client, &ended) {
                 context.out.remark(GROUPS_ENDED);
             }
             return context.out.result("This device is one of your devices now.", &object);

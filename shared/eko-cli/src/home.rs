@@ -36,6 +36,7 @@ const ACCOUNTS: &str = "accounts";
 const FORMER: &str = "former";
 const ISSUERS: &str = "issuers.json";
 const CARRIED: &str = "carried";
+const REPLACED: &str = "replaced";
 /// The beginning of the name of a folder that is about to take the place of an account.
 const REPLACES: &str = ".replaces-";
 
@@ -253,9 +254,20 @@ impl EkoHome {
     /// # Errors
     /// The folder cannot be written.
     pub fn note_carried(&self, former: &Path) -> Result<(), CommandFailure> {
-        let mark = former.join(CARRIED);
-        let cannot = |error| CommandFailure::of_file("cannot write", FileUse::Write, &mark, &error);
-        private::mark_file(&mark).map_err(cannot)
+        mark(&former.join(CARRIED))
+    }
+
+    /// Records that a reset is about to replace a device that was set aside.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn note_replaced(&self, former: &Path) -> Result<(), CommandFailure> {
+        mark(&former.join(REPLACED))
+    }
+
+    /// True if a reset may have replaced a device that was set aside.
+    pub fn is_replaced(&self, former: &Path) -> bool {
+        former.join(REPLACED).exists()
     }
 
     /// Creates a folder of an account with an empty store, which no command sees until it replaces the
@@ -331,13 +343,25 @@ impl EkoHome {
         )
     }
 
-    /// Moves an account back that was set aside. There must be no folder of that account now.
+    /// Moves an account back that was set aside, and that no reset has replaced. There must be no folder of that
+    /// account now.
     ///
     /// # Errors
     /// The folder cannot be moved.
     pub fn bring_back(&self, aside: &Path, account: &AccountFolder) -> Result<(), CommandFailure> {
-        rename(aside, account.path())
+        match std::fs::remove_file(aside.join(REPLACED)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let mark = aside.join(REPLACED);
+                Err(CommandFailure::of_file("cannot remove", FileUse::Write, &mark, &error))
+            }
+            _ => rename(aside, account.path()),
+        }
     }
+}
+
+fn mark(path: &Path) -> Result<(), CommandFailure> {
+    let cannot = |error| CommandFailure::of_file("cannot write", FileUse::Write, path, &error);
+    private::mark_file(path).map_err(cannot)
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), CommandFailure> {

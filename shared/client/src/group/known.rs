@@ -240,6 +240,14 @@ impl KnownGroup {
         let former = known.iter().flat_map(|known| known.current.members().iter().chain(&known.former));
         let former = former.filter(|actor| !current.members().contains(*actor));
         let former = former.take(MAX_FORMER_MEMBERS).cloned().collect();
+        if control.change() == GroupChange::Removed {
+            let former = match &before {
+                PreviousState::Seen { state, .. } => Some(state),
+                PreviousState::Nothing | PreviousState::Unseen { .. } => known.map(|known| &known.current),
+            };
+            let removed = former.iter().flat_map(|state| state.members().difference(current.members()));
+            former_members::forget_departures(&mut past, &removed.cloned().collect());
+        }
         let outsiders = Outsiders::after(known, &before, control);
         let removals = OwnRemovals::after(known, control, me);
         let additions = OwnAdditions::after(known, control, me);

@@ -270,7 +270,7 @@ impl Distrust {
             Self::Lost { verified } => {
                 let compared = if *verified { ", with which you had compared safety numbers," } else { "" };
                 format!(
-                    "the list of {their} devices{compared} was lost with a part of the store, so that {their} server \
+                    "the list of {their} devices{compared} was lost, or a part of it, with a part of the store, so that {their} server \
                      can show others now"
                 )
             }

@@ -14,9 +14,12 @@ use super::{decisions, devices, incoming, known, state_keys, states, tokens};
 use crate::SignalSessions;
 use crate::store::{ChainAlarm, StoredForm};
 
+/// Tells whether a stored value can be read.
+type Reader = fn(&[u8]) -> bool;
+
 /// The values of an account that the messenger keeps, each by its name or the beginning of its name, and with its
 /// reader.
-const FORMS: [(&str, fn(&[u8]) -> bool); 17] = [
+const FORMS: [(&str, Reader); 17] = [
     (HIDES_READING, is::<bool>),
     (HIDES_TYPING, is::<bool>),
     (known::SETTING, is::<String>),
@@ -51,7 +54,7 @@ pub fn is_readable<S: SignalSessions>(sessions: &S, form: StoredForm<'_>) -> boo
 }
 
 /// Returns the reader of a value.
-fn reader(name: &str) -> Option<fn(&[u8]) -> bool> {
+fn reader(name: &str) -> Option<Reader> {
     let is_its = |known: &str| match name.strip_prefix(known) {
         Some(rest) => rest.is_empty() || (MARKS.contains(&known) && rest.starts_with(' ')),
         None => false,

@@ -187,7 +187,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Ok::<_, DeviceStoreError>(lost)
         })?;
         let told = match self.tell_blocks().await {
-            Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) => return Err(error),
+            Err(
+                error @ (MessengerError::Store(_) | MessengerError::SignedOut | MessengerError::Forgotten),
+            ) => return Err(error),
             told => told,
         };
         if let Ok(told) = told {
@@ -197,7 +199,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let Some(setting) = self.carried_setting()? else { return Ok(()) };
         match self.let_write(setting).await {
             Ok(()) => Ok(self.store.write(|tx| tx.drop_carried_setting())?),
-            Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) => Err(error),
+            Err(
+                error @ (MessengerError::Store(_) | MessengerError::SignedOut | MessengerError::Forgotten),
+            ) => Err(error),
             Err(error) if error.retry_after_s().is_some() => Err(error),
             // A server may have no settings. The contacts are told all the same.
             Err(_) => Ok(()),

@@ -338,7 +338,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 ) => Ok(self.follow_by_news(&actor, &news, false)?),
                 (Err(error), _) => Err(error),
             };
-            if let Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) = followed {
+            if let Err(
+                error @ (MessengerError::Store(_) | MessengerError::SignedOut | MessengerError::Forgotten),
+            ) = followed
+            {
                 return Err(error);
             }
         }

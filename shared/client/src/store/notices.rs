@@ -94,7 +94,7 @@ pub(crate) enum KeptNotice {
         /// The reason, in words.
         why: String,
     },
-    /// The pinned chain of the actor was lost with a part of the store.
+    /// The pinned chain of the actor, or its end, was lost with a part of the store.
     PinLost {
         /// True if the user had compared safety numbers with the actor.
         was_verified: bool,

@@ -178,6 +178,26 @@ async fn what_a_member_wrote_before_leaving_counts_whenever_it_is_read() {
     world.deliver().await;
 }
 
+/// Bob has left, is added again, and is removed: on a device that knows nothing of it he names the state of then.
+#[tokio::test]
+async fn a_departure_counts_no_more_once_its_author_was_removed() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, dave, .. } = &friends;
+    let other = further(world, line, bob, "two").await;
+    let id = friends.group().await;
+    friends.look(&other).await;
+    bob.change_group(&id, Proposal::Leave).await.unwrap();
+    for change in [Proposal::Add([bob.me().actor()].into()), Proposal::Remove([bob.me().actor()].into())] {
+        friends.look(alice).await;
+        friends.look(dave).await;
+        world.advance(1_000);
+        alice.change_group(&id, change).await.unwrap();
+    }
+    friends.look(dave).await;
+    other.send_to_group(&id, text("hello")).await.unwrap();
+    assert_eq!(heard_by_dave(&friends, &id).await, []);
+}
+
 /// Bob leaves on one device, or is removed, and writes on another one that does not know it yet.
 #[tokio::test]
 async fn what_a_former_member_writes_is_not_lost() {

@@ -1,6 +1,8 @@
 //! Notes of those who were members: what a record says of their departures, and which notes count.
 
-use super::KnownGroup;
+use std::collections::BTreeSet;
+
+use super::{FormerState, KnownGroup};
 use crate::group::{GroupChange, GroupControl};
 
 /// The time for which notes of somebody who has left still count, if they name a state before: a server tries
@@ -25,6 +27,14 @@ pub enum FormerMemberNote {
     SoonAfterDeparture,
     /// The author was removed, has left longer ago, or names a state that the record never had.
     Other,
+}
+
+/// Forgets the departures of those who are removed: from then on their notes count for nothing, whatever state they
+/// name.
+pub(super) fn forget_departures(past: &mut [FormerState], removed: &BTreeSet<String>) {
+    for past in past {
+        past.left.take_if(|left| removed.contains(&left.actor));
+    }
 }
 
 impl KnownGroup {

@@ -50,12 +50,13 @@ impl Transaction<'_> {
     }
 
     /// Cuts the pinned chain of an actor where it cannot be read or is none, with the decisions about it as they
-    /// are, and has it read again before it is used. If nothing is left of it, it is forgotten, and the user is
-    /// told of that.
+    /// are, and has it read again before it is used. If nothing is left of it, it is forgotten. The user is told of
+    /// either: what is lost may have been a revocation, and the server can show another end now.
     pub(super) fn mend_pin(&self, actor: &str) -> Result<(), DeviceStoreError> {
-        let sql = "SELECT nodes, proven, verified IS NOT NULL FROM chains WHERE actor = ?1";
-        let (nodes, proven, was_verified): (Vec<u8>, String, bool) =
-            self.inner.query_row(sql, [actor], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let sql = "SELECT nodes, proven, verified IS NOT NULL, head FROM chains WHERE actor = ?1";
+        let (nodes, proven, was_verified, head): (Vec<u8>, String, bool, String) =
+            self.inner
+                .query_row(sql, [actor], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
         let mut nodes = readable_nodes(&nodes);
         nodes.truncate(replayed(actor, &nodes));
         if let Some(set) = nodes.last().map(ChainNode::device_set) {
@@ -67,13 +68,13 @@ impl Transaction<'_> {
                        told = max(0, min(told, ?3)), looked = 0 WHERE actor = ?1";
             self.inner.execute(sql, params![actor, nodes, set.length, set.head, proven])?;
         }
-        match self.is_pin_sound(actor) {
-            true => Ok(()),
-            false => {
-                self.unpin(actor)?;
-                self.note_pin_lost(actor, was_verified)
-            }
+        let is_whole = nodes.last().is_some_and(|last| last.hash() == head);
+        if !self.is_pin_sound(actor) {
+            self.unpin(actor)?;
+        } else if is_whole {
+            return Ok(());
         }
+        self.note_pin_lost(actor, was_verified)
     }
 
     /// Keeps a notice for each contact whose chain was lost with its row.

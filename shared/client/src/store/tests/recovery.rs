@@ -91,7 +91,13 @@ fn an_envelope_without_its_content_has_failed() {
     let envelope = "INSERT INTO envelopes (id, message, recipient, plaintext, state, made, due, put) \
                     VALUES ('urn:uuid:6f0a8f2e-5d0c-4c8e-9d53-1f2f0a6f7c12', 'm', 'https://a.example/user/alice', \
                     NULL, 1, 1, 1, 1)";
+    // A receipt that was refused has none, and is sound.
     store.lock().execute_batch(envelope).unwrap();
+    store.lock().execute_batch("UPDATE envelopes SET state = 6, silent = 1").unwrap();
+    assert!(is_sound(&store));
+    store.lock().execute_batch("UPDATE envelopes SET silent = 0").unwrap();
+    assert!(!is_sound(&store));
+    store.lock().execute_batch("UPDATE envelopes SET state = 1").unwrap();
     drop(store);
     let (origin, user) = (Origin::parse("https://a.example").unwrap(), UserName::parse("bob").unwrap());
     recovered.recover(&file, &origin, &user, &is_readable).unwrap();
@@ -152,6 +158,10 @@ fn what_replays_of_a_chain_is_kept_with_what_was_decided() {
         assert_eq!(pinned.accepted, pinned.nodes[0].hash(), "{damage}");
         assert!(pinned.verified.is_some() && pinned.alarm.is_some() && pinned.uncompared, "{damage}");
         assert_eq!(pinned.looked_ms, 0, "it is read again: {damage}");
+        let told = recovered.read(|tx| tx.kept_notices()).unwrap();
+        let told: Vec<_> = told.iter().map(|stored| &stored.notice).collect();
+        let is_cut = left < 3 || damage.contains("head");
+        assert_eq!(told, vec![&KeptNotice::PinLost { was_verified: true }; usize::from(is_cut)], "{damage}");
     }
 }
 

@@ -33,16 +33,19 @@ pub(super) async fn read_to_the_end(
     actor: &str,
 ) -> Result<Option<String>, CommandFailure> {
     let Some(former) = context.home.former(account)? else { return Ok(None) };
+    let is_lost = is_lost(&former);
     let unread = unread_in(context, &former).await;
-    if is_of_another_version(&former) {
-        // That nothing was taken over was told. This program reads nothing into it either.
-        return Ok(unread);
+    match bring_over(account, &former, actor) {
+        Ok(()) => context.home.note_replaced(former.path()).map(|()| unread),
+        // That nothing was taken over was told. Nothing is read into such a store either.
+        Err(_) if is_lost => Ok(unread),
+        Err(failure) => Err(failure),
     }
-    bring_over(account, &former, actor).map(|()| unread)
 }
 
-/// Marks the former device as taken over. Before that, what it has got since is brought over if a reset has replaced
-/// it: another process may have read or written something with it until then.
+/// Marks the former device as taken over. Before that, what it has got since is brought over if a reset, of this
+/// sign-in or of one that has ended before, has replaced it: another process may have read or written something
+/// with it until then.
 ///
 /// # Errors
 /// Something could not be brought over, or the mark not be made. Then there is no mark.
@@ -53,7 +56,7 @@ pub(super) fn settle(
     is_reset: bool,
 ) -> Result<(), CommandFailure> {
     let Some(former) = home.former(account)? else { return Ok(()) };
-    if is_reset {
+    if is_reset || home.is_replaced(former.path()) {
         bring_over(account, &former, actor)?;
     }
     home.note_carried(former.path())
@@ -73,10 +76,10 @@ fn bring_over(account: &AccountFolder, former: &AccountFolder, actor: &str) -> R
     }
 }
 
-/// True if another version of `eko` wrote the store of a former device.
-fn is_of_another_version(former: &AccountFolder) -> bool {
+/// True if the store of a former device cannot be opened, and not only now.
+fn is_lost(former: &AccountFolder) -> bool {
     let fault = DeviceStore::open(&former.database()).err().map(|error| error.fault());
-    matches!(fault, Some(StoreFault::Newer | StoreFault::Older))
+    fault.is_some_and(|fault| fault != StoreFault::Busy)
 }
 
 /// Returns a failure with the name of the store and the account that it is about.
@@ -182,6 +185,12 @@ mod tests {
         run(&former, &format!("{MESSAGE}; DROP TABLE gaps"));
         settle(&home, &account, BOB, true).unwrap();
         assert_eq!((messages(), home.former(&account).unwrap()), (2, None));
+        // So it is if the sign-in that made the reset ended before.
+        std::fs::remove_file(former.path().join("carried")).unwrap();
+        run(&former, MESSAGE);
+        home.note_replaced(former.path()).unwrap();
+        settle(&home, &account, BOB, false).unwrap();
+        assert_eq!((messages(), home.former(&account).unwrap()), (3, None));
         // What cannot be brought over is not marked as such.
         std::fs::remove_file(former.path().join("carried")).unwrap();
         run(&account, "DROP TABLE messages");

@@ -112,7 +112,7 @@ async fn the_new_account_tells_what_the_old_one_has_changed_in_a_group() {
     a.advance(10);
     robert.put_taken_over().await.unwrap();
     robert.flush().await.unwrap();
-    assert_eq!(scene.told().await, [new.clone()]);
+    assert_eq!(scene.told().await, std::slice::from_ref(&new));
     let [his_group, hers] = [bob, alice].map(|client| client.groups().unwrap().remove(0));
     assert_eq!((hers.state.epoch(), hers.state.hash()), (his_group.state.epoch(), his_group.state.hash()));
     assert!(hers.state.admins().contains(&new) && hers.conflict.is_none(), "{hers:?}");

@@ -104,6 +104,8 @@ impl ClockScene {
 async fn what_a_wrong_clock_holds_up_is_kept_and_sent_once_it_is_right() {
     let scene = ClockScene::new().await;
     for (days, apart) in [(100, "100 days ahead of"), (-100, "100 days behind")] {
+        // Bob's receipt, which would confirm his devices: a chat reads what waits before its first line goes.
+        scene.alice.eko(&["listen", "--once"]).await.done();
         scene.put_ahead(days);
         let ReportedFailure { code, what, next } = scene.alice.fails(&["send", "@bob", apart]).await;
         assert_eq!((code, what), (4, format!("not sent yet to @bob: {}; it is kept", scene.words(apart))));

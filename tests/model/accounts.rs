@@ -83,7 +83,7 @@ pub(crate) enum AccountState {
     #[default]
     None,
     Living,
-    /// It has moved, and only reads.
+    /// The account has moved, and only reads.
     Moved,
     Deleted,
 }

@@ -47,11 +47,11 @@ pub struct ChangedGroup {
 /// The decision about a note to a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoteStanding {
-    /// Its author is a member, or has left since it came.
+    /// The note's author is a member, or has left since the note came.
     Counts,
-    /// Its author has left a short time ago, and may have written it before.
+    /// The note's author has left a short time ago, and may have written the note before.
     Late,
-    /// It is held.
+    /// The note is held.
     Waits,
 }
 

@@ -36,7 +36,7 @@ enum EnvelopeScope {
     Person,
     /// The members of the group with this id.
     Group(String),
-    /// It cannot be read any more, or is of groups without an id. It is taken to belong to a group.
+    /// The activity cannot be read any more, or is of groups without an id. It is taken to belong to a group.
     Unknown,
 }
 

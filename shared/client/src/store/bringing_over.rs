@@ -37,7 +37,7 @@ const AWAITED: [&str; 2] = [
      WHERE still.actor = awaited.actor AND still.device = awaited.device AND still.envelope = awaited.envelope)",
     "INSERT OR IGNORE INTO main.awaited SELECT * FROM former.awaited WHERE position <= ?1",
 ];
-/// What the user can report of messages, and the numbers that were followed.
+/// The evidence by which the user can report messages, and the numbers that were followed.
 const BESIDE_MESSAGES: &str = "INSERT OR IGNORE INTO main.evidence SELECT * FROM former.evidence AS flags \
      WHERE EXISTS (SELECT 1 FROM main.messages WHERE messages.actor = flags.actor AND messages.id = flags.id); \
      INSERT INTO main.followed SELECT * FROM former.followed WHERE true \
@@ -48,8 +48,8 @@ const GAP: &str = "INSERT OR IGNORE INTO main.gaps (conversation, device, actor,
                    WHERE position = ?1 AND NOT EXISTS (SELECT 1 FROM main.messages AS here \
                    WHERE here.conversation = lacking.conversation AND here.device = lacking.device \
                    AND here.sequence BETWEEN lacking.first AND lacking.last)";
-/// What is known of people but this user; `?1` is the former account, `?2` that of this store. A chain that
-/// goes on from the one here takes its place, with what was decided about it, unless something speaks against it.
+/// The chains, decisions and notices of people but this user; `?1` is the former account, `?2` that of this
+/// store. A chain that goes on from the one here takes its place, with what was decided about it, unless something speaks against it.
 const PEOPLE: [&str; 3] = [
     "INSERT INTO main.chains SELECT * FROM former.chains WHERE actor NOT IN (?1, ?2) ON CONFLICT (actor) DO UPDATE SET \
      nodes = excluded.nodes, length = excluded.length, head = excluded.head, accepted = excluded.accepted, \
@@ -66,7 +66,7 @@ const PEOPLE: [&str; 3] = [
     "INSERT OR IGNORE INTO main.notices (actor, kind, about, number, head, settled) \
      SELECT actor, kind, about, number, head, settled FROM former.notices WHERE actor NOT IN (?1, ?2) AND told = 0",
 ];
-/// What the user has chosen, and the marks up to which messages were read.
+/// The choices of the user, and the marks up to which messages were read.
 const SETTINGS: &str = "INSERT OR REPLACE INTO main.account SELECT * FROM former.account \
      WHERE name IN ('hides_reading', 'hides_typing') OR name LIKE 'read_up_to %' OR name LIKE 'seen_up_to %'; \
      INSERT OR IGNORE INTO main.account SELECT * FROM former.account WHERE name LIKE 'profile/%'";

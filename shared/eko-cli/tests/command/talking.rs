@@ -204,7 +204,7 @@ async fn a_chat_whose_input_is_empty_shows_what_there_is() {
     assert!(ended_of(command, String::new()).await.done().ends_with("@alice: three\n"));
 }
 
-/// What waits in the mailbox was written before whatever is typed now.
+/// Messages that wait in the mailbox were written before whatever is typed now.
 #[tokio::test]
 async fn what_is_typed_into_a_chat_stands_after_what_waited() {
     let [alice, bob] = two().await;

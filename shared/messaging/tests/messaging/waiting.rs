@@ -77,8 +77,8 @@ async fn a_parcel_waits_no_longer_than_its_time() {
     }
 }
 
-/// What outlives its author is no receipt: it waits however many of those do, and in no list that names
-/// the author.
+/// A flag or a deletion outlives its author, and is no receipt: it waits however many of those do, and in no
+/// list that names the author.
 #[tokio::test]
 async fn only_receipts_are_dropped_for_want_of_room() {
     let limits = eko_messaging::Limits { server_receipts: 0, ..eko_messaging::Limits::default() };

@@ -8,7 +8,7 @@ use super::StoredForm;
 
 /// A value of the account whose form the store knows.
 struct ReadValue {
-    /// Its name, or the beginning of the names of several.
+    /// The name of the value, or the beginning of the names of several.
     name: &'static str,
     /// True if the name goes on.
     is_beginning: bool,

@@ -82,7 +82,7 @@ fn what_no_command_can_read_is_found_and_left_out() {
     }
 }
 
-/// Its author can read what became of it, and sends it anew.
+/// The author of such an envelope can read what became of it, and sends it anew.
 #[test]
 fn an_envelope_without_its_content_has_failed() {
     let (folder, recovered) = (tempfile::tempdir().unwrap(), DeviceStore::in_memory().unwrap());

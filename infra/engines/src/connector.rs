@@ -7,9 +7,11 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use http_body_util::BodyExt as _;
 
 use crate::connections::CONNECTIONS_PATH;
-use crate::{AwsAnswer, Engines};
+use crate::s3::Way;
+use crate::{AwsAnswer, Engines, S3Body};
 
 /// The SDK's HTTP client. It has one connector, whatever the settings are, because there are no
 /// connections that settings could apply to.
@@ -46,12 +48,23 @@ impl HttpConnector for InProcessConnector {
                 return Err(ConnectorError::user("the embedded engines take no streamed body".into()));
             };
             let path = request.uri().split(['?', '#']).next().unwrap_or_default();
-            response(match path.split_once(CONNECTIONS_PATH) {
-                Some((_, id)) => engines.call_connection(request.method(), id, body),
-                None => engines.call(target, body).await,
-            })
+            match path.split_once(CONNECTIONS_PATH) {
+                Some((_, id)) => response(engines.call_connection(request.method(), id, body)),
+                None if target.is_empty() => call_s3(&engines, request).await,
+                None => response(engines.call(target, body).await),
+            }
         })
     }
+}
+
+/// Passes a request to S3, and reads the whole answer.
+async fn call_s3(engines: &Engines, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    let request = request.try_into_http1x().map_err(|error| ConnectorError::user(Box::new(error)))?;
+    let request = request.map(|body| S3Body::from(body.bytes().unwrap_or_default().to_vec()));
+    let (parts, body) = engines.inner.objects.call(Way::InProcess, request).await.into_parts();
+    let body = body.collect().await.map_err(ConnectorError::io)?.to_bytes();
+    let response = http::Response::from_parts(parts, SdkBody::from(body));
+    HttpResponse::try_from(response).map_err(|error| ConnectorError::other(Box::new(error), None))
 }
 
 /// Converts an engine's answer to a response of the SDK.

@@ -10,6 +10,8 @@ pub enum DamagedDatabase {
     Table,
     /// The queues: what is under way.
     Queues,
+    /// The names of blobs.
+    Blobs,
 }
 
 impl DamagedDatabase {
@@ -19,6 +21,9 @@ impl DamagedDatabase {
             Self::Table => "begin anew with another folder: accounts and messages are in this file",
             Self::Queues => {
                 "move it away, with the files that begin with its name: messages under way are lost, and nothing else"
+            }
+            Self::Blobs => {
+                "move it away, with the files that begin with its name: attachments are lost, and nothing else"
             }
         }
     }
@@ -76,7 +81,7 @@ pub enum Error {
     /// The table's database failed.
     #[error("the table's database failed")]
     Table(#[from] dynoxide::DynoxideError),
-    /// SQLite failed: in the queues' database, or in a checkpoint of either database.
+    /// SQLite failed: in the database of the queues or of the blobs, or in a checkpoint.
     #[error("SQLite failed")]
     Sqlite(#[from] rusqlite::Error),
 }

@@ -1,4 +1,4 @@
-//! The data folder: two databases and a lock file, which only their owner can read.
+//! The data folder: three databases, the files of blobs and a lock file, which only their owner can read.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -40,12 +40,13 @@ impl Folder {
     /// Returns the path of the DynamoDB engine's file, which can be opened.
     ///
     /// # Errors
-    /// [`Error::Missing`] if there is none beside the file of the queues, [`Error::Damaged`] if it is damaged,
+    /// [`Error::Missing`] if there is none beside the files of other engines, [`Error::Damaged`] if it is damaged,
     /// [`Error::Folder`] if it cannot be used.
     pub(crate) fn table(&self) -> Result<PathBuf, Error> {
-        // The table is made first. Where only the queues are, somebody has taken it away.
-        let (table, queues) = (self.dir.join("table.sqlite"), self.dir.join("queues.sqlite"));
-        if queues.exists() && !table.exists() {
+        // The table is made first. Where only the others are, somebody has taken it away.
+        let table = self.dir.join("table.sqlite");
+        let others = ["queues.sqlite", "blobs.sqlite"];
+        if others.iter().any(|other| self.dir.join(other).exists()) && !table.exists() {
             return Err(Error::Missing(table));
         }
         self.database("table.sqlite", DamagedDatabase::Table)
@@ -57,6 +58,14 @@ impl Folder {
     /// Those of [`Folder::table`].
     pub(crate) fn queues(&self) -> Result<PathBuf, Error> {
         self.database("queues.sqlite", DamagedDatabase::Queues)
+    }
+
+    /// Returns the path of the S3 engine's file, which can be opened, and of the folder of its blobs.
+    ///
+    /// # Errors
+    /// Those of [`Folder::table`].
+    pub(crate) fn blobs(&self) -> Result<(PathBuf, PathBuf), Error> {
+        Ok((self.database("blobs.sqlite", DamagedDatabase::Blobs)?, self.dir.join("blobs")))
     }
 
     /// Makes a database private, and checks it. SQLite gives the files beside it the same permissions.
@@ -90,7 +99,7 @@ fn fault(path: &Path) -> rusqlite::Result<Option<String>> {
 }
 
 /// Opens a file that only its owner can read. Creates it if it does not exist.
-fn open_private(path: &Path) -> std::io::Result<File> {
+pub(crate) fn open_private(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
@@ -115,7 +124,7 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 
 /// Creates a folder that only its owner can read, because the data tells who writes to whom. A
 /// folder that exists keeps its permissions.
-fn create_private(dir: &Path) -> std::io::Result<()> {
+pub(crate) fn create_private(dir: &Path) -> std::io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! DynamoDB, SQS, SSM's parameters and API Gateway's connections, embedded behind the HTTP client interface of the AWS SDK.
+//! DynamoDB, SQS, S3, SSM's parameters and API Gateway's connections, embedded behind the HTTP client interface of the AWS SDK.
 //!
 //! The local server and the tests run the code that runs in Lambda, SDK clients included. Only the
 //! HTTP client differs: [`Engines::http_client`] returns a [`SharedHttpClient`] that answers a
@@ -9,15 +9,19 @@
 //!                   ├─ HttpClient, in here ─┤
 //! aws-sdk-sqs ──────┤                       ├─ AmazonSQS.*          this crate's queues, over SQLite
 //! SSM, by the SDK ──┤                       ├─ AmazonSSM.*          parameters, in memory
-//! …gatewaymanagement┘                       └─ /@connections/{id}   connections, in memory
+//! …gatewaymanagement┤                       ├─ /@connections/{id}   connections, in memory
+//! S3 ───────────────┘                       └─ other requests       buckets, over SQLite and files
 //! ```
 //!
-//! The state of [`Engines::in_memory`] ends with the value. [`Engines::open`] stores table and
-//! queues in two SQLite files of a folder. An answered call is stored even if the process is
+//! The state of [`Engines::in_memory`] ends with the value. [`Engines::open`] stores table, queues
+//! and the names of blobs in three SQLite files of a folder, and blobs in a folder in it. An answered call is stored even if the process is
 //! killed. One process can have a folder open at a time.
 //!
 //! A call is answered on the thread that polls it, under one lock for each database. It takes some
 //! tens of microseconds, less than handing it to another thread. Any Tokio runtime will do.
+//!
+//! S3 is served over HTTP too, because whoever has a presigned URL sends its request by itself:
+//! [`Engines::call_s3`].
 
 mod answer;
 mod clock;
@@ -26,6 +30,7 @@ mod connector;
 mod dynamodb;
 mod error;
 mod folder;
+pub mod s3;
 mod sqs;
 mod ssm;
 
@@ -37,15 +42,17 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 pub use answer::AwsAnswer;
 pub use clock::{EngineClock, system_clock};
 pub use error::{DamagedDatabase, Error};
+pub use s3s::Body as S3Body;
 
 use connections::ConnectionEngine;
 use connector::InProcessClient;
 use dynamodb::TableEngine;
 use folder::Folder;
+use s3::{Lifecycle, ObjectEngine, Way};
 use sqs::QueueEngine;
 use ssm::ParameterEngine;
 
-/// The four engines. Clones are cheap and share the state. The engines live as long as a clone of
+/// The five engines. Clones are cheap and share the state. The engines live as long as a clone of
 /// them, or a client that was made from them.
 #[derive(Clone)]
 pub struct Engines {
@@ -55,6 +62,7 @@ pub struct Engines {
 struct Inner {
     table: TableEngine,
     queues: QueueEngine,
+    objects: ObjectEngine,
     parameters: ParameterEngine,
     connections: ConnectionEngine,
     /// The locked folder. `None` in memory.
@@ -70,15 +78,16 @@ impl Engines {
         Self::in_memory_with_clock(system_clock())
     }
 
-    /// Does as [`Engines::in_memory`], with another clock. Visibility, delay, retention and TTL
-    /// follow it.
+    /// Does as [`Engines::in_memory`], with another clock. Visibility, delay, retention, TTL,
+    /// lifecycles and the expiry of presigned URLs follow it.
     ///
     /// # Errors
     /// Those of [`Engines::in_memory`].
     pub fn in_memory_with_clock(clock: EngineClock) -> Result<Self, Error> {
         let table = TableEngine::in_memory(Arc::clone(&clock))?;
         let queues = QueueEngine::in_memory(Arc::clone(&clock))?;
-        Ok(Self::of(table, queues, clock, None))
+        let objects = ObjectEngine::in_memory(Arc::clone(&clock))?;
+        Ok(Self::of(table, queues, objects, clock, None))
     }
 
     /// Opens engines whose state is in the folder `dir`. Creates the folder if it does not exist.
@@ -94,7 +103,7 @@ impl Engines {
         Self::open_with_clock(dir, system_clock())
     }
 
-    /// Does as [`Engines::open`], with another clock for the queues. The table's TTL still follows
+    /// Does as [`Engines::open`], with another clock for queues and buckets. The table's TTL still follows
     /// the system's clock, because dynoxide takes a clock for its in-memory database only.
     ///
     /// # Errors
@@ -103,12 +112,20 @@ impl Engines {
         let folder = Folder::lock(dir)?;
         let table = TableEngine::open(&folder.table()?)?;
         let queues = QueueEngine::open(&folder.queues()?, Arc::clone(&clock))?;
-        Ok(Self::of(table, queues, clock, Some(folder)))
+        let (database, blobs) = folder.blobs()?;
+        let objects = ObjectEngine::open(&database, &blobs, Arc::clone(&clock))?;
+        Ok(Self::of(table, queues, objects, clock, Some(folder)))
     }
 
-    fn of(table: TableEngine, queues: QueueEngine, clock: EngineClock, folder: Option<Folder>) -> Self {
+    fn of(
+        table: TableEngine,
+        queues: QueueEngine,
+        objects: ObjectEngine,
+        clock: EngineClock,
+        folder: Option<Folder>,
+    ) -> Self {
         let (parameters, connections) = (ParameterEngine::default(), ConnectionEngine::new(clock));
-        Self { inner: Arc::new(Inner { table, queues, parameters, connections, folder }) }
+        Self { inner: Arc::new(Inner { table, queues, objects, parameters, connections, folder }) }
     }
 
     /// Returns the HTTP client for a client of the SDK:
@@ -140,6 +157,22 @@ impl Engines {
         self.inner.connections.call(method, id, body)
     }
 
+    /// Answers one request to S3 that came over HTTP, in path style or to a host of AWS.
+    pub async fn call_s3(&self, request: http::Request<S3Body>) -> http::Response<S3Body> {
+        self.inner.objects.call(Way::Http, request).await
+    }
+
+    /// Makes a bucket. Buckets are set at each start; objects are kept.
+    pub fn create_bucket(&self, name: &str, lifecycle: Lifecycle) {
+        self.inner.objects.create_bucket(name, lifecycle);
+    }
+
+    /// Sets the secret of the one access key of S3, [`s3::ACCESS_KEY`]. Until then it is the same
+    /// word.
+    pub fn set_s3_secret(&self, secret: &str) {
+        self.inner.objects.set_secret(secret);
+    }
+
     /// Returns the connections, to open some. They are always in memory.
     pub fn connections(&self) -> &ConnectionEngine {
         &self.inner.connections
@@ -150,8 +183,8 @@ impl Engines {
         self.inner.parameters.put(name, value);
     }
 
-    /// Removes table items past their TTL and messages past their queue's retention. Returns their
-    /// number.
+    /// Removes table items past their TTL, messages past their queue's retention, and what the
+    /// lifecycles of buckets end. Returns their number.
     ///
     /// Reads the whole table, in pages between which other calls are let in. Call it from a
     /// blocking thread.
@@ -159,7 +192,7 @@ impl Engines {
     /// # Errors
     /// [`Error::Table`] or [`Error::Sqlite`] if a database fails.
     pub fn sweep_ttl(&self) -> Result<usize, Error> {
-        Ok(self.inner.table.sweep()? + self.inner.queues.sweep()?)
+        Ok(self.inner.table.sweep()? + self.inner.queues.sweep()? + self.inner.objects.sweep()?)
     }
 
     /// Writes everything that was answered to the disk. Does nothing in memory.
@@ -168,6 +201,7 @@ impl Engines {
     /// [`Error::Sqlite`] if a checkpoint fails.
     pub fn flush(&self) -> Result<(), Error> {
         self.inner.table.flush()?;
+        self.inner.objects.flush()?;
         self.inner.queues.flush()
     }
 }

@@ -1,4 +1,4 @@
-//! Tests of the engines through the clients of the AWS SDK.
+//! Tests of the engines through the clients of the AWS SDK, and of S3 by presigned requests.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -6,6 +6,7 @@ mod connections;
 mod dynamodb;
 mod files;
 mod limits;
+mod s3;
 mod sqs;
 
 use std::sync::Arc;

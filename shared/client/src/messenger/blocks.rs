@@ -76,8 +76,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Some((_, error)) => Err(error),
                 None => Ok(true),
             },
-            Err(error) if error.retry_after_s().is_some() => Ok(false),
-            Err(MessengerError::SignedOut | MessengerError::Forgotten) => Ok(false),
+            Err(error) if error.retry_after_s().is_some() || error.needs_sign_in() => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -229,12 +229,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.postpone(envelope, sender, 0, &reason(&error), false)?;
                 return Err(error);
             }
-            Err(
-                error @ (MessengerError::SignedOut
-                | MessengerError::Forgotten
-                | MessengerError::Revoked
-                | MessengerError::AccountDeleted),
-            ) => {
+            Err(error) if error.needs_sign_in() || error.is_end() => {
                 // It is due as soon as the user has signed in again, which may be with another device.
                 let attempt = SendingAttempt { id, sender, now_ms };
                 self.store.write(|tx| tx.postpone(attempt, now_ms, &reason(&error)))?;

@@ -317,6 +317,17 @@ impl MessengerError {
         matches!(self, Self::Revoked | Self::AccountDeleted)
     }
 
+    /// True if the user has to sign in again before any call can succeed, or with a new device.
+    pub(super) fn needs_sign_in(&self) -> bool {
+        matches!(self, Self::SignedOut | Self::Forgotten)
+    }
+
+    /// True if nothing else can succeed either: the store failed, or the user has to sign in again. Whatever
+    /// else fails holds up nothing but itself.
+    pub(super) fn holds_up_all(&self) -> bool {
+        matches!(self, Self::Store(_)) || self.needs_sign_in()
+    }
+
     /// Returns the number of seconds to wait before trying again, or `None` if another attempt is
     /// useless. The number is 0 if the server named none.
     pub fn retry_after_s(&self) -> Option<u64> {

@@ -79,9 +79,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 notices.push(Notice::Waits { actor, why: error.to_string() });
                 return Ok(EntryDisposition::Leave);
             }
-            Err(
-                error @ (MessengerError::Store(_) | MessengerError::SignedOut | MessengerError::Forgotten),
-            ) => return Err(error),
+            Err(error) if error.holds_up_all() => return Err(error),
             Err(error) => {
                 notices.push(Notice::Unreadable { actor, why: error.into() });
                 return Ok(EntryDisposition::Drop);

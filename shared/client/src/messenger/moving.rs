@@ -187,9 +187,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Ok::<_, DeviceStoreError>(lost)
         })?;
         let told = match self.tell_blocks().await {
-            Err(
-                error @ (MessengerError::Store(_) | MessengerError::SignedOut | MessengerError::Forgotten),
-            ) => return Err(error),
+            Err(error) if error.holds_up_all() => return Err(error),
             told => told,
         };
         if let Ok(told) = told {
@@ -199,10 +197,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let Some(setting) = self.carried_setting()? else { return Ok(()) };
         match self.let_write(setting).await {
             Ok(()) => Ok(self.store.write(|tx| tx.drop_carried_setting())?),
-            Err(
-                error @ (MessengerError::Store(_) | MessengerError::SignedOut | MessengerError::Forgotten),
-            ) => Err(error),
-            Err(error) if error.retry_after_s().is_some() => Err(error),
+            Err(error) if error.holds_up_all() || error.retry_after_s().is_some() => Err(error),
             // A server may have no settings. The contacts are told all the same.
             Err(_) => Ok(()),
         }

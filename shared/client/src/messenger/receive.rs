@@ -231,9 +231,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         // Each step is boxed: as parts of one future they would not fit into the stack of a thread. What
         // the server cannot be told now it is told by a later look.
         for settled in [Box::pin(self.settle_blocks()).await, Box::pin(self.settle_known()).await] {
-            if let Err(
-                error @ (MessengerError::Store(_) | MessengerError::SignedOut | MessengerError::Forgotten),
-            ) = settled
+            if let Err(error) = settled
+                && error.holds_up_all()
             {
                 return Err(error);
             }

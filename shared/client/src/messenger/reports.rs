@@ -37,12 +37,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     Ok(Correction::GiveUp(reason)) => {
                         self.store.write(|tx| tx.settle(id, EnvelopeState::Failed, Some(&reason)))?;
                     }
-                    Err(
-                        error @ (MessengerError::Store(_)
-                        | MessengerError::SignedOut
-                        | MessengerError::Forgotten),
-                    ) => return Err(error),
-                    Err(error) if error.retry_after_s().is_some() => return Err(error),
+                    Err(error) if error.holds_up_all() || error.retry_after_s().is_some() => {
+                        return Err(error);
+                    }
                     // Another reading of the report would come to the same.
                     Err(error) => {
                         self.store.write(|tx| {

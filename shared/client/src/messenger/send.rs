@@ -162,23 +162,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// whenever they are due, so that it does not overtake them.
     pub(super) async fn send_envelopes(&self, id: &str) -> Result<SentActivity, MessengerError> {
         match Box::pin(self.try_envelopes(id)).await {
+            Err(error) if !error.needs_sign_in() && !error.is_end() => Err(error),
             // They are kept until the user signs in again, which may be with another device.
-            Ok(())
-            | Err(
-                MessengerError::SignedOut
-                | MessengerError::Forgotten
-                | MessengerError::Revoked
-                | MessengerError::AccountDeleted,
-            ) => self.sent(id),
-            Err(error) => Err(error),
+            Ok(()) | Err(_) => self.sent(id),
         }
     }
 
     async fn try_envelopes(&self, id: &str) -> Result<(), MessengerError> {
         // Whoever answers must not be taken for a stranger.
-        if let Err(
-            error @ (MessengerError::Store(_) | MessengerError::SignedOut | MessengerError::Forgotten),
-        ) = self.tell_known_if_due().await
+        if let Err(error) = self.tell_known_if_due().await
+            && error.holds_up_all()
         {
             return Err(error);
         }

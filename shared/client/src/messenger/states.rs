@@ -568,12 +568,5 @@ fn tells<T: Transport, S: SignalSessions>(draft: &RecordDraft, messenger: &Messe
 /// Returns an error that holds up the rest of a look. What does not reach the server is tried again with
 /// the next one.
 fn passing(error: MessengerError) -> Result<(), MessengerError> {
-    match error {
-        MessengerError::Store(_)
-        | MessengerError::SignedOut
-        | MessengerError::Forgotten
-        | MessengerError::Revoked
-        | MessengerError::AccountDeleted => Err(error),
-        _ => Ok(()),
-    }
+    if error.holds_up_all() || error.is_end() { Err(error) } else { Ok(()) }
 }

@@ -292,10 +292,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                         }
                     }
                 }
-                Err(
-                    error
-                    @ (MessengerError::Store(_) | MessengerError::SignedOut | MessengerError::Forgotten),
-                ) => outcome = Err(error),
+                Err(error) if error.holds_up_all() => outcome = Err(error),
                 Err(error) => self.note_unread(&person, &error, &entries, received, &mut taken),
             }
         }

@@ -44,6 +44,7 @@ mod known;
 mod lanes;
 mod leaving;
 mod live;
+mod move_news;
 mod moving;
 mod notice;
 mod passing_on;
@@ -100,6 +101,7 @@ pub use live::{
     ANSWER_MS, APPROVAL_PAUSE_MS, DeliveryMode, FIRST_CONNECT_PAUSE_MS, FetchingReason,
     LONGEST_CONNECT_PAUSE_MS, LiveFeed, PING_MS, RECEIPTS_PAUSE_MS, RENEWED_AFTER_MS, STABLE_AFTER_MS,
 };
+pub use move_news::MOST_GAPS;
 pub use moving::{Departure, MoveProgress};
 pub use notice::{GroupEvent, Notice, Severity, UnreadableReason};
 pub use person::Person;

@@ -1,34 +1,18 @@
 //! Moves of others to other accounts, which are followed once both chains prove them.
 
 use eko_protocol::block::BlockedParty;
-use eko_protocol::chain::{ChainNode, ChainState, MoveTarget, check_move};
+use eko_protocol::chain::{ChainNode, MoveTarget, check_move};
 
 use super::contact::Contact;
-use super::incoming::ActivitySource;
 use super::trust::ChainRoute;
 use super::{Distrust, Messenger, MessengerError, Person, Trust};
 use crate::content::{Activity, ActivityContent, MoveEvidence};
 use crate::group::GroupId;
-use crate::store::{
-    DeviceStoreError, EnvelopeState, KeptBlock, KeptNotice, MoveNews, OutboxEnvelope, PinnedChain,
-    Transaction,
-};
+use crate::store::{DeviceStoreError, EnvelopeState, KeptBlock, KeptNotice, OutboxEnvelope, Transaction};
 use crate::{ClientError, SignalSessions, Transport};
 
 /// The number of moves that are followed in one look.
 pub const FOLLOWED_AT_ONCE: usize = 8;
-/// The reason for which nodes are not followed that contradict the pinned chain.
-const CONTRADICTED: &str = "it contradicts the devices that you know of them";
-
-/// The relation of nodes that somebody sends to the pinned chain of the same user.
-enum Extension {
-    /// They go on from it, or are in it. Holds the whole chain.
-    Whole(Vec<ChainNode>),
-    /// There are nodes in between.
-    Gap,
-    /// They contradict it.
-    Conflict,
-}
 
 /// Those to whom the activity of an envelope belongs.
 enum EnvelopeScope {
@@ -44,24 +28,6 @@ impl Contact {
     /// Returns the account to which the user has moved, as the last node of the chain says.
     pub(super) fn target(&self) -> Option<&MoveTarget> {
         self.pinned.nodes.last()?.target()
-    }
-
-    /// Compares nodes with this chain.
-    fn extended(&self, nodes: &[ChainNode]) -> Extension {
-        let mut whole = self.pinned.nodes.clone();
-        for node in nodes {
-            let at = usize::try_from(node.seq()).unwrap_or(usize::MAX);
-            match whole.get(at) {
-                Some(known) if known.hash() == node.hash() => {}
-                Some(_) => return Extension::Conflict,
-                None if at == whole.len() => whole.push(node.clone()),
-                None => return Extension::Gap,
-            }
-        }
-        match ChainState::replay(&self.person.origin, &self.person.user, &whole) {
-            Ok(_) => Extension::Whole(whole),
-            Err(_) => Extension::Conflict,
-        }
     }
 }
 
@@ -117,7 +83,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Keeps the notice of a move of an account to another one that is not followed, once for both: whoever
     /// says so again is not heard again. The user knows the account that is said to have been left.
-    fn tell_false_move(
+    pub(super) fn tell_false_move(
         &self,
         tx: &Transaction<'_>,
         from: &str,
@@ -137,7 +103,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// that numbers were compared, the numbers of notes, a block, and what is still to be sent. If this device
     /// has followed a later move before, all of it goes on along that one. Returns the reason if the move is not
     /// followed: then nothing changes.
-    fn carry_over(
+    pub(super) fn carry_over(
         &self,
         tx: &Transaction<'_>,
         left: &Contact,
@@ -318,29 +284,24 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 _ => Box::pin(self.look_again(&person)).await,
             };
             let news = self.store.read(|tx| tx.move_news(&actor))?;
-            if let Some(new) = news.as_ref().and_then(|news| Person::of(&news.to)) {
+            for new in news.iter().filter_map(|news| Person::of(&news.to)) {
                 // Somebody else may have passed it on. Without an answer it is tried again.
                 let _ = Box::pin(self.contact(&new)).await;
             }
-            let followed = match (left, news) {
-                (Ok(left), _) if left.target().is_some() => Box::pin(self.follow(&left)).await.map(drop),
-                // Nothing but somebody's word spoke for it.
-                (Ok(_), None) => Ok(self.store.write(|tx| tx.forget_open_move(&actor))?),
-                (Ok(_), Some(news)) => Ok(self.follow_by_news(&actor, &news, true)?),
-                (
-                    Err(
-                        MessengerError::Client(_)
-                        | MessengerError::NoSuchPerson(_)
-                        | MessengerError::PersonDeleted(_)
-                        | MessengerError::PersonMoved(_),
-                    ),
-                    Some(news),
-                ) => Ok(self.follow_by_news(&actor, &news, false)?),
-                (Err(error), _) => Err(error),
+            let followed = match left {
+                Ok(left) if left.target().is_some() => Box::pin(self.follow(&left)).await.map(drop),
+                // Without news nothing but somebody's word spoke for it.
+                Ok(_) => Ok(self.follow_by_news(&actor, &news, true)?),
+                Err(
+                    MessengerError::Client(_)
+                    | MessengerError::NoSuchPerson(_)
+                    | MessengerError::PersonDeleted(_)
+                    | MessengerError::PersonMoved(_),
+                ) if !news.is_empty() => Ok(self.follow_by_news(&actor, &news, false)?),
+                Err(error) => Err(error),
             };
-            if let Err(
-                error @ (MessengerError::Store(_) | MessengerError::SignedOut | MessengerError::Forgotten),
-            ) = followed
+            if let Err(error) = followed
+                && error.holds_up_all()
             {
                 return Err(error);
             }
@@ -362,88 +323,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Some(_) => Box::pin(self.follow(&left)).await,
             None => Err(error),
         }
-    }
-
-    /// Takes the news that the author has moved here from another account, whose chain proves it, or that
-    /// somebody else has. It counts
-    /// if this device knows the old account, and follows the same rules as a move that its server shows. What
-    /// somebody passes on counts only if it goes on from the pinned chain, and nothing was heard before: nobody
-    /// else's word takes the place of the mover's.
-    pub(super) fn keep_move(
-        &self,
-        tx: &Transaction<'_>,
-        evidence: &MoveEvidence,
-        whence: &ActivitySource<'_>,
-    ) -> Result<(), DeviceStoreError> {
-        let old = evidence.old_actor();
-        if whence.standing.is_in_doubt() || old == self.device.actor() || self.is_stranger(tx, old)? {
-            return Ok(());
-        }
-        let known = self.kept_contact(tx, old)?.zip(self.kept_contact(tx, whence.actor)?);
-        let Some((left, author)) = known else { return Ok(()) };
-        if tx.kept_move(old)?.is_some_and(|kept| kept.is_followed) {
-            return Ok(());
-        }
-        let is_passed_on = evidence.new_actor() != whence.actor;
-        let (to, nodes) = (evidence.new_actor().to_owned(), evidence.nodes().to_vec());
-        let news = MoveNews { to, nodes, is_passed_on };
-        if is_passed_on {
-            let is_first = tx.move_news(old)?.is_none() && self.counts(tx, whence)?;
-            return match left.extended(&news.nodes) {
-                Extension::Whole(_) if is_first => tx.note_move_news(old, &news),
-                Extension::Whole(_) | Extension::Gap | Extension::Conflict => Ok(()),
-            };
-        }
-        if !matches!(left.extended(&news.nodes), Extension::Conflict) {
-            // The old server is asked first, and shows what this device has not read yet: a revocation of the
-            // device that has signed, or what is missing in between.
-            return tx.note_move_news(old, &news);
-        }
-        self.tell_false_move(tx, old, &author.person, CONTRADICTED)
-    }
-
-    /// Goes on with the new account of somebody by the nodes that it has sent, after the old server was asked:
-    /// it shows nothing that contradicts them, or nothing at all. A move that is contradicted is forgotten,
-    /// and told, unless somebody else has passed it on. One with nodes that are missing is forgotten if the old
-    /// server has answered.
-    fn follow_by_news(&self, old: &str, news: &MoveNews, is_answered: bool) -> Result<(), DeviceStoreError> {
-        self.store.write(|tx| {
-            let known = self.kept_contact(tx, old)?.zip(self.kept_contact(tx, &news.to)?);
-            let Some((left, new)) = known else { return Ok(()) };
-            let refused = |why: &str| {
-                if !news.is_passed_on {
-                    self.tell_false_move(tx, old, &new.person, why)?;
-                }
-                tx.forget_open_move(old)
-            };
-            let nodes = match left.extended(&news.nodes) {
-                Extension::Whole(nodes) => nodes,
-                Extension::Gap => {
-                    // The nodes in between are not there, so that nothing speaks for these.
-                    if is_answered {
-                        tx.forget_open_move(old)?;
-                    }
-                    return Ok(());
-                }
-                Extension::Conflict => return refused(CONTRADICTED),
-            };
-            let (before, person) = (left.active(), left.person.clone());
-            let mut left = Contact::new(person, PinnedChain { nodes, ..left.pinned })?;
-            if left.is_in_doubt() || left.hidden().is_some() || left.trust() == Trust::Reset {
-                return Ok(());
-            }
-            if let Err(why) = self.carry_over(tx, &left, &new)? {
-                return refused(&why);
-            }
-            for gone in before.difference(&left.active()) {
-                tx.end_session(gone, self.now_ms())?;
-            }
-            if !before.is_subset(&left.active()) {
-                tx.rekey_groups_of(old, left.state.position.length)?;
-            }
-            left.settle_proofs();
-            tx.pin(old, &left.pinned)
-        })
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::envelopes::{COLUMNS, read};
+use super::recovery::user_of;
 use super::{DeviceStoreError, OutboxEnvelope, Transaction};
 
 /// The name under which the store keeps the moves of others.
@@ -39,10 +40,34 @@ pub(crate) struct KeptMove {
     /// True if somebody else has passed these nodes on.
     #[serde(default)]
     is_passed_on: bool,
+    /// What others say of the move.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    others: Vec<StoredMoveNews>,
     /// Members of groups with the old account who seem not to know of the move, by their actor ids: true once
     /// this device has passed it on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     unaware: BTreeMap<String, bool>,
+}
+
+/// The news of a move, as it is stored beside others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredMoveNews {
+    to: String,
+    evidence: Vec<Value>,
+    is_passed_on: bool,
+}
+
+impl StoredMoveNews {
+    fn of(news: &MoveNews) -> Self {
+        let evidence = news.nodes.iter().map(ChainNode::to_value).collect();
+        Self { to: news.to.clone(), evidence, is_passed_on: news.is_passed_on }
+    }
+
+    fn read(&self) -> Result<MoveNews, DeviceStoreError> {
+        let nodes = self.evidence.iter().map(ChainNode::parse).collect::<Result<_, _>>();
+        let nodes = nodes.map_err(|_| DeviceStoreError::Corrupt("move"))?;
+        Ok(MoveNews { to: self.to.clone(), nodes, is_passed_on: self.is_passed_on })
+    }
 }
 
 /// The news of a move, which is to be compared with what the old server shows.
@@ -57,10 +82,12 @@ pub(crate) struct MoveNews {
 }
 
 impl KeptMove {
-    /// Returns the nodes that the new account has sent.
-    fn nodes(&self) -> Result<Vec<ChainNode>, DeviceStoreError> {
-        let nodes = self.evidence.iter().map(ChainNode::parse).collect::<Result<_, _>>();
-        nodes.map_err(|_| DeviceStoreError::Corrupt("move"))
+    /// Returns what is said of the move by those who have sent nodes.
+    fn news(&self) -> Result<Vec<MoveNews>, DeviceStoreError> {
+        let Self { to, evidence, is_passed_on, .. } = self.clone();
+        let first = StoredMoveNews { to, evidence, is_passed_on };
+        let first = Some(&first).filter(|first| !first.evidence.is_empty());
+        first.into_iter().chain(&self.others).map(StoredMoveNews::read).collect()
     }
 }
 
@@ -103,7 +130,10 @@ impl Transaction<'_> {
 
     /// Reads all that is kept of the moves of others.
     pub(super) fn read_moves(&self) -> Result<(), DeviceStoreError> {
-        self.moves()?.values().try_for_each(|kept| kept.nodes().map(drop))
+        self.moves()?.values().try_for_each(|kept| {
+            user_of(&kept.to).ok_or(DeviceStoreError::Corrupt("move"))?;
+            kept.news().map(drop)
+        })
     }
 
     /// Returns the move of an account, if its user has left it.
@@ -125,28 +155,26 @@ impl Transaction<'_> {
         self.put_json(MOVES, &moves)
     }
 
-    /// Records what the new account, or somebody else, says of the move of an account, in place of what was
-    /// said before. One that is followed stays so.
-    pub(crate) fn note_move_news(&self, actor: &str, news: &MoveNews) -> Result<(), DeviceStoreError> {
+    /// Records what is said of the move of an account, in place of what was said before. With nothing it is
+    /// forgotten. One that is followed stays so.
+    pub(crate) fn put_move_news(&self, actor: &str, news: &[MoveNews]) -> Result<(), DeviceStoreError> {
+        let mut news = news.iter().map(StoredMoveNews::of);
+        let Some(StoredMoveNews { to, evidence, is_passed_on }) = news.next() else {
+            return self.forget_open_move(actor);
+        };
         let mut moves = self.moves()?;
         let before = moves.remove(actor).unwrap_or_default();
         if before.is_followed {
             return Ok(());
         }
-        let MoveNews { to, nodes, is_passed_on } = news;
-        let evidence = nodes.iter().map(ChainNode::to_value).collect();
-        let kept = KeptMove { to: to.clone(), evidence, is_passed_on: *is_passed_on, ..before };
-        moves.insert(actor.to_owned(), kept);
+        let others = news.collect();
+        moves.insert(actor.to_owned(), KeptMove { to, evidence, is_passed_on, others, ..before });
         self.put_json(MOVES, &moves)
     }
 
-    /// Returns what is said of the move of an account, if nodes were sent.
-    pub(crate) fn move_news(&self, actor: &str) -> Result<Option<MoveNews>, DeviceStoreError> {
-        let Some(kept) = self.kept_move(actor)?.filter(|kept| !kept.evidence.is_empty()) else {
-            return Ok(None);
-        };
-        let nodes = kept.nodes()?;
-        Ok(Some(MoveNews { to: kept.to, nodes, is_passed_on: kept.is_passed_on }))
+    /// Returns what is said of the move of an account by those who have sent nodes.
+    pub(crate) fn move_news(&self, actor: &str) -> Result<Vec<MoveNews>, DeviceStoreError> {
+        self.kept_move(actor)?.map_or(Ok(Vec::new()), |kept| kept.news())
     }
 
     /// Records that this device goes on with the new account of somebody.
@@ -195,7 +223,8 @@ impl Transaction<'_> {
 
     /// True if a move to this account is not followed yet.
     pub(crate) fn has_open_move_to(&self, actor: &str) -> Result<bool, DeviceStoreError> {
-        Ok(self.moves()?.values().any(|kept| !kept.is_followed && kept.to == actor))
+        let leads = |kept: &KeptMove| kept.to == actor || kept.others.iter().any(|other| other.to == actor);
+        Ok(self.moves()?.values().any(|kept| !kept.is_followed && leads(kept)))
     }
 
     /// Returns the accounts whose moves are not followed yet.

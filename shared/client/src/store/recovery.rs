@@ -19,6 +19,7 @@ use rusqlite::{Connection, params, params_from_iter};
 use super::upgrade::{ADDED, OLDEST, read_as_upgraded};
 use super::{DeviceStore, DeviceStoreError, Transaction, VERSION};
 use pages::{PageFile, PageRow};
+pub(super) use pins::user_of;
 #[cfg(test)]
 pub(crate) use values::knows;
 

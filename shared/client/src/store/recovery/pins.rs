@@ -11,7 +11,7 @@ use serde_json::{Deserializer, Value};
 use super::super::{DeviceStoreError, KeptNotice, Transaction};
 
 /// Reads an actor id, if it has the form that Eko's servers use.
-pub(super) fn user_of(actor: &str) -> Option<(Origin, UserName)> {
+pub(in crate::store) fn user_of(actor: &str) -> Option<(Origin, UserName)> {
     let origin = Origin::of(actor)?;
     let user = origin.parse_actor(actor)?;
     Some((origin, user))

@@ -333,6 +333,55 @@ async fn a_move_that_the_chain_does_not_show_is_forgotten() {
     scene.settle().await;
 }
 
+/// Anybody can make up news whose nodes begin beyond what Alice has read. It comes after the true news in one look,
+/// or before that which somebody passes on. The old server is gone.
+#[tokio::test]
+async fn news_that_proves_nothing_takes_the_place_of_none_that_does() {
+    for is_passed_on in [false, true] {
+        let scene = MovingScene::begin().await;
+        let MovingScene { alice, bob, a, hers, .. } = &scene;
+        let [forges, passes] = [ForgingSessions::default(), ForgingSessions::default()];
+        let mallory = forges.first(a, hers, "mallory").await;
+        let carol = passes.first(a, hers, "carol").await;
+        let robert = scene.robert().await;
+        for person in [mallory.me(), carol.me(), robert.me()] {
+            know(alice, &person).await;
+        }
+        let (_, state) = bob.device().chain(&bob.me().user).await.unwrap();
+        let (own, _) = mallory.device().chain(&mallory.me().user).await.unwrap();
+        let target = MoveTarget { actor: mallory.me().actor(), root: own[0].hash() };
+        let missing = ChainNode::parse(&bob.device().departure(&state.position, &target).unwrap()).unwrap();
+        let beyond = stored(bob.device().departure(&missing.position(), &target).unwrap());
+        scene.lose_old_server();
+        let departure = scene.depart(&robert, true).await;
+        let (old, new) = (bob.me().actor(), robert.me().actor());
+        let claim = |sessions: &ForgingSessions, to: String, nodes: Vec<Value>| {
+            let old = old.clone();
+            sessions.forge(move |activity| {
+                activity["type"] = json!("Move");
+                activity["object"] = json!(old);
+                activity["target"] = json!(to);
+                activity["eko:nodes"] = json!(nodes);
+            });
+        };
+        claim(&forges, target.actor.clone(), vec![beyond]);
+        let nodes = departure.nodes.iter().map(|node| stored(node.to_value())).collect();
+        claim(&passes, new.clone(), nodes);
+        if !is_passed_on {
+            robert.take_over(departure.nodes).await.unwrap();
+            robert.flush().await.unwrap();
+            a.advance(1);
+        }
+        mallory.send(&alice.me(), text("I am Bob")).await.unwrap();
+        if is_passed_on {
+            a.advance(1);
+            carol.send(&alice.me(), text("Bob is there")).await.unwrap();
+        }
+        assert_eq!(scene.told().await, [new], "{is_passed_on}");
+        scene.settle().await;
+    }
+}
+
 /// The new server has shown a reset of its own to somebody who knew the new account before the move.
 #[tokio::test]
 async fn a_reset_before_the_move_is_one_of_a_verified_person() {

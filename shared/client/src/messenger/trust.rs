@@ -204,7 +204,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     tx.forget_joining_code()?;
                     tx.forget_said_end()?;
                     let own = Contact::new(person.clone(), pinned.clone())?;
-                    if own.was_reset_since(&tx.former_devices()?) {
+                    let is_first = tx.note_own_root(&pinned.accepted)?;
+                    if is_first && own.was_reset_since(&tx.former_devices()?) {
                         // What was taken over is of the time before the reset.
                         tx.forget_groups()?;
                     }
@@ -219,16 +220,20 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Err(why) => return Ok(ChainComparison::Contradiction(why)),
                 Ok(()) => {}
             }
-            if excluded && root(&nodes).map(ChainNode::hash).as_ref() != Some(&pinned.accepted) {
+            let new_root = root(&nodes).map(ChainNode::hash);
+            if excluded && new_root.as_ref() != Some(&pinned.accepted) {
                 return Ok(ChainComparison::Contradiction(Distrust::OwnReset));
             }
             if excluded {
                 tx.note_device_end(DeviceEnd::Proven, now_ms)?;
             } else if own {
                 tx.forget_said_end()?;
+                if let Some(root) = &new_root {
+                    tx.note_own_root(root)?;
+                }
             }
             let before = Contact::new(person.clone(), pinned.clone())?.active();
-            let is_reset = root(&nodes).map(ChainNode::hash) != root(&pinned.nodes).map(ChainNode::hash);
+            let is_reset = new_root != root(&pinned.nodes).map(ChainNode::hash);
             let had_moved = pinned.nodes.last().is_some_and(|node| node.target().is_some());
             pinned.nodes = nodes;
             pinned.looked_ms = now_ms;

@@ -13,6 +13,8 @@ use super::{DeviceStoreError, Transaction};
 /// The beginning of the names of users whose accounts were deleted, as their servers say. The value is the time
 /// at which this device heard of it.
 const DELETED: &str = "deleted ";
+/// The name under which the store keeps the hash of the root under which the own chain was pinned.
+const OWN_ROOT: &str = "own_root";
 
 /// A contradiction that a server showed in place of a pinned chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,6 +212,16 @@ impl Transaction<'_> {
         let mut statement = self.inner.prepare_cached("SELECT hash FROM own_nodes")?;
         let hashes = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>();
         Ok(hashes?)
+    }
+
+    /// Records the root under which the own chain is pinned, by its hash. Returns false if the chain was pinned
+    /// under this root before, also if that one was lost with a part of the store.
+    pub(crate) fn note_own_root(&self, root: &str) -> Result<bool, DeviceStoreError> {
+        let is_new = self.json::<String>(OWN_ROOT)?.as_deref() != Some(root);
+        if is_new {
+            self.put_json(OWN_ROOT, &root)?;
+        }
+        Ok(is_new)
     }
 
     /// Records a contradiction that a server showed in place of the pinned chain. Without a pinned

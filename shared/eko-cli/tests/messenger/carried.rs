@@ -11,7 +11,7 @@ use eko_client::{DeviceStore, Environment};
 use eko_testkit::{World, seeded};
 use tempfile::TempDir;
 
-use crate::people::{TestMessenger, code_of, first, hear, request, sign_in, text};
+use crate::people::{TestMessenger, befriend, code_of, first, hear, request, sign_in, text};
 use crate::test_network::{NetworkFault, TestNetwork};
 
 /// Alice's phone, her laptop, and what she has written on the laptop and could not send before it was
@@ -231,4 +231,46 @@ async fn a_note_that_is_too_long_now_holds_up_nothing_else() {
     assert!(sent.len() > 1 && sent.iter().all(is_told), "{sent:?}");
     assert!(new.taken_over().unwrap().is_empty());
     scene.world.deliver().await;
+}
+
+/// The row of the own chain is lost, of a device that has begun it anew.
+#[tokio::test]
+async fn a_device_that_came_by_a_reset_keeps_the_groups_of_since_without_its_own_chain() {
+    let (world, folder) = (World::new().await, TempDir::new().unwrap());
+    let wire = TestNetwork::to(&[&world]);
+    let alice = first(&world, &wire, "alice").await;
+    let files = ["one.db", "two.db"].map(|name| folder.path().join(name));
+    let [one, two] = files.each_ref().map(|file| DeviceStore::open(file).unwrap());
+    let environment = |label: &str| Environment { clock: world.clock(), random: seeded(label) };
+    let asked = request(&world, "bob", false);
+    let (former, _) = sign_in(&world, &wire, one, environment("bob/one"), asked).await.unwrap();
+    befriend(&alice, &former).await;
+    alice.create_group("before", &[former.me()]).await.unwrap();
+    world.deliver().await;
+    former.receive().await.unwrap();
+    let taken = FormerDevice { store: &files[0], actor: &former.me().actor(), is_reset: true };
+    two.carry_over(taken).unwrap();
+    world.advance(2_000);
+    let asked = request(&world, "bob", true);
+    let (bob, _) = sign_in(&world, &wire, two, environment("bob/two"), asked).await.unwrap();
+    let seen = alice.verification(&bob.me()).await.unwrap();
+    alice.accept(&bob.me(), &seen).unwrap();
+    let (id, _) = alice.create_group("since", &[bob.me()]).await.unwrap();
+    world.deliver().await;
+    bob.receive().await.unwrap();
+    bob.join_group(&id, None).await.unwrap();
+    let names = || bob.groups().unwrap().iter().map(|it| it.state.name().to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(), ["since"]);
+
+    let file = rusqlite::Connection::open(&files[1]).unwrap();
+    assert_eq!(file.execute("DELETE FROM chains WHERE actor = ?1", [bob.me().actor()]).unwrap(), 1);
+    assert_eq!(bob.join().await.unwrap(), JoinState::Joined);
+    assert_eq!(names(), ["since"]);
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    bob.send_to_group(&id, text("still here")).await.unwrap();
+    world.deliver().await;
+    assert_eq!(hear(&world, &alice).await, ["still here"]);
+    world.deliver().await;
+    bob.receive().await.unwrap();
 }

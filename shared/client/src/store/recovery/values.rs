@@ -37,7 +37,7 @@ impl ReadValue {
     }
 }
 
-const VALUES: [ReadValue; 24] = [
+const VALUES: [ReadValue; 25] = [
     ReadValue::of("first", |tx, _| tx.json::<PublishedKeys>("first").map(drop)),
     ReadValue::of("signed_pre_key", |tx, _| tx.json::<SignedPreKey>("signed_pre_key").map(drop)),
     ReadValue::of("last_resort", |tx, _| tx.json::<KyberPreKey>("last_resort").map(drop)),
@@ -55,6 +55,7 @@ const VALUES: [ReadValue; 24] = [
     ReadValue::of("carried_who_may_write", |tx, _| tx.carried_setting().map(drop)),
     ReadValue::of("moves", |tx, _| tx.read_moves()),
     ReadValue::of("own_move", |tx, _| tx.own_move().map(drop)),
+    ReadValue::of("own_root", |tx, _| tx.json::<String>("own_root").map(drop)),
     ReadValue::of("former_self", |tx, _| tx.former_self().map(drop)),
     ReadValue::of("awaited_move", |tx, _| tx.awaited_move().map(drop)),
     ReadValue::of("untold_controls", |tx, _| {

@@ -66,8 +66,9 @@ pub use invitations::{MOST_DECLINED, MOST_INVITATIONS_OF_STRANGERS, MOST_INVITAT
 pub use messages::{AHEAD_MS, FIRST_HOLD_MS, LATE_MS, MessageContent, StoredMessage};
 pub(crate) use messages::{CiphertextKey, MessageStream};
 pub(crate) use moves::{FormerSelf, MoveNews};
+pub(crate) use notices::KeptNotice;
 pub use notices::MOST_NOTICES;
-pub(crate) use notices::{KeptNotice, StoredNotice};
+pub use notices::StoredNotice;
 pub(crate) use profiles::KeptProfile;
 pub use receipts::ASK_PAUSE_MS;
 #[cfg(test)]

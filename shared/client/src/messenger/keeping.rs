@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::contact::HeadComparison;
@@ -22,6 +23,16 @@ struct StoredUndone {
     remedy: Remedy,
     holds: Option<GroupDifference>,
     difference: GroupDifference,
+}
+
+/// The time at which a stored notice is told.
+enum Timeliness {
+    /// The notice is told now.
+    Due,
+    /// What the notice is about may turn out otherwise.
+    Early,
+    /// There is nothing to tell any more.
+    Settled,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -76,85 +87,50 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         stored: &StoredNotice,
         members: &BTreeSet<String>,
     ) -> Result<Option<Notice>, DeviceStoreError> {
-        let actor = stored.actor.clone();
-        Ok(match &stored.notice {
-            KeptNotice::Forged(count) => {
-                let count = usize::try_from(*count).unwrap_or(usize::MAX);
-                Some(Notice::Forged { actor, count })
-            }
-            KeptNotice::TwoStories(group) => Some(event(&group_id(group)?, &actor, GroupEvent::TwoStories)),
-            KeptNotice::NotTold(group) => Some(event(&group_id(group)?, &actor, GroupEvent::NotTold)),
+        let notice = read(stored)?;
+        let timeliness = match (&stored.notice, &notice) {
             // What was withheld may have come meanwhile.
-            KeptNotice::UnseenAdmin(group) if !tx.has_conflict(group, &actor)? => {
-                tx.drop_notice(stored.row)?;
-                None
+            (KeptNotice::UnseenAdmin(group), _) if !tx.has_conflict(group, &stored.actor)? => {
+                Timeliness::Settled
             }
-            KeptNotice::UnseenAdmin(group) => Some(event(&group_id(group)?, &actor, GroupEvent::UnseenAdmin)),
-            KeptNotice::Undone(undone) => {
-                let undone = serde_json::from_str(undone).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
-                let StoredUndone { group, change, remedy, holds, difference } = undone;
-                let event = GroupEvent::Undone { change, remedy, holds };
-                Some(Notice::Group { id: group_id(&group)?, by: actor, event, difference })
-            }
-            KeptNotice::Missed(ids) => {
-                let ids: Vec<String> =
-                    serde_json::from_str(ids).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
-                self.missed(tx, stored.row, actor, ids)?
-            }
-            KeptNotice::NotRead(id) => Some(Notice::NotRead { actor, id: id.clone() }),
-            KeptNotice::Moved(to) => Some(Notice::Moved { actor, to: to.clone() }),
-            KeptNotice::FalseMove { to, why } => {
-                let why = Distrust::FalseMove { to: to.clone(), why: why.clone() };
-                Some(Notice::Distrusted { actor, why })
-            }
-            KeptNotice::PinLost { was_verified } => {
-                let why = Distrust::Lost { verified: *was_verified };
-                Some(Notice::Distrusted { actor, why })
-            }
-            KeptNotice::Distrusted(why) => {
-                let why = serde_json::from_str(why).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
-                Some(Notice::Distrusted { actor, why })
-            }
-            KeptNotice::Contradiction(of, set) => {
+            (_, Notice::Missed { actor, ids }) => self.judge_missed(tx, actor, ids)?,
+            (KeptNotice::Contradiction(of, set), _) => {
                 let compared =
                     self.compared_contact(tx, of, members)?.map(|contact| contact.compare_head(set));
                 match compared {
-                    Some(HeadComparison::Later) if !stored.settled => None,
-                    Some(HeadComparison::Other | HeadComparison::Later) => {
-                        Some(Notice::Contradiction { seen_by: actor, of: of.clone() })
-                    }
-                    Some(HeadComparison::Same) | None => {
-                        tx.drop_notice(stored.row)?;
-                        None
-                    }
+                    Some(HeadComparison::Later) if !stored.settled => Timeliness::Early,
+                    Some(HeadComparison::Other | HeadComparison::Later) => Timeliness::Due,
+                    Some(HeadComparison::Same) | None => Timeliness::Settled,
                 }
             }
-        })
+            _ => Timeliness::Due,
+        };
+        match timeliness {
+            Timeliness::Due => return Ok(Some(notice)),
+            Timeliness::Early => {}
+            Timeliness::Settled => tx.drop_notice(stored.row)?,
+        }
+        Ok(None)
     }
 
-    /// Returns the notice that somebody has not received messages, if that is still so and none of them is
-    /// being sent again.
-    fn missed(
+    /// Judges the notice that somebody has not received messages: it is due if they lack one still, and none of
+    /// them is being sent again.
+    fn judge_missed(
         &self,
         tx: &Transaction<'_>,
-        row: i64,
-        actor: String,
-        ids: Vec<String>,
-    ) -> Result<Option<Notice>, DeviceStoreError> {
-        for id in &ids {
-            if tx.is_resent(id, &actor, self.now_ms())? {
-                return Ok(None);
+        actor: &str,
+        ids: &[String],
+    ) -> Result<Timeliness, DeviceStoreError> {
+        for id in ids {
+            if tx.is_resent(id, actor, self.now_ms())? {
+                return Ok(Timeliness::Early);
             }
         }
         let mut is_missed = false;
-        for id in &ids {
-            is_missed |= tx.note_missing(id, &actor, MISSED)?;
+        for id in ids {
+            is_missed |= tx.note_missing(id, actor, MISSED)?;
         }
-        if !is_missed {
-            tx.drop_notice(row)?;
-            return Ok(None);
-        }
-        Ok(Some(Notice::Missed { actor, ids }))
+        Ok(if is_missed { Timeliness::Due } else { Timeliness::Settled })
     }
 
     /// Records that a notice was shown. [`Notice::DevicesChanged`], [`Notice::KeyCopied`],
@@ -194,6 +170,45 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             None => Ok(()),
         }
     }
+}
+
+/// True if a stored notice can be told.
+pub(super) fn is_readable(stored: &StoredNotice) -> bool {
+    read(stored).is_ok()
+}
+
+/// Reads the texts of a stored notice.
+fn read(stored: &StoredNotice) -> Result<Notice, DeviceStoreError> {
+    let actor = stored.actor.clone();
+    let of_group = |group: &str, said| Ok(event(&group_id(group)?, &stored.actor, said));
+    Ok(match &stored.notice {
+        KeptNotice::Forged(count) => {
+            Notice::Forged { actor, count: usize::try_from(*count).unwrap_or(usize::MAX) }
+        }
+        KeptNotice::TwoStories(group) => return of_group(group, GroupEvent::TwoStories),
+        KeptNotice::NotTold(group) => return of_group(group, GroupEvent::NotTold),
+        KeptNotice::UnseenAdmin(group) => return of_group(group, GroupEvent::UnseenAdmin),
+        KeptNotice::Undone(undone) => {
+            let StoredUndone { group, change, remedy, holds, difference } = json(undone)?;
+            let event = GroupEvent::Undone { change, remedy, holds };
+            Notice::Group { id: group_id(&group)?, by: actor, event, difference }
+        }
+        KeptNotice::Missed(ids) => Notice::Missed { actor, ids: json(ids)? },
+        KeptNotice::NotRead(id) => Notice::NotRead { actor, id: id.clone() },
+        KeptNotice::Moved(to) => Notice::Moved { actor, to: to.clone() },
+        KeptNotice::FalseMove { to, why } => {
+            Notice::Distrusted { actor, why: Distrust::FalseMove { to: to.clone(), why: why.clone() } }
+        }
+        KeptNotice::PinLost { was_verified } => {
+            Notice::Distrusted { actor, why: Distrust::Lost { verified: *was_verified } }
+        }
+        KeptNotice::Distrusted(why) => Notice::Distrusted { actor, why: json(why)? },
+        KeptNotice::Contradiction(of, _) => Notice::Contradiction { seen_by: actor, of: of.clone() },
+    })
+}
+
+fn json<V: DeserializeOwned>(text: &str) -> Result<V, DeviceStoreError> {
+    serde_json::from_str(text).map_err(|_| DeviceStoreError::Corrupt("notice"))
 }
 
 fn group_id(text: &str) -> Result<GroupId, DeviceStoreError> {

@@ -10,7 +10,7 @@ use super::state_keys::{EARLY, EarlyKeys, PASSED_ON, PassedOn};
 use super::trust::JOINING_ALARM;
 use super::typing::HIDES_TYPING;
 use super::upkeep::{REPLACED, StoredPublication, UNPUBLISHED};
-use super::{decisions, devices, incoming, known, state_keys, states, tokens};
+use super::{decisions, devices, incoming, keeping, known, state_keys, states, tokens};
 use crate::SignalSessions;
 use crate::store::{ChainAlarm, StoredForm};
 
@@ -49,6 +49,7 @@ const MARKS: [&str; 2] = [READ_UP_TO, incoming::SEEN_UP_TO];
 pub fn is_readable<S: SignalSessions>(sessions: &S, form: StoredForm<'_>) -> bool {
     match form {
         StoredForm::Session(record) => sessions.usable(record, 0).is_ok(),
+        StoredForm::Notice(notice) => keeping::is_readable(notice),
         StoredForm::Value { name, value } => reader(name).unwrap_or(is::<Value>)(value),
     }
 }

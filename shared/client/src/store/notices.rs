@@ -103,7 +103,7 @@ pub(crate) enum KeptNotice {
 
 /// A notice in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StoredNotice {
+pub struct StoredNotice {
     /// The number of the notice.
     pub(crate) row: i64,
     /// The actor that it is about.

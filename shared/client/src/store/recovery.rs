@@ -17,7 +17,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, params, params_from_iter};
 
 use super::upgrade::{ADDED, OLDEST, read_as_upgraded};
-use super::{DeviceStore, DeviceStoreError, Transaction, VERSION};
+use super::{DeviceStore, DeviceStoreError, StoredNotice, Transaction, VERSION};
 use pages::{PageFile, PageRow};
 pub(super) use pins::user_of;
 #[cfg(test)]
@@ -46,6 +46,8 @@ pub struct RecoveredStore {
 pub enum StoredForm<'a> {
     /// The record of a session, which the Signal library made.
     Session(&'a [u8]),
+    /// A notice, of whose texts the store knows no form.
+    Notice(&'a StoredNotice),
     /// A value of the account that the store itself does not read.
     Value {
         /// The name.

@@ -225,6 +225,35 @@ async fn what_sqlite_does_not_notice_is_recovered_too() {
     scene.goes_on().await;
 }
 
+/// A text of a notice is none that its reader knows, so that each look would fail.
+#[tokio::test]
+async fn a_notice_that_no_command_can_read_is_left_out() {
+    let scene = ReadStore::new().await;
+    let notices = [
+        (3, "no group", ""),
+        (4, "", "no reason"),
+        (5, "no group", ""),
+        (6, "{}", ""),
+        (7, "no ids", ""),
+        (9, "no group", ""),
+    ];
+    for (kind, about, head) in notices {
+        scene.changed(&format!(
+            "INSERT INTO notices (actor, kind, about, number, head) \
+             SELECT actor, {kind}, '{about}', 0, '{head}' FROM messages LIMIT 1 RETURNING 1"
+        ));
+        let recovered = scene.bob.object(&["recover"]).await;
+        assert_eq!(
+            (&recovered["messages"], &recovered["device"]),
+            (&30.into(), &true.into()),
+            "{kind}: {recovered}"
+        );
+        assert_eq!(scene.changed("SELECT count(*) FROM notices"), 0, "{kind}");
+        let _ = std::fs::remove_dir_all(scene.bob.path().join("former"));
+    }
+    scene.goes_on().await;
+}
+
 /// What is left of the file does not end with a page.
 #[tokio::test]
 async fn a_store_that_was_cut_has_what_is_left_of_it() {

@@ -130,9 +130,9 @@ const BEHIND_MS: i64 = 500;
 pub(crate) const NOT_READ: &str = "they could not decrypt it";
 /// The reason of an envelope whose content was lost before it was sent.
 pub(super) const CONTENT_LOST: &str = "the store was damaged, and the content is lost";
-/// The envelopes that are to be sent, or to be sent once the user has decided, and have no content. One that
-/// wakes nobody loses it when it is refused.
-const WITHOUT_CONTENT: &str = "(state = 1 OR state = 6 AND silent = 0) AND plaintext IS NULL";
+/// The envelopes that are to be sent and have no content. Of one that was refused, version 10 of this library has
+/// kept the message alone.
+const WITHOUT_CONTENT: &str = "state = 1 AND plaintext IS NULL";
 
 impl Transaction<'_> {
     /// Adds an envelope that is to be sent. It is made later than those to the same recipient that wait or

@@ -93,8 +93,6 @@ fn what_an_earlier_version_has_written_is_recovered() {
         let file = folder.path().join("eko.db");
         let former = Connection::open(&file).unwrap();
         former.execute_batch(VERSION_10).unwrap();
-        // What cannot be read is no matter of versions.
-        former.execute("UPDATE envelopes SET plaintext = x'00'", []).unwrap();
         let nodes = chain_of_bob();
         let set = nodes[2].device_set();
         let nodes: Vec<_> = nodes.iter().map(ChainNode::to_value).collect();
@@ -116,6 +114,8 @@ fn what_an_earlier_version_has_written_is_recovered() {
         assert_eq!((recovered.messages > 0, recovered.is_partial), (true, is_torn));
         let held = store.read(|tx| tx.held(None)).unwrap();
         assert_eq!((held.len(), held[0].place), (1, None));
+        let refused = store.read(|tx| tx.refused_to("https://a.example/user/alice")).unwrap();
+        assert_eq!(refused.len(), 1, "it can still be sent");
         let untold = store.write(|tx| tx.take_untold_decisions(9)).unwrap();
         let untold: Vec<_> = untold.iter().map(|it| (&*it.actor, it.is_accepted)).collect();
         assert_eq!(untold, [("https://a.example/user/bob", true)]);

@@ -118,6 +118,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(self.store.read(|tx| tx.pinned(&self.device.actor()))?.map(|pinned| pinned.looked_ms))
     }
 
+    /// True if the device with this address is one of this user's devices, as far as this device
+    /// has read. Makes no call.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn is_own_device(&self, address: &str) -> Result<bool, DeviceStoreError> {
+        match self.store.read(|tx| tx.pinned(&self.device.actor()))? {
+            Some(pinned) => Ok(Contact::new(self.me(), pinned)?.active().contains(address)),
+            None => Ok(false),
+        }
+    }
+
     /// True if a reset has replaced all devices of this user once, as far as this device has read. Makes no call.
     ///
     /// # Errors

@@ -176,6 +176,7 @@ impl<T: Transport> PreparedSignIn<T> {
             if reset {
                 // What was taken over before the user asked for the reset.
                 tx.forget_groups()?;
+                tx.drop_own_move()?;
             }
             tx.registered()
         })?;

@@ -4,6 +4,9 @@
 //! reading and sending until the `Move` is signed. So the rest is brought over after it. Until the contacts
 //! are told this is all that the copy has, as it is by then. Later it is what has arrived, since an old
 //! account still gets what was on its way.
+//!
+//! A device that replaces another one of the same account does the same. Once it has lived on, it
+//! brings over what has arrived only: its own decisions and settings are the newer ones.
 
 use std::collections::BTreeSet;
 
@@ -88,6 +91,7 @@ impl LateStream {
 /// A message that was brought over.
 struct LateMessage {
     stream: LateStream,
+    id: String,
     sequence: Option<u64>,
     position: Option<i64>,
 }
@@ -100,16 +104,55 @@ impl DeviceStore {
     /// # Errors
     /// Those of [`DeviceStore::carry_over`].
     pub fn bring_over(&self, former: FormerDevice<'_>) -> Result<u64, DeviceStoreError> {
-        self.with_former(former, |tx, me| tx.bring_over(me))
+        self.with_former(former, |tx, me| tx.bring_over(me, former.is_reset))
+    }
+
+    /// Brings over the messages that a former device of this account has got since it was taken
+    /// over, and has sent those of them that it has not. All of it is taken over if nothing was
+    /// before. Returns the number of messages.
+    ///
+    /// # Errors
+    /// Those of [`DeviceStore::carry_over`].
+    pub fn bring_messages_over(&self, former: FormerDevice<'_>) -> Result<u64, DeviceStoreError> {
+        self.with_former(former, |tx, me| {
+            if let Some(brought) = tx.carry_over_late(me, former.is_reset)? {
+                return Ok(brought);
+            }
+            let brought = tx.bring_messages(true)?;
+            let mut unsent = tx.unsent_of_former(me)?;
+            unsent.retain(|unsent| brought.contains(&unsent.id));
+            tx.add_unsent(unsent)?;
+            tx.leave_places()?;
+            Ok(number_of(&brought))
+        })
     }
 }
 
+fn number_of(brought: &[String]) -> u64 {
+    u64::try_from(brought.len()).unwrap_or(u64::MAX)
+}
+
 impl Transaction<'_> {
-    fn bring_over(&self, me: &str) -> Result<u64, DeviceStoreError> {
+    /// Takes over a store of which nothing was taken over before, and returns the number of its
+    /// messages that were not here.
+    fn carry_over_late(&self, me: &str, is_reset: bool) -> Result<Option<u64>, DeviceStoreError> {
+        if self.has_taken_over(me)? {
+            return Ok(None);
+        }
+        let before = self.carried()?.messages;
+        Ok(Some(self.carry_over(me, is_reset)?.messages.saturating_sub(before)))
+    }
+
+    fn bring_over(&self, me: &str, is_reset: bool) -> Result<u64, DeviceStoreError> {
         // A former device of this account is replaced by a reset, and nothing tells the contacts of it before.
         let awaits_move = self.awaited_move()?.is_some();
-        let is_open = awaits_move || self.own_actor()?.as_deref() == Some(me);
+        let is_same = self.own_actor()?.as_deref() == Some(me);
+        if is_same && let Some(brought) = self.carry_over_late(me, is_reset)? {
+            return Ok(brought);
+        }
+        let is_open = awaits_move || is_same;
         let brought = self.bring_messages(is_open)?;
+        self.leave_places()?;
         if is_open {
             // Of its own chain this device believes what it has verified alone.
             let own = self.own_actor()?.unwrap_or_default();
@@ -117,7 +160,7 @@ impl Transaction<'_> {
                 self.inner.execute(sql, [me, &own])?;
             }
             self.inner.execute_batch(SETTINGS)?;
-            self.carry_beside(me, true)?;
+            self.carry_beside(me, is_reset)?;
             self.merge_moves_of_former()?;
             self.merge_blocks_of_former()?;
             let unsent = self.unsent_of_former(me)?;
@@ -126,11 +169,12 @@ impl Transaction<'_> {
         if awaits_move {
             self.bring_untold_controls(me)?;
         }
-        Ok(brought)
+        Ok(number_of(&brought))
     }
 
-    /// Brings over messages in their places. They are new here: a program that follows this store shows them.
-    fn bring_messages(&self, with_requests: bool) -> Result<u64, DeviceStoreError> {
+    /// Brings over messages in their places, and returns their ids. They are new here: a program
+    /// that follows this store shows them.
+    pub(super) fn bring_messages(&self, with_requests: bool) -> Result<Vec<String>, DeviceStoreError> {
         self.inner.execute(CHANGED, [])?;
         let late: Vec<i64> = {
             let mut statement = self.inner.prepare(LATE)?;
@@ -139,20 +183,21 @@ impl Transaction<'_> {
         };
         let sql = format!(
             "INSERT INTO main.messages ({MESSAGE}, placed) SELECT {MESSAGE}, iif(position IS NULL, NULL, ?2) \
-             FROM former.messages WHERE row = ?1 RETURNING conversation, device, actor, sequence, position"
+             FROM former.messages WHERE row = ?1 RETURNING conversation, device, actor, sequence, position, id"
         );
-        let (mut places, mut streams) = (BTreeSet::new(), BTreeSet::new());
+        let (mut places, mut streams, mut ids) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
         for row in &late {
             let placed = self.take_position()?;
             let late = self.inner.query_row(&sql, params![row, placed], |row| {
                 let stream =
                     LateStream { conversation: row.get(0)?, device: row.get(1)?, actor: row.get(2)? };
-                Ok(LateMessage { stream, sequence: row.get(3)?, position: row.get(4)? })
+                Ok(LateMessage { stream, sequence: row.get(3)?, position: row.get(4)?, id: row.get(5)? })
             })?;
             if let Some(number) = late.sequence {
                 self.fill_gaps(late.stream.of(), NumberRange::of(number))?;
             }
             places.extend(late.position);
+            ids.push(late.id);
             streams.insert(late.stream);
         }
         let last = self.last_place_of_former()?;
@@ -166,7 +211,7 @@ impl Transaction<'_> {
         for stream in &streams {
             self.move_gaps(stream.of())?;
         }
-        Ok(u64::try_from(late.len()).unwrap_or(u64::MAX))
+        Ok(ids)
     }
 
     /// Takes over the blocks that the former store has changed since. The server of the new account is to be

@@ -19,9 +19,13 @@ pub(super) const UNSENT: &str = "carried_unsent";
 const FORMER_DEVICES: &str = "former_devices";
 /// The name under which the store keeps the groups that a reset has ended for this user.
 const ENDED_GROUPS: &str = "ended_groups";
-/// The tables that are copied as they are.
-const WHOLE_TABLES: [&str; 7] =
-    ["departures", "messages", "evidence", "held", "held_evidence", "awaited", "followed"];
+/// The tables that are copied as they are. The messages are too, unless this store has some of its
+/// own.
+const WHOLE_TABLES: [&str; 6] = ["departures", "evidence", "held", "held_evidence", "awaited", "followed"];
+/// True if this store has a message that was not copied from the former one.
+const HAS_OWN_MESSAGES: &str = "SELECT EXISTS (SELECT 1 FROM main.messages AS own WHERE NOT EXISTS \
+                                (SELECT 1 FROM former.messages AS theirs \
+                                WHERE theirs.row = own.row AND theirs.id = own.id))";
 /// The copies of groups. One with a change that was not sent to all is left out: its members have another
 /// state, and no device can tell them of that one any more.
 const GROUPS: [&str; 3] = [
@@ -61,6 +65,9 @@ const OWN_MOVE: &str = "INSERT OR IGNORE INTO account SELECT * FROM former.accou
 /// The number of places that are left for what the former store gets after it was copied, before what comes
 /// into this one.
 const PLACES_LEFT: i64 = 1_000_000_000;
+/// The number of places that are left for a former store which cannot be read yet. It has room for
+/// those that it has left itself.
+const PLACES_LEFT_FOR_ALL: i64 = 1_000 * PLACES_LEFT;
 
 /// A former device of a user.
 #[derive(Debug, Clone, Copy)]
@@ -115,14 +122,19 @@ impl DeviceStore {
         self.read(|tx| Ok(tx.account()?.is_some()))
     }
 
-    /// Takes over what a former device of the same user has left in its store. Do so before the keys of
-    /// the new device are made; a repetition changes nothing.
+    /// Takes over what a former device of the same user has left in its store. Do so before the
+    /// keys of the new device are made; a repetition changes nothing. If it fails, places are left
+    /// for the messages of the former device, which may be taken over later.
     ///
     /// # Errors
     /// [`DeviceStoreError`] if one of the stores cannot be used, the former one is of another user, or
     /// another version of this library wrote it: then nothing is taken over.
     pub fn carry_over(&self, former: FormerDevice<'_>) -> Result<CarriedOver, DeviceStoreError> {
-        self.with_former(former, |tx, me| tx.carry_over(me, former.is_reset))
+        let carried = self.with_former(former, |tx, me| tx.carry_over(me, former.is_reset));
+        if carried.is_err() {
+            self.write(|tx| tx.pass_position(PLACES_LEFT_FOR_ALL))?;
+        }
+        carried
     }
 
     /// Runs a transaction beside the store of a former device, with the actor id of its user. If its keys were
@@ -183,9 +195,17 @@ impl Transaction<'_> {
     }
 
     pub(super) fn carry_over(&self, me: &str, is_reset: bool) -> Result<CarriedOver, DeviceStoreError> {
-        for table in WHOLE_TABLES {
+        let copy = |table: &str| {
             let sql = format!("INSERT OR IGNORE INTO main.{table} SELECT * FROM former.{table}");
-            self.inner.execute(&sql, [])?;
+            self.inner.execute(&sql, [])
+        };
+        let has_own: bool = self.inner.query_row(HAS_OWN_MESSAGES, [], |row| row.get(0))?;
+        match has_own {
+            true => drop(self.bring_messages(true)?),
+            false => drop(copy("messages")?),
+        }
+        for table in WHOLE_TABLES {
+            copy(table)?;
         }
         for sql in PARTS {
             self.inner.execute(sql, [me])?;
@@ -196,9 +216,24 @@ impl Transaction<'_> {
         }
         self.carry_beside(me, is_reset)?;
         let unsent = self.unsent_of_former(me)?;
-        self.put_json(UNSENT, &unsent)?;
-        self.pass_position(self.last_place_of_former()?.saturating_add(PLACES_LEFT))?;
+        match has_own {
+            true => self.add_unsent(unsent)?,
+            false => self.put_json(UNSENT, &unsent)?,
+        }
+        self.leave_places()?;
         self.carried()
+    }
+
+    /// Leaves the places of the former store, and of what it gets later, before what comes into
+    /// this one.
+    pub(super) fn leave_places(&self) -> Result<(), DeviceStoreError> {
+        self.pass_position(self.last_place_of_former()?.saturating_add(PLACES_LEFT))
+    }
+
+    /// True if the store of the former device was taken over, or has no device.
+    pub(super) fn has_taken_over(&self, me: &str) -> Result<bool, DeviceStoreError> {
+        let Some(id) = self.former_value("device")? else { return Ok(true) };
+        Ok(self.former_devices()?.contains(&format!("{me}/device/{id}")))
     }
 
     /// Takes over who could write to this user, the addresses of the devices that are no more, and with a reset
@@ -207,6 +242,7 @@ impl Transaction<'_> {
         self.inner.execute(SETTING, [])?;
         let earlier = self.former_value(FORMER_DEVICES)?.and_then(|json| serde_json::from_str(&json).ok());
         let mut devices: BTreeSet<String> = earlier.unwrap_or_default();
+        devices.extend(self.former_devices()?);
         devices.extend(self.former_value("device")?.map(|id| format!("{me}/device/{id}")));
         self.put_json(FORMER_DEVICES, &devices)?;
         let earlier = self.former_value(ENDED_GROUPS)?.and_then(|json| serde_json::from_str(&json).ok());
@@ -221,7 +257,7 @@ impl Transaction<'_> {
     }
 
     /// Returns the numbers of what this store has, and of what a former device has not sent.
-    fn carried(&self) -> Result<CarriedOver, DeviceStoreError> {
+    pub(super) fn carried(&self) -> Result<CarriedOver, DeviceStoreError> {
         let count = |table: &str| -> Result<u64, DeviceStoreError> {
             Ok(self.inner.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?)
         };
@@ -294,7 +330,29 @@ impl Transaction<'_> {
         unsent.retain(|unsent| unsent.recipients.iter().any(|recipient| recipient != me));
         let earlier: Option<Vec<UnsentMessage>> =
             self.former_value(UNSENT)?.and_then(|json| serde_json::from_str(&json).ok());
-        Ok(earlier.into_iter().flatten().chain(unsent).collect())
+        let mut all: Vec<UnsentMessage> = earlier.into_iter().flatten().chain(unsent).collect();
+        // What this device has said is its own since.
+        for unsent in &mut all {
+            let said = self.recipients_of(&unsent.id)?;
+            unsent.recipients.retain(|recipient| !said.contains(recipient));
+        }
+        all.retain(|unsent| !unsent.recipients.is_empty());
+        Ok(all)
+    }
+
+    /// Returns the recipients of a message for whom this store has an envelope.
+    fn recipients_of(&self, message: &str) -> Result<BTreeSet<String>, DeviceStoreError> {
+        let mut statement =
+            self.inner.prepare_cached("SELECT recipient FROM main.envelopes WHERE message = ?1")?;
+        Ok(statement.query_map([message], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// Adds messages to those that former devices have not sent.
+    pub(super) fn add_unsent(&self, unsent: Vec<UnsentMessage>) -> Result<(), DeviceStoreError> {
+        let mut all = self.unsent()?;
+        all.retain(|kept| unsent.iter().all(|it| it.id != kept.id));
+        all.extend(unsent);
+        self.put_json(UNSENT, &all)
     }
 
     /// Takes the messages that a former device has not sent. They are to be said anew in this transaction.

@@ -368,6 +368,12 @@ impl Transaction<'_> {
         }
     }
 
+    /// Forgets the node by which this user was to leave the account. After a reset it follows no
+    /// node of the chain.
+    pub(crate) fn drop_own_move(&self) -> Result<(), DeviceStoreError> {
+        self.delete(OWN_MOVE)
+    }
+
     /// Forgets what a former store has brought along of the account of this one, to which its user moves: of its
     /// own chain a device believes what it has verified alone.
     pub(crate) fn forget_carried_self(&self) -> Result<(), DeviceStoreError> {

@@ -140,3 +140,86 @@ fn all_that_a_replaced_device_has_got_is_brought_over() {
     let due = CarriedOver { messages: 1, people: 0, groups: 0, unsent: 1 };
     assert_eq!(new.taken_over().unwrap(), due);
 }
+
+/// Alice has decided and chosen on both devices, the last time on the new one.
+#[test]
+fn a_device_that_has_lived_on_brings_over_messages_alone() {
+    let [folder, beside] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let ((old, path), (new, _)) = (former(folder.path()), former(beside.path()));
+    old.write(|tx| tx.put("device", b"old")).unwrap();
+    let former = FormerDevice { store: &path, actor: OLD, is_reset: false };
+    let chain = |alarm| {
+        format!(
+            "INSERT OR REPLACE INTO chains (actor, nodes, length, head, accepted, alarm, looked, told, confirmed) \
+             VALUES ('{FRIEND}', x'00', 1, 'h', 'a', {alarm}, 1, 1, 1)"
+        )
+    };
+    let said = |id: &str, state| {
+        format!(
+            "INSERT INTO messages (id, actor, device, conversation, outgoing, published, received, stored, text, \
+             attachments, position) VALUES ('{id}', '{OLD}', 'd', '{FRIEND}', 1, 1, 1, 1, 'text', '[]', 1); \
+             INSERT INTO envelopes (id, message, recipient, state, made, due, put) \
+             VALUES ('e{id}', '{id}', '{FRIEND}', {state}, 1, 1, 1)"
+        )
+    };
+    old.lock().execute_batch(&format!("{}; {}", chain("'alarm'"), said("m", 1))).unwrap();
+    old.write(|tx| tx.put_json("hides_typing", &true)).unwrap();
+    assert_eq!(new.carry_over(former).unwrap().unsent, 1);
+    // The new device says what was not sent, and its user decides.
+    let lived = format!(
+        "{}; DELETE FROM messages; {}; DELETE FROM account WHERE name = 'carried_unsent'",
+        chain("NULL"),
+        said("m", 4)
+    );
+    new.lock().execute_batch(&lived).unwrap();
+    new.write(|tx| tx.put_json("hides_typing", &false)).unwrap();
+    let declined = format!("INSERT INTO decisions (actor, declined) VALUES ('{FRIEND}', 7)");
+    old.lock().execute_batch(&format!("{declined}; {}", said("late", 1))).unwrap();
+    for brought in [1, 0] {
+        assert_eq!(new.bring_messages_over(former).unwrap(), brought);
+        let unsent: Vec<_> = new.read(|tx| tx.unsent()).unwrap().into_iter().map(|it| it.id).collect();
+        assert_eq!(unsent, ["late"]);
+    }
+    let count = |sql: &str| new.lock().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("SELECT count(*) FROM chains WHERE alarm IS NULL"), 1);
+    assert_eq!(count("SELECT count(*) FROM decisions"), 0);
+    assert_eq!(new.read(|tx| tx.json("hides_typing")).unwrap(), Some(false));
+    // Nor is anything said twice by a device that is new, and has said some of it.
+    new.bring_over(former).unwrap();
+    let unsent: Vec<_> = new.read(|tx| tx.unsent()).unwrap().into_iter().map(|it| it.id).collect();
+    assert_eq!(unsent, ["late"]);
+}
+
+/// The former store could not be read when the new device was made, and what is brought over later
+/// is all of it.
+#[test]
+fn what_is_taken_over_late_stands_before_what_has_come_since() {
+    for lives in [false, true] {
+        let [folder, beside] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let ((old, path), (new, _)) = (former(folder.path()), former(beside.path()));
+        arrive_from_friend(&old, &[1, 2]);
+        old.write(|tx| {
+            tx.put("device", b"old")?;
+            tx.put_json("hides_typing", &true)
+        })
+        .unwrap();
+        let of = |actor| FormerDevice { store: &path, actor, is_reset: false };
+        new.carry_over(of(FRIEND)).unwrap_err();
+        if lives {
+            arrive_from_friend(&new, &[4]);
+        }
+        let brought = match lives {
+            true => new.bring_messages_over(of(OLD)),
+            false => new.bring_over(of(OLD)),
+        };
+        assert_eq!(brought.unwrap(), 2);
+        assert_eq!(new.read(|tx| tx.json("hides_typing")).unwrap(), Some(true));
+        if !lives {
+            arrive_from_friend(&new, &[4]);
+        }
+        arrive_from_friend(&old, &[3]);
+        assert_eq!(new.bring_messages_over(of(OLD)).unwrap(), 1);
+        let due = ["m1", "m2", "m3", "m4"].map(|id| (id.to_owned(), 0));
+        assert_eq!(history(&new), due, "{lives}");
+    }
+}

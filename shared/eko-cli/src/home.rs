@@ -9,7 +9,7 @@
 //!                                       life
 //! HOME/former/NAME@HOST-STAMP/          an account that was set aside by `eko login --anew` or
 //!                                       `eko recover`, with the file `carried` once another device
-//!                                       has taken it over
+//!                                       has taken it over and nothing comes for it any more
 //! HOME/issuers.json                     which servers have named which issuer
 //! ```
 
@@ -36,7 +36,6 @@ const ACCOUNTS: &str = "accounts";
 const FORMER: &str = "former";
 const ISSUERS: &str = "issuers.json";
 const CARRIED: &str = "carried";
-const REPLACED: &str = "replaced";
 /// The beginning of the name of a folder that is about to take the place of an account.
 const REPLACES: &str = ".replaces-";
 
@@ -171,16 +170,18 @@ impl EkoHome {
         let account = self.folder(handle);
         self.end_replacement(&account)?;
         if account.path().is_dir() && !account.database().exists() {
-            // What is left of an account without its store says nothing to another device. Its name sorts
-            // before those of stores that another device takes over.
-            self.set_aside(&account, &format!("0-{}", uuid::Uuid::new_v4()))?;
+            // What is left of an account without its store says nothing to another device. Its name
+            // is none of those that one takes over.
+            self.drop_replacement(&account)?;
+            self.move_aside(&account, &format!("0-{}", uuid::Uuid::new_v4()))?;
         }
         let is_new = account.create()?;
         account.check()?;
         Ok(PreparedAccount { account, is_new })
     }
 
-    fn folder(&self, handle: &Handle) -> AccountFolder {
+    /// Returns the folder in which the account of a handle is, or would be.
+    pub(crate) fn folder(&self, handle: &Handle) -> AccountFolder {
         AccountFolder::new(handle.clone(), self.accounts.join(AccountFolder::folder_name(handle)))
     }
 
@@ -197,14 +198,16 @@ impl EkoHome {
         NamedIssuers::read(&self.issuers)
     }
 
-    /// Moves an account with all its files to `HOME/former/NAME@HOST-STAMP`, and returns that path. What a
-    /// replacement that was never ended has left is removed first: it must not become the account later.
+    /// Moves an account with all its files to `HOME/former/NAME@HOST-STAMP`, and returns that path.
+    /// The stamp is put after those of all folders of this account, whatever the clock says. What a
+    /// replacement that was never ended has left is removed first: it must not become the account
+    /// later.
     ///
     /// # Errors
     /// A folder cannot be removed or moved.
     pub fn set_aside(&self, account: &AccountFolder, stamp: &str) -> Result<PathBuf, CommandFailure> {
         self.drop_replacement(account)?;
-        self.move_aside(account, stamp)
+        self.set_last_aside(account, stamp)
     }
 
     /// Removes an account with its keys and messages, and first what a replacement that was never ended has
@@ -224,50 +227,56 @@ impl EkoHome {
         Ok(aside)
     }
 
-    /// Returns the folder of the account of this handle that was set aside last, if there is one that no
-    /// device has taken over.
+    /// Moves an account aside with a stamp after those of all folders of this account: this one, or
+    /// the last one with a letter more.
+    fn set_last_aside(&self, account: &AccountFolder, stamp: &str) -> Result<PathBuf, CommandFailure> {
+        match self.stamps(account)?.pop() {
+            Some(last) if last.as_str() >= stamp => self.move_aside(account, &format!("{last}Z")),
+            _ => self.move_aside(account, stamp),
+        }
+    }
+
+    /// Returns the folders of the account of this handle that were set aside and do not have the
+    /// mark of [`EkoHome::note_carried`], the last one first.
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub fn former(&self, account: &AccountFolder) -> Result<Option<AccountFolder>, CommandFailure> {
+    pub fn former(&self, account: &AccountFolder) -> Result<Vec<AccountFolder>, CommandFailure> {
+        let stamps = self.stamps(account)?.into_iter().rev();
+        let folders = stamps.map(|stamp| self.former.join(format!("{}-{stamp}", account.name())));
+        let unmarked = folders.filter(|folder| !folder.join(CARRIED).exists());
+        Ok(unmarked.map(|folder| AccountFolder::new(account.handle.clone(), folder)).collect())
+    }
+
+    /// Returns the stamps of the folders of an account that were set aside, in order.
+    fn stamps(&self, account: &AccountFolder) -> Result<Vec<String>, CommandFailure> {
         let listed = match self.former.read_dir() {
             Ok(listed) => listed,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(unreadable(&self.former, &error)),
         };
         let beginning = format!("{}-", account.name());
-        let mut last: Option<String> = None;
+        let mut stamps = Vec::new();
         for entry in listed {
             let entry = entry.map_err(|error| unreadable(&self.former, &error))?;
             let name = entry.file_name();
             // A moment follows, in a form that sorts and has no hyphen. A longer name of a host has one.
-            let is_its = |name: &&str| name.strip_prefix(&beginning).is_some_and(|rest| !rest.contains('-'));
-            last = last.max(name.to_str().filter(is_its).map(str::to_owned));
+            let stamp = name.to_str().and_then(|name| name.strip_prefix(&beginning));
+            stamps.extend(stamp.filter(|stamp| !stamp.contains('-')).map(str::to_owned));
         }
-        // What an earlier one has left was taken over with the last one.
-        let last = last.filter(|name| !self.former.join(name).join(CARRIED).exists());
-        Ok(last.map(|name| AccountFolder::new(account.handle.clone(), self.former.join(name))))
+        stamps.sort_unstable();
+        Ok(stamps)
     }
 
-    /// Records that another device has taken over what was set aside.
+    /// Records that another device has taken over what was set aside, and that nothing comes for it
+    /// any more.
     ///
     /// # Errors
     /// The folder cannot be written.
     pub fn note_carried(&self, former: &Path) -> Result<(), CommandFailure> {
-        mark(&former.join(CARRIED))
-    }
-
-    /// Records that a reset is about to replace a device that was set aside.
-    ///
-    /// # Errors
-    /// The folder cannot be written.
-    pub fn note_replaced(&self, former: &Path) -> Result<(), CommandFailure> {
-        mark(&former.join(REPLACED))
-    }
-
-    /// True if a reset may have replaced a device that was set aside.
-    pub fn is_replaced(&self, former: &Path) -> bool {
-        former.join(REPLACED).exists()
+        let mark = former.join(CARRIED);
+        let cannot = |error| CommandFailure::of_file("cannot write", FileUse::Write, &mark, &error);
+        private::mark_file(&mark).map_err(cannot)
     }
 
     /// Creates a folder of an account with an empty store, which no command sees until it replaces the
@@ -291,7 +300,7 @@ impl EkoHome {
         stamp: &str,
     ) -> Result<PathBuf, CommandFailure> {
         self.begin_replacement(account, staged)?;
-        let moved = self.move_aside(account, stamp).and_then(|aside| {
+        let moved = self.set_last_aside(account, stamp).and_then(|aside| {
             if let Err(failure) = self.end_replacement(account) {
                 self.bring_back(&aside, account)?;
                 return Err(failure);
@@ -349,19 +358,8 @@ impl EkoHome {
     /// # Errors
     /// The folder cannot be moved.
     pub fn bring_back(&self, aside: &Path, account: &AccountFolder) -> Result<(), CommandFailure> {
-        match std::fs::remove_file(aside.join(REPLACED)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                let mark = aside.join(REPLACED);
-                Err(CommandFailure::of_file("cannot remove", FileUse::Write, &mark, &error))
-            }
-            _ => rename(aside, account.path()),
-        }
+        rename(aside, account.path())
     }
-}
-
-fn mark(path: &Path) -> Result<(), CommandFailure> {
-    let cannot = |error| CommandFailure::of_file("cannot write", FileUse::Write, path, &error);
-    private::mark_file(path).map_err(cannot)
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), CommandFailure> {

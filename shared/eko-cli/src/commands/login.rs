@@ -6,7 +6,9 @@ pub(in crate::commands) mod id_token;
 mod server;
 mod told;
 
+use std::future::pending;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
@@ -24,11 +26,13 @@ use crate::ask;
 use crate::context::{Context, HttpMessenger};
 use crate::failure::{CommandFailure, Exit};
 use crate::home::{AccountFolder, PreparedAccount};
+use crate::interruption::Interruption;
 use crate::libsignal::LibSignal;
 use crate::oidc::BrowserSignIn;
 use crate::partial_handle::PartialHandle;
 use crate::show;
 use failure::SignInFailure;
+use former::EndedSignIn;
 use told::Takeover;
 
 /// The account from which a person moves to the one that signs in.
@@ -167,7 +171,13 @@ impl LoginArgs {
                 "the files of the former device are in {}; the new device needs an ID token of its own",
                 aside.display()
             );
-            return Err(CommandFailure::new(what).next(format!("eko login {handle} --print-nonce")));
+            // Without the reset, the new device would wait beside one that nobody has any more.
+            let reset = if self.reset { " --reset" } else { "" };
+            let next = format!(
+                "eko login {handle}{reset} --print-nonce, and with a token for it eko login {handle}{reset} \
+                 --id-token FILE"
+            );
+            return Err(CommandFailure::new(what).next(next));
         }
         let PreparedAccount { account, .. } = context.home.prepare(&handle)?;
         match self.sign_in(context, &http, &capabilities, &account).await {
@@ -265,7 +275,7 @@ impl LoginArgs {
                 let former = FormerDevice { store: database, actor, is_reset: true };
                 Some(Takeover::Copied(store.carry_over_to_move(former)?))
             }
-            None => former::carry_over(context, account, &store, &actor, self.reset),
+            None => former::carry_over(context, account, &store, &actor),
         };
         let prepared =
             PreparedSignIn::new(HttpTransport::new()?, store, context.environment.clone(), request)?;
@@ -285,17 +295,28 @@ impl LoginArgs {
         capabilities: &Capabilities,
         account: &AccountFolder,
     ) -> Result<SignedInDevice, SignInFailure> {
-        let (prepared, carried) = self.prepare(context, capabilities, account)?;
+        let (prepared, mut carried) = self.prepare(context, capabilities, account)?;
         if self.left.is_some() {
             prepared.require_new_name().await?;
         }
         let done = self.complete(context, http, capabilities, account, prepared).await;
-        let is_taken = done.is_ok() && !matches!(carried, Some(Takeover::Failed(_)));
-        let actor = capabilities.origin.actor(&self.who.user);
-        if let Some(Err(failure)) =
-            is_taken.then(|| former::settle(&context.home, account, &actor, self.reset))
-        {
-            context.out.prompt(&format!("{failure}."));
+        if let (Ok(device), None) = (&done, &self.left) {
+            let actor = capabilities.origin.actor(&self.who.user);
+            let sign_in = EndedSignIn { actor: &actor, is_reset: self.reset, again: device.again };
+            let has_ended = |former: &AccountFolder| former::has_ended(context, former, &device.client);
+            let settled = former::settle(&context.home, account, sign_in, has_ended);
+            match (settled, &carried) {
+                (Ok(_), Some(Takeover::Failed(_))) => {
+                    // It has succeeded now.
+                    let taken_over = DeviceStore::open(&account.database()).and_then(|it| it.taken_over());
+                    carried = Some(Takeover::Done(taken_over.map_err(MessengerError::from)?));
+                }
+                (Ok(brought), None) if brought > 0 => context.out.remark(&told::late(brought)),
+                (Ok(_), _) => {}
+                // That nothing was taken over is told below.
+                (Err(_), Some(Takeover::Failed(_))) => {}
+                (Err(failure), _) => context.out.prompt(&format!("{failure}.")),
+            }
         }
         if done.as_ref().err().is_none_or(|error| !error.was_refused())
             && let Some(carried) = carried
@@ -314,6 +335,15 @@ impl LoginArgs {
         account: &AccountFolder,
         prepared: PreparedSignIn<HttpTransport>,
     ) -> Result<SignedInDevice, SignInFailure> {
+        // A move goes on after the sign-in, and nothing else of it hears an interruption.
+        let heard = self.left.is_none().then(Interruption::heard).transpose();
+        let mut interruption = heard.map_err(CommandFailure::from)?;
+        let mut interrupted = pin!(async {
+            match &mut interruption {
+                Some(interruption) => interruption.happened().await,
+                None => pending().await,
+            }
+        });
         let id_token = match &self.way.id_token {
             Some(file) => id_token::read(file, self.nonce_command())?,
             None => {
@@ -326,17 +356,27 @@ impl LoginArgs {
                     // signed the person in long ago.
                     max_age: self.reset.then_some(FRESH_SIGN_IN),
                 };
-                id_token::ask_issuer(context, http, capabilities, way, self.way.print_url).await?
+                let asked = id_token::ask_issuer(context, http, capabilities, way, self.way.print_url);
+                tokio::select! {
+                    id_token = asked => id_token?,
+                    () = &mut interrupted => return Err(failure::interrupted().into()),
+                }
             }
         };
         if self.reset {
             // Directly before the reset, after which the former device reads nothing any more.
             let actor = capabilities.origin.actor(&self.who.user);
-            let unread = Box::pin(former::read_to_the_end(context, account, &actor)).await?;
+            let unread = tokio::select! {
+                unread = Box::pin(former::read_to_the_end(context, account, &actor)) => unread?,
+                () = &mut interrupted => return Err(failure::interrupted().into()),
+            };
             unread.iter().for_each(|unread| context.out.prompt(&format!("{unread}.")));
         }
         let again = account.is_registered();
-        let (client, registered) = prepared.complete(LibSignal, &id_token).await?;
+        let (client, registered) = tokio::select! {
+            completed = Box::pin(prepared.complete(LibSignal, &id_token)) => completed?,
+            () = &mut interrupted => return Err(SignInFailure::Interrupted),
+        };
         let client = context.reaching(client);
         let (me, domain) = (client.me(), capabilities.handle_domain.as_deref());
         if domain.is_some_and(|domain| domain != me.origin.authority()) {
@@ -366,8 +406,8 @@ impl LoginArgs {
 
     /// Asks whether all other devices are to go.
     async fn confirm_reset(&self, context: &Context, handle: &Handle) -> Result<(), CommandFailure> {
-        let unread = if self.anew { former::unread(context, handle).await } else { None };
-        let unread = unread.map_or_else(String::new, |unread| format!("\n{unread}."));
+        let unread = Box::pin(former::unread(context, handle, self.anew)).await?;
+        let unread: String = unread.iter().map(|unread| format!("\n{unread}.")).collect();
         let question = format!(
             "A reset revokes every device of {handle}, for good: none of them reads or sends any more. Your \
              contacts are warned, and send nothing until they have accepted this device. Your groups are lost: \
@@ -385,6 +425,12 @@ impl LoginArgs {
     fn failure(&self, error: SignInFailure, capabilities: &Capabilities) -> CommandFailure {
         let error = match error {
             SignInFailure::NoToken(failure) => return failure,
+            SignInFailure::Interrupted => {
+                let failure = failure::interrupted();
+                let unknown =
+                    format!("{failure} while the server was asked, which may have registered this device");
+                return failure.worded(&unknown).next("the same command again");
+            }
             SignInFailure::Messenger(error) => error,
         };
         let given = self.way.id_token.as_ref();

@@ -302,3 +302,27 @@ fn servers_that_name_one_issuer_are_noticed_once() {
     std::fs::write(&file, "{").unwrap();
     assert!(home.named_issuers().unwrap_err().to_string().starts_with("cannot read "));
 }
+
+/// The clock was ahead once, or is behind now.
+#[test]
+fn what_is_set_aside_last_is_taken_over_whatever_the_clock_says() {
+    let (_folder, home) = home(&["alice@a.example", "alice@a.example-b.example"]);
+    let other = home.choose(Some(&"alice@a.example-b.example".parse().unwrap())).unwrap();
+    let account = home.choose(Some(&"alice@a.example".parse().unwrap())).unwrap();
+    home.set_aside(&other, "20400101T000000.000Z").unwrap();
+    let mut all = Vec::new();
+    for stamp in
+        ["20300101T000000.000Z", "20260129T193000.000Z", "20260129T193000.000Z", "20300101T000000.001Z"]
+    {
+        home.prepare(&account.handle).unwrap();
+        all.insert(0, home.set_aside(&account, stamp).unwrap());
+        let former: Vec<_> = home.former(&account).unwrap().iter().map(|it| it.path().to_owned()).collect();
+        assert_eq!(former, all);
+    }
+    assert!(all[0].ends_with("alice@a.example-20300101T000000.001Z"), "{all:?}");
+    // A folder that an earlier version has put before one that was taken over is not forgotten.
+    home.note_carried(&all[0]).unwrap();
+    home.note_carried(&all[2]).unwrap();
+    let former: Vec<_> = home.former(&account).unwrap().iter().map(|it| it.path().to_owned()).collect();
+    assert_eq!(former, [all[1].clone(), all[3].clone()]);
+}

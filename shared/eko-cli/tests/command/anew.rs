@@ -1,13 +1,15 @@
 //! Tests of `login --anew`, which makes another device in the place of one that cannot be used any
 //! more.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::people::{ReportedFailure, signed_in, text};
-use super::signing_in::id_token;
+use super::signing_in::{id_token, issue};
 use super::stoppable::StoppableServer;
 use super::talking::{RunningCommand, two_on};
 use super::test_home::{TestHome, server};
@@ -172,6 +174,159 @@ async fn what_waits_for_a_device_that_is_replaced_is_read_first() {
 /// The beginning of what is said if the mailbox of a device that is replaced cannot be read.
 const LOSS: &str = "hat still waits in the mailbox of the device that is here can be lost, and its senders see it as \
                     not delivered: the mailbox was not read to the end, because of this: ";
+
+/// Returns the folders of former devices that have not got the mark of those of which nothing is
+/// left to take.
+fn unmarked(home: &TestHome) -> usize {
+    let former = home.path().join("former").read_dir().unwrap().map(|folder| folder.unwrap().path());
+    former.filter(|folder| !folder.join("carried").exists()).count()
+}
+
+/// Begins a reset of Bob's with a browser, and returns the process once that waits for it.
+async fn reset_in_a_browser(bob: &TestHome, server: &str) -> std::process::Child {
+    let login = ["login", "bob", "--server", server, "--anew", "--reset", "--yes", "--print-url"];
+    let mut child = bob.command(&login).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let waits = move || said.find(|line| line.starts_with("http")).is_some().then_some(said);
+    // Nothing is said into a pipe that is closed.
+    std::mem::forget(tokio::task::spawn_blocking(waits).await.unwrap().unwrap());
+    child
+}
+
+/// Bob's device is set aside for a reset, and he forgets to ask for the reset when he signs in.
+#[tokio::test]
+async fn a_device_that_is_in_use_is_not_given_up_by_a_sign_in_that_resets_nothing() {
+    let server = server().await;
+    let [alice, bob] = two_on(&server).await;
+    bob.eko(&["groups", "create", "Friday", "@alice"]).await.done();
+    alice.eko(&["send", "@bob", "one"]).await.done();
+    let login = ["login", "bob", "--server", &server, "--no-wait"];
+    let reset = [&login[..], &["--anew", "--reset", "--yes"]].concat();
+    let said = bob.eko_reading(&[&reset[..], &["--id-token", "-"]].concat(), "none").await;
+    let handle = format!("@bob@{}", &server["http://".len()..]);
+    let next = format!(
+        "eko login {handle} --reset --print-nonce, and with a token for it eko login {handle} --reset --id-token FILE"
+    );
+    assert_eq!(said.failed().next, next);
+    let nonce = ["login", "bob", "--server", &server, "--reset", "--print-nonce"];
+    let token = issue(&server, "bob", bob.eko(&nonce).await.done().trim()).await;
+    let said = bob.eko_reading(&[&login[..], &["--id-token", "-", "--json"]].concat(), &token).await;
+    assert_eq!(text(&said.object(), "status"), "pending");
+    // No reset has ended the group.
+    let listed = bob.eko(&["groups", "list", "--all"]).await.done();
+    assert!(listed.starts_with("Friday  ") && !listed.contains("reset"), "{listed}");
+    assert_eq!(unmarked(&bob), 1);
+    alice.eko(&["send", "@bob", "two"]).await.done();
+    bob.eko(&login).await.done();
+    assert_eq!(unmarked(&bob), 1);
+
+    let said = bob.eko(&reset).await;
+    assert!(said.code == 0 && !said.err.contains(LOSS), "{}", said.err);
+    assert_eq!((bob.path().join("former").read_dir().unwrap().count(), unmarked(&bob)), (2, 0));
+    assert_eq!(bob.hears().await, ["one", "two"]);
+    let listed = bob.eko(&["groups", "list", "--all"]).await.done();
+    assert_eq!(
+        (listed.lines().count(), listed.matches("a reset of your account").count()),
+        (1, 1),
+        "{listed}"
+    );
+}
+
+/// Bob presses Ctrl-C while his browser is open, or his machine fails then or a moment later.
+#[tokio::test]
+async fn a_reset_that_ends_before_it_is_done_loses_nothing() {
+    for (ending, is_brought_back) in [(Signal::INT, true), (Signal::KILL, false), (Signal::KILL, true)] {
+        let server = server().await;
+        let [alice, bob] = two_on(&server).await;
+        let device = bob.object(&["whoami"]).await["device"].clone();
+        alice.eko(&["send", "@bob", "one"]).await.done();
+        let mut child = reset_in_a_browser(&bob, &server).await;
+        kill_process(Pid::from_child(&child), ending).unwrap();
+        let code = tokio::task::spawn_blocking(move || child.wait().unwrap().code()).await.unwrap();
+        if ending == Signal::INT {
+            assert_eq!(code, Some(1));
+            assert_eq!(bob.object(&["whoami"]).await["device"], device);
+            assert_eq!(bob.path().join("former").read_dir().unwrap().count(), 0);
+            assert_eq!(bob.hears().await, ["one"]);
+            continue;
+        }
+        if is_brought_back {
+            // The process has died after the new device was removed, and before the former one was
+            // back.
+            std::fs::remove_dir_all(bob.account()).unwrap();
+        }
+        let login = ["login", "bob", "--server", &server, "--no-wait"];
+        assert_eq!(text(&bob.object(&login).await, "status"), "pending");
+        assert_eq!(unmarked(&bob), 1);
+        alice.eko(&["send", "@bob", "two"]).await.done();
+        bob.eko(&[&login[..], &["--anew", "--reset", "--yes"]].concat()).await.done();
+        assert_eq!(bob.hears().await, ["one", "two"]);
+        assert_eq!(unmarked(&bob), 0);
+    }
+}
+
+/// Another version of eko wrote the store of the device that is replaced.
+#[tokio::test]
+async fn a_reset_tells_that_a_store_which_does_not_open_cannot_be_read() {
+    let server = server().await;
+    let bob = signed_in(&server, "bob").await;
+    let store = rusqlite::Connection::open(bob.account().join("eko.db")).unwrap();
+    store.execute_batch("PRAGMA user_version = 999999").unwrap();
+    drop(store);
+    let login = ["login", "bob", "--server", &server, "--anew", "--reset"];
+    let asked = bob.eko_asking(&login, "no\n").await;
+    assert!(asked.code == 1 && asked.err.contains(LOSS), "{}", asked.err);
+    let said = bob.eko(&[&login[..], &["--yes"]].concat()).await;
+    assert!(said.code == 0 && said.err.contains(LOSS), "{}", said.err);
+    assert!(said.err.contains("eko.db has version 999999: a newer eko wrote it"), "{}", said.err);
+}
+
+/// The files of Bob's former device are not there for a while, as on a disk that is not mounted.
+#[tokio::test]
+async fn what_cannot_be_taken_over_for_a_moment_is_taken_over_later() {
+    for is_reset in [true, false] {
+        let server = server().await;
+        let [alice, bob] = two_on(&server).await;
+        alice.eko(&["send", "@bob", "one"]).await.done();
+        assert_eq!(bob.hears().await, ["one"]);
+        let login = ["login", "bob", "--server", &server, "--no-wait"];
+        let reset = [&login[..], &["--reset", "--yes"]].concat();
+        let aside = [&reset[..], &["--anew", "--id-token", "-"]].concat();
+        assert_eq!(bob.eko_reading(&aside, "none").await.code, 1);
+        let former = bob.path().join("former").read_dir().unwrap().next().unwrap().unwrap().path();
+        let (store, away) = (former.join("eko.db"), former.join("away.db"));
+        std::fs::rename(&store, &away).unwrap();
+        std::fs::create_dir(&store).unwrap();
+        if is_reset {
+            // It would be lost.
+            let said = bob.eko(&reset).await;
+            assert!(said.err.contains(LOSS) || said.code != 0, "{}", said.err);
+            let what = said.failed().what;
+            assert!(
+                what.starts_with("what has come last for the former device was not taken over: "),
+                "{what}"
+            );
+        } else {
+            let said = bob.eko(&login).await;
+            assert!(said.code == 0 && said.err.contains("Nothing was taken over"), "{}", said.err);
+        }
+        std::fs::remove_dir(&store).unwrap();
+        std::fs::rename(&away, &store).unwrap();
+        alice.eko(&["send", "@bob", "two"]).await.done();
+        if !is_reset {
+            let said = bob.eko(&login).await;
+            let late = "Taken over from the former device since: 1 message.";
+            assert!(said.code == 0 && said.err.contains(late), "{}", said.err);
+            assert_eq!(unmarked(&bob), 1);
+            bob.eko(&[&reset[..], &["--anew"]].concat()).await.done();
+        } else {
+            bob.eko(&reset).await.done();
+        }
+        let texts = bob.objects(&["history"]).await.into_iter().map(|it| it["text"].clone());
+        assert_eq!(texts.collect::<Vec<_>>(), ["one", "two"]);
+        assert_eq!(unmarked(&bob), 0);
+    }
+}
 
 /// A server takes one reset in ten minutes.
 #[tokio::test]

@@ -12,6 +12,8 @@ pub(super) enum SignInFailure {
     NoToken(CommandFailure),
     /// The sign-in itself has failed.
     Messenger(MessengerError),
+    /// The person has ended the command while the server was asked, which may have accepted.
+    Interrupted,
 }
 
 impl From<CommandFailure> for SignInFailure {
@@ -42,9 +44,14 @@ impl SignInFailure {
                 | MessengerError::PersonDeleted(_)
                 | MessengerError::WrongClock(_),
             ) => true,
-            Self::Messenger(_) => false,
+            Self::Messenger(_) | Self::Interrupted => false,
         }
     }
+}
+
+/// The failure of a sign-in that the person has ended.
+pub(super) fn interrupted() -> CommandFailure {
+    CommandFailure::new("the sign-in was interrupted")
 }
 
 /// True if the device cannot be used any more: it was revoked, its server has forgotten it or shows
@@ -54,13 +61,16 @@ pub(super) fn is_lost(error: &MessengerError) -> bool {
         MessengerError::Revoked | MessengerError::Forgotten => true,
         // A new device would need another name.
         MessengerError::AccountDeleted => false,
-        MessengerError::Store(error) => {
-            use StoreFault::{Damaged, Emptied, Newer, Older};
-            matches!(error.fault(), Damaged | Emptied | Older | Newer)
-        }
+        MessengerError::Store(error) => is_lost_store(error.fault()),
         MessengerError::Distrust { why, .. } => {
             matches!(why, Distrust::OwnReset | Distrust::NotApproved | Distrust::OtherRoot)
         }
         _ => false,
     }
+}
+
+/// True if a store with this fault cannot be read, and not only now.
+pub(super) fn is_lost_store(fault: StoreFault) -> bool {
+    use StoreFault::{Damaged, Emptied, Newer, Older};
+    matches!(fault, Damaged | Emptied | Older | Newer)
 }

@@ -14,6 +14,7 @@ use crate::context::{Context, HttpMessenger};
 use crate::counted::{counted, counted_all};
 use crate::failure::CommandFailure;
 use crate::home::AccountFolder;
+use crate::interruption::Interruption;
 use crate::joining::{self, WaitOutcome};
 use crate::people::own_handle;
 
@@ -79,6 +80,12 @@ fn carried(carried: CarriedOver) -> String {
     format!("Taken over from the former device: {all}.{}", not_sent(unsent))
 }
 
+/// Returns the sentence that tells how many messages of a former device have come here since it was
+/// taken over.
+pub(super) fn late(messages: u64) -> String {
+    format!("Taken over from the former device since: {}.", counted(messages, "message", "messages"))
+}
+
 /// Returns the sentence that tells of messages that a former device has not sent, after a space.
 fn not_sent(unsent: u64) -> String {
     match unsent {
@@ -105,11 +112,18 @@ fn copied(carried: CarriedOver) -> String {
     format!("Copied for the new account: {}.{unsent}", counted_all(messages, people, groups))
 }
 
-/// Puts to be sent what a former device has not sent. If it cannot be done now, whatever is sent next does it.
-async fn put_taken_over(context: &Context, client: &HttpMessenger) {
-    if let Err(error) = client.put_taken_over().await {
+/// Puts to be sent what a former device has not sent. If it cannot be done now, or the person ends
+/// the command, whatever is sent next does it.
+async fn put_taken_over(context: &Context, client: &HttpMessenger) -> Result<(), CommandFailure> {
+    let mut interruption = Interruption::heard()?;
+    let put = tokio::select! {
+        put = client.put_taken_over() => put,
+        () = interruption.happened() => return Ok(()),
+    };
+    if let Err(error) = put {
         context.out.detail(&format!("what the former device has not sent is put later: {error}"));
     }
+    Ok(())
 }
 
 impl LoginArgs {
@@ -153,13 +167,13 @@ impl LoginArgs {
             if self.no_wait || joining::wait(context, client).await? == WaitOutcome::Interrupted {
                 return Ok(());
             }
-            put_taken_over(context, client).await;
+            put_taken_over(context, client).await?;
             if has_ended_others(client, &ended) {
                 context.out.remark(GROUPS_ENDED);
             }
             return context.out.result("This device is one of your devices now.", &object);
         }
-        put_taken_over(context, client).await;
+        put_taken_over(context, client).await?;
         object["first"] = json!(registered.device_set.length == 1);
         object["reset"] = json!(self.reset);
         let reset = if self.reset { RESET_DONE } else { "" };

@@ -1,14 +1,23 @@
 //! Attempts to use up what belongs to somebody else: a recipient's minute, the queue for other
 //! servers, the reserve of a user's own devices.
 
-use eko_client::Device;
 use eko_client::device::{OutgoingEnvelope, SendOutcome};
+use eko_client::{Auth, Body, Device};
+use eko_protocol::group_state::SealedGroupState;
 use eko_protocol::http_signature::Scheme;
-use eko_protocol::id::DeviceId;
-use eko_testkit::{BARE, CallFault, ChainChanges as _, DirectTransport, Stranger, World, envelope, refused};
+use eko_protocol::id::{DeviceId, GroupStateId};
+use eko_protocol::vocabulary::in_context;
+use eko_testkit::{
+    BARE, CallFault, ChainChanges as _, DirectTransport, FrankedContent, Stranger, World, envelope, refusal,
+    refused,
+};
+use http::Method;
 use serde_json::json;
 
 use crate::scene::{AttackScene, SCHEMES};
+
+/// A minute in milliseconds.
+const MINUTE_MS: i64 = 60_000;
 
 /// The envelopes that an attacker sends in one minute.
 const FLOOD: usize = 100;
@@ -83,6 +92,45 @@ async fn a_revoked_device_uses_nothing_up() {
     }
     assert_eq!(says(&scene.alice, &[&scene.bob]).await, "429 too-many");
     scene.world.deliver().await;
+}
+
+/// A device that waits for approval, or is revoked, may be a thief's. The server refuses it by every verb,
+/// and leaves the account's minute to the user's own devices.
+#[tokio::test]
+async fn a_device_that_is_not_active_uses_nothing_of_the_account_up() {
+    let scene = AttackScene::with(BARE, |config| config.limits.account_budget = 3).await;
+    let waiting = scene.world.pending(&scene.alice, "waiting").await;
+    let stolen = scene.world.further(&scene.alice, "stolen").await;
+    scene.alice.revoke(stolen.id()).await.unwrap();
+    // The minute of the sign-ins is over.
+    scene.world.advance(MINUTE_MS);
+    let group = GroupStateId::parse("00000000-0000-8000-8000-000000000001").unwrap();
+    let state = SealedGroupState { epoch: 1, content: b"state".to_vec() };
+    let franked = FrankedContent::new(&scene.bob.actor(), &scene.alice.actor(), "a threat");
+    scene.bob.send(&franked.envelope(&scene.bob, &[&scene.alice])).await.unwrap();
+    scene.world.deliver().await;
+    let flag = franked.flag(scene.world.messages(&scene.alice).await.last().unwrap());
+    for (device, answer) in [(&waiting, "403 device-pending"), (&stolen, "401 device-revoked")] {
+        let actor = device.actor();
+        let block = json!({ "type": "Block", "actor": actor, "object": scene.eve.actor });
+        let known = json!({ "type": "Accept", "actor": actor, "object": scene.bob.actor() });
+        for _ in 0..4 {
+            assert_eq!(refused(device.keep_group_state(&group, &state).await), answer);
+            assert_eq!(refused(device.drop_group_state(&group, 1).await), answer);
+            assert_eq!(refused(device.report_message(&flag).await), answer);
+            assert_eq!(says(device, &[&scene.bob]).await, answer);
+            for activity in [&block, &known] {
+                let path = device.origin().outbox(device.user());
+                let body = in_context(activity.clone());
+                let posted = device.call(Method::POST, &path, Body::Json(&body), Auth::Device).await;
+                assert_eq!(refusal(&posted.unwrap()), answer, "{activity}");
+            }
+        }
+    }
+    for _ in 0..3 {
+        scene.alice.keep_group_state(&group, &state).await.unwrap();
+    }
+    assert_eq!(refused(scene.alice.keep_group_state(&group, &state).await), "429 too-many");
 }
 
 /// An envelope whose record or queue fails is not accepted, and is given back.

@@ -15,7 +15,8 @@ impl Messaging {
     ///
     /// One GetItem and, at the same time, one UpdateItem of the account's budget; then the calls of
     /// [`keep_group_state`](eko_store::Store::keep_group_state). What the budget counts stays
-    /// counted, also for a state that is refused.
+    /// counted, also for a state that is refused; for a device that is not active, a second UpdateItem
+    /// gives it back.
     ///
     /// # Errors
     /// [`Refusal::DevicePending`](crate::Refusal::DevicePending),
@@ -83,10 +84,10 @@ impl Messaging {
     /// Checks that the caller is active, and charges a write of `bytes` to the account's budget.
     async fn admit_group_state(&self, caller: DeviceAddress<'_>, bytes: usize) -> Result<()> {
         let charge = self.charge_of_account(caller.user, u64::try_from(bytes).unwrap_or(u64::MAX));
-        let (record, mut spending) =
+        let (record, spending) =
             tokio::join!(self.store().device_record(caller), self.spend(Some(charge), None));
-        require_record(record?.as_ref())?;
-        spending.check()
+        let check = || require_record(record?.as_ref());
+        self.spend_if(check(), spending).await.map(drop)
     }
 }
 

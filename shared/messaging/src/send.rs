@@ -155,7 +155,7 @@ impl Messaging {
     }
 
     /// Returns the spending if a check has passed and no budget is used up, or gives it back.
-    async fn spend_if(&self, checked: Result<()>, mut spending: Spending) -> Result<Spending> {
+    pub(crate) async fn spend_if(&self, checked: Result<()>, mut spending: Spending) -> Result<Spending> {
         if let Err(error) = checked.and_then(|()| spending.check()) {
             self.give_back(spending).await;
             return Err(error);

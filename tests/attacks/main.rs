@@ -16,6 +16,7 @@ mod breaker;
 mod budgets;
 mod documents;
 mod echoes;
+mod flags;
 mod handles;
 mod headers;
 mod identity;

@@ -98,6 +98,21 @@ async fn flagged_by_b(pair: &ServerPair, flag: &Value) -> u16 {
     pair.a.transport().json(request).await.0
 }
 
+/// The author's server refuses a report that comes too fast, and the recipient's server sends it again.
+#[tokio::test]
+async fn a_report_that_comes_too_fast_waits() {
+    let pair = ServerPair::new().await;
+    let (first, second) = (message(&pair, "a threat").await, message(&pair, "another one").await);
+    let repeated = first.passed_on(pair.bob.origin(), &pair.bob.actor());
+    while flagged_by_b(&pair, &repeated).await == 202 {}
+    pair.bob.report_message(&second).await.unwrap();
+    pair.settle().await;
+    assert_eq!(pair.a.flags().await, ["verified"]);
+    pair.internet.advance(HOUR_MS);
+    pair.settle().await;
+    assert_eq!(pair.a.flags().await, ["verified", "verified"]);
+}
+
 /// The recipient's server lies: it has all that its user got, and everything that it makes up.
 #[tokio::test]
 async fn a_malicious_server_of_the_recipient_forges_nothing() {

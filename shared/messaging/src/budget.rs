@@ -7,7 +7,9 @@
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::envelope::Create;
 use eko_protocol::limits::MAX_CONNECTS;
-use eko_store::budget::{Allowance, BudgetSender, BudgetSite, Charge, ChargeOutcome, Measure, UsedUp};
+use eko_store::budget::{
+    Allowance, BudgetSender, BudgetSite, Charge, ChargeOutcome, Measure, RecipientAllowance, UsedUp,
+};
 use eko_store::device::DeviceAddress;
 use eko_store::inbound::site;
 
@@ -61,6 +63,20 @@ impl Messaging {
         Charge::to_reported(user, site(origin.authority()), share, total, bytes, self.now_ms())
     }
 
+    /// Returns the charge of an abuse report of `reporter` about `user` that the server at `origin` passes
+    /// on, with `bytes` of content.
+    pub(crate) fn flag_charge(
+        &self,
+        origin: &Origin,
+        reporter: &str,
+        user: &UserName,
+        bytes: usize,
+    ) -> Charge {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let (reporter, site) = (self.budget_sender(reporter), self.budget_site(origin));
+        Charge::to_flagged(user, reporter, site, bytes, self.now_ms())
+    }
+
     /// Returns the charge of a `Take` from another server. `subject` is what is asked for: a handle
     /// or a server's site.
     pub(crate) fn take_charge(&self, taker: &str, subject: &str) -> Charge {
@@ -69,19 +85,31 @@ impl Messaging {
 
     fn charge_between(&self, sender: &str, server: Option<&Origin>, recipient: &str, bytes: u64) -> Charge {
         let limits = self.limits();
-        let total = Allowance { envelopes: limits.recipient_budget, bytes: limits.recipient_bytes_budget };
-        let site = server.map(|origin| BudgetSite {
+        let everyone = Allowance { envelopes: limits.recipient_budget, bytes: limits.recipient_bytes_budget };
+        let others = Allowance {
+            envelopes: share_of_others(everyone.envelopes),
+            bytes: share_of_others(everyone.bytes),
+        };
+        let (sender, site) = (self.budget_sender(sender), server.map(|origin| self.budget_site(origin)));
+        let total = RecipientAllowance { everyone, others };
+        Charge::to_recipient(recipient, sender, site, total, bytes, self.now_ms())
+    }
+
+    /// Returns an actor with the share that one actor has of a minute.
+    fn budget_sender<'a>(&self, name: &'a str) -> BudgetSender<'a> {
+        let limits = self.limits();
+        let allowance = Allowance { envelopes: limits.sender_budget, bytes: limits.sender_bytes_budget };
+        BudgetSender { name, allowance }
+    }
+
+    /// Returns the site of another server with the share that one site has of a minute.
+    fn budget_site<'a>(&self, origin: &'a Origin) -> BudgetSite<'a> {
+        let limits = self.limits();
+        BudgetSite {
             name: site(origin.authority()),
             allowance: Allowance { envelopes: limits.server_budget, bytes: limits.server_bytes_budget },
             actors: limits.server_senders,
-            others: Allowance {
-                envelopes: share_of_others(total.envelopes),
-                bytes: share_of_others(total.bytes),
-            },
-        });
-        let allowance = Allowance { envelopes: limits.sender_budget, bytes: limits.sender_bytes_budget };
-        let sender = BudgetSender { name: sender, allowance, site };
-        Charge::to_recipient(recipient, sender, total, bytes, self.now_ms())
+        }
     }
 
     /// Returns the charge of an envelope to the account of its author.
@@ -201,6 +229,11 @@ fn text(used_up: UsedUp) -> &'static str {
         UsedUp::Sockets => "too many sockets of this device in this minute",
         UsedUp::SiteReports => "too many reports from your server's domain to this user in this minute",
         UsedUp::Reports => "too many reports from other servers to this user in this minute",
+        UsedUp::Reporter => "too many abuse reports by this reporter about this user in this minute",
+        UsedUp::SiteFlags => {
+            "too many abuse reports from your server's domain about this user in this minute"
+        }
+        UsedUp::Reporters => "too many reporters of your server's domain about this user in this minute",
         UsedUp::Unknown => "too many envelopes or bytes in this minute",
         UsedUp::Account(Measure::Bytes) => "too many bytes from your account in this minute",
     }

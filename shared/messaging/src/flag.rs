@@ -14,7 +14,7 @@ use eko_store::flags::{FlagStanding, KeptFlag, NewFlag};
 use eko_store::inbound::site;
 use eko_store::parcels::{Parcel, ParcelBody};
 
-use crate::{Messaging, MessagingError, Refusal, Result};
+use crate::{Messaging, Refusal, Result};
 
 /// A day in milliseconds.
 const DAY_MS: i64 = 86_400_000;
@@ -115,12 +115,15 @@ impl Messaging {
 
     /// Stores a report that the server at `signer` passes on, about a message of a user of this server.
     ///
-    /// UpdateItem of the budget that reports of its site have with the author, and a transaction of
-    /// three writes. A report of a user of a third server, or of somebody who is not here, or beyond the
-    /// bounds, has no effect; the first two cost no call.
+    /// UpdateItem of the budget that the reporter and the site of the server have for reports about the
+    /// author, and a transaction of three writes. A report of a user of a third server, or of somebody who
+    /// is not here, or beyond the bounds of a day, has no effect; the first two cost no call.
+    ///
+    /// The budget is charged for true reports and made-up ones alike, so that its refusal says nothing of
+    /// either. It stays charged for a report that was stored before, whose transaction costs as much.
     ///
     /// # Errors
-    /// The store is broken or out of reach.
+    /// [`Refusal::OverBudget`]: the report may come again. The store is broken or out of reach.
     pub async fn keep_report_of(
         &self,
         federation: &Federation,
@@ -132,14 +135,8 @@ impl Messaging {
         if self.origin().actor(author) != flag.author {
             return Ok(());
         }
-        let charge = self.report_charge(signer, author, flag.evidence.content.len());
-        match self.spend(None, Some(charge)).await.check() {
-            Err(MessagingError::Refused(Refusal::OverBudget { .. })) => {
-                tracing::warn!(signer = signer.as_str(), "a report is dropped: too many in one minute");
-                return Ok(());
-            }
-            other => other?,
-        }
+        let charge = self.flag_charge(signer, reporter, author, flag.evidence.content.len());
+        self.spend(None, Some(charge)).await.check()?;
         let standing = self.judge(Some(federation), flag, reporter);
         let site = Some(site(signer.authority()));
         let new = NewFlag { flag, reporter, site, standing };

@@ -25,6 +25,18 @@
 //! | `h{hash}`, `i{hash}` | N | reports, bytes | what all actors of one other site reported |
 //! | `ttl` | N | epoch s | one minute after the end of the window |
 //!
+//! # Item `L#{site}` / `FLAGGED#{window}#{hash}`
+//!
+//! The hash is that of the user's name. No site's reports are in the way of another one's, and no export
+//! tells a user of a report.
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `n`, `b` | N | abuse reports, bytes | what all actors of the site reported about the user |
+//! | `s{hash}`, `t{hash}` | N | abuse reports, bytes | what one of these actors reported |
+//! | `a` | BS | | the hashes of these actors |
+//! | `ttl` | N | epoch s | one minute after the end of the window |
+//!
 //! # Item `L#{user}` / `ACCOUNT#{window}`
 //!
 //! | Attribute | Type | Unit | Meaning |
@@ -89,8 +101,6 @@ pub struct BudgetSender<'a> {
     pub name: &'a str,
     /// The most that the sender may send to one recipient.
     pub allowance: Allowance,
-    /// The site of the sender's server, if that is another server.
-    pub site: Option<BudgetSite<'a>>,
 }
 
 /// The site of a sender on another server.
@@ -102,7 +112,14 @@ pub struct BudgetSite<'a> {
     pub allowance: Allowance,
     /// The most actors of the site that may send to one recipient.
     pub actors: u64,
-    /// The most that the senders of all other servers together may send to one recipient.
+}
+
+/// The most that a recipient may be sent in a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecipientAllowance {
+    /// The most that all senders together may send.
+    pub everyone: Allowance,
+    /// The most that the senders of all other servers together may send.
     pub others: Allowance,
 }
 
@@ -127,6 +144,12 @@ pub enum UsedUp {
     SiteReports,
     /// The reports of all other servers to a user.
     Reports,
+    /// The reporter's share of the abuse reports about a user.
+    Reporter,
+    /// The share of the reporter's site in the abuse reports about a user.
+    SiteFlags,
+    /// The number of actors of the reporter's site that may report a user.
+    Reporters,
     /// One of these. The engine does not say what is stored.
     Unknown,
 }
@@ -177,6 +200,8 @@ struct ActorSet {
     actor: Vec<u8>,
     /// The most actors.
     most: u64,
+    /// The budget that the set stands for.
+    budget: UsedUp,
 }
 
 /// Two attributes that count the same envelopes.
@@ -212,27 +237,30 @@ impl Counter {
 
 impl Charge {
     /// Creates the charge of an envelope of `bytes` to its recipient, at `now_ms`. `recipient` is a
-    /// user name, or an actor id, a handle or an origin of another server.
+    /// user name, or an actor id, a handle or an origin of another server. `site` is that of the
+    /// sender's server, if that is another server.
     pub fn to_recipient(
         recipient: &str,
         sender: BudgetSender<'_>,
-        total: Allowance,
+        site: Option<BudgetSite<'_>>,
+        total: RecipientAllowance,
         bytes: u64,
         now_ms: i64,
     ) -> Self {
         let window = now_ms.div_euclid(WINDOW_MS);
         let hash = short_hash(sender.name);
         let mut counters = vec![Counter::new(SENDER, &hash, sender.allowance, UsedUp::Sender)];
-        if let Some(site) = sender.site {
+        if let Some(site) = site {
             let hash = short_hash(site.name);
             counters.push(Counter::new(SITE, &hash, site.allowance, UsedUp::Site));
-            counters.push(Counter::new(OTHERS, "", site.others, UsedUp::Others));
+            counters.push(Counter::new(OTHERS, "", total.others, UsedUp::Others));
         }
-        counters.push(Counter::new(TOTAL, "", total, UsedUp::Recipient));
-        let actors = sender.site.map(|site| ActorSet {
+        counters.push(Counter::new(TOTAL, "", total.everyone, UsedUp::Recipient));
+        let actors = site.map(|site| ActorSet {
             name: format!("{ACTORS}{}", short_hash(site.name)),
             actor: short_digest(sender.name).to_vec(),
             most: site.actors,
+            budget: UsedUp::Actors,
         });
         let key = key::rate(recipient, window.unsigned_abs());
         Self { key, ends_ms: end_of(window), bytes, counters, actors }
@@ -261,6 +289,33 @@ impl Charge {
                 Counter::new(TOTAL, "", total, |_| UsedUp::Reports),
             ],
             actors: None,
+        }
+    }
+
+    /// Creates the charge of an abuse report about `user` with `bytes` of content, at `now_ms`. `site` is
+    /// that of the server that passes it on, whose user the reporter is.
+    pub fn to_flagged(
+        user: &UserName,
+        reporter: BudgetSender<'_>,
+        site: BudgetSite<'_>,
+        bytes: u64,
+        now_ms: i64,
+    ) -> Self {
+        let window = now_ms.div_euclid(WINDOW_MS);
+        Self {
+            key: key::flag_rate(site.name, window.unsigned_abs(), &short_hash(user.as_str())),
+            ends_ms: end_of(window),
+            bytes,
+            counters: vec![
+                Counter::new(SENDER, &short_hash(reporter.name), reporter.allowance, |_| UsedUp::Reporter),
+                Counter::new(TOTAL, "", site.allowance, |_| UsedUp::SiteFlags),
+            ],
+            actors: Some(ActorSet {
+                name: ACTORS.to_owned(),
+                actor: short_digest(reporter.name).to_vec(),
+                most: site.actors,
+                budget: UsedUp::Reporters,
+            }),
         }
     }
 
@@ -302,7 +357,7 @@ impl Charge {
     fn used_up(&self, stored: &Item) -> Option<UsedUp> {
         let used_up = self.counters.iter().find_map(|counter| counter.used_up(stored, self.bytes));
         // Nothing else refuses an envelope.
-        used_up.or_else(|| self.actors.as_ref().map(|_| UsedUp::Actors).filter(|_| !stored.is_empty()))
+        used_up.or_else(|| self.actors.as_ref().map(|set| set.budget).filter(|_| !stored.is_empty()))
     }
 }
 
@@ -352,7 +407,7 @@ impl Store {
                 .expression_attribute_values(format!(":most{index}"), n(counter.allowance.envelopes))
                 .expression_attribute_values(format!(":room{index}"), n(room));
         }
-        if let Some(ActorSet { name, actor, most }) = &charge.actors {
+        if let Some(ActorSet { name, actor, most, .. }) = &charge.actors {
             add.push("#actors :actor".to_owned());
             // A sender that is counted already is in the set.
             conditions.push(

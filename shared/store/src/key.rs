@@ -38,6 +38,7 @@
 //! | `L#{user}` | `WAITING#{device}#{window}` | the sockets that a device opens in one minute while it waits for approval | [`crate::budget`] |
 //! | `L#{user}` | `REQUESTS#{day}#{hash}` | the requests of the strangers of one other site, or of one stranger here, in one day | [`crate::known`] |
 //! | `L#{hash or site}` | `FLAGS#{day}` | the reported messages of one reporter, by the short hash of the actor id, or of one other site, in one day | [`crate::flags`] |
+//! | `L#{site}` | `FLAGGED#{window}#{hash}` | the rate budget of the abuse reports of one other site about a user, by the short hash of the name, in one minute | [`crate::budget`] |
 //! | `L#{user}` | `EXPORTS#{day}` | the pages of exports in one day | [`crate::export`] |
 //! | `L#{user}` | `PARCELS` | the parcels of an account that wait for other servers | [`crate::outstanding`] |
 //! | `L#{user}` | `ACCOUNT-RECEIPTS` | the receipts of an account that wait for other servers | [`crate::outstanding`] |
@@ -332,6 +333,12 @@ pub(crate) fn waiting_rate(device: DeviceAddress<'_>, window: u64) -> ItemKey {
 /// Returns the key of the rate budget of reports to a user in one window.
 pub(crate) fn report_rate(user: &UserName, window: u64) -> ItemKey {
     ItemKey::new(counters_partition(user), format!("REPORTS#{window}"))
+}
+
+/// Returns the key of the rate budget of the abuse reports that a site passes on in one window, about the
+/// user with this short hash. An export of the user does not read it.
+pub(crate) fn flag_rate(site: &str, window: u64, user: &str) -> ItemKey {
+    ItemKey::new(reports_partition(site), format!("FLAGGED#{window}#{user}"))
 }
 
 /// Returns the key of the count of an account's parcels.

@@ -9,6 +9,7 @@ use eko_store::sent::SentEnvelopeName;
 use eko_testkit::{Stranger, StrangerAnswer, envelope};
 use serde_json::{Value, json};
 
+use super::flags::flag;
 use super::{TwoUsers, told};
 
 /// The rows that are played here.
@@ -20,6 +21,9 @@ pub(super) const ROWS: &[&str] = &[
     "envelopes a minute, one account to all recipients",
     "takes and chains a minute, one account at one other server",
     "reports a minute, one other site to one user",
+    "abuse reports a minute, one reporter of another server about one user",
+    "abuse reports a minute, one other site about one user",
+    "reporters a minute, one other site about one user",
     "bytes of ciphertexts a minute, one sender to one recipient",
     "bytes of ciphertexts a minute, one other site to one recipient",
     "bytes of ciphertexts a minute to one recipient",
@@ -41,6 +45,9 @@ fn budget<'a>(limit: &str, config: &'a mut Config) -> &'a mut u64 {
         "senders a minute, one other site to one recipient" => &mut limits.server_senders,
         "envelopes a minute, one other site to one recipient" => &mut limits.server_budget,
         "reports a minute, one other site to one user" => &mut limits.server_budget,
+        "abuse reports a minute, one reporter of another server about one user" => &mut limits.sender_budget,
+        "abuse reports a minute, one other site about one user" => &mut limits.server_budget,
+        "reporters a minute, one other site about one user" => &mut limits.server_senders,
         "envelopes a minute, all senders to one recipient" => &mut limits.recipient_budget,
         "envelopes a minute, one account to all recipients" => &mut limits.account_budget,
         "bytes of ciphertexts a minute, one sender to one recipient" => &mut limits.sender_bytes_budget,
@@ -97,6 +104,10 @@ async fn answer(limit: &'static str, count: u64) -> String {
             "envelopes of one account that wait for other servers" => told(&waits(&pair).await),
             _ if limit.starts_with("delivery reports") => receipt(&pair).await,
             "senders a minute, one other site to one recipient" => arrives(&pair, &others.remove(0)).await,
+            "abuse reports a minute, one reporter of another server about one user" => {
+                flagged(&pair, &stranger, 0).await
+            }
+            _ if limit.ends_with("about one user") => flagged(&pair, &stranger, number).await,
             _ if limit.starts_with("reports") => reports(&pair, &stranger, number).await,
             _ if limit.contains("other site") => arrives(&pair, &stranger).await,
             _ => told(&pair.send().await),
@@ -160,6 +171,15 @@ async fn reports(pair: &TwoUsers, stranger: &Stranger, number: u64) -> String {
         "summary": number.to_string(),
     });
     inbox_answer(pair, stranger, &report).await
+}
+
+/// Has another server pass on an abuse report of one of its users about Alice, and returns the answer as
+/// the table has it. `reporter` makes it that of another user.
+async fn flagged(pair: &TwoUsers, stranger: &Stranger, reporter: u64) -> String {
+    let mut flag = flag(&pair.alice.actor(), reporter);
+    flag.evidence.to = Some(format!("{}/users/{reporter}", stranger.origin));
+    flag.actor = Some(stranger.actor.clone());
+    inbox_answer(pair, stranger, &flag.to_value(None)).await
 }
 
 /// Has another server deliver an activity, and returns the answer as the table has it.

@@ -57,6 +57,23 @@ async fn a_true_report_verifies_at_the_authors_server() {
     assert_eq!(pair.a.flags().await, ["verified", "verified"]);
 }
 
+/// An author evades no report by what the content says of its recipient: a client takes what is addressed to
+/// an account that its user has left, and honest clients send what has waited for the move that way.
+#[tokio::test]
+async fn a_content_that_names_another_recipient_is_reported_like_any_other() {
+    let pair = ServerPair::new().await;
+    let franked = FrankedContent::new(&pair.alice.actor(), "https://old.example/user/bob", "a threat");
+    pair.alice.send(&franked.envelope(&pair.alice, &[&pair.bob])).await.unwrap();
+    pair.settle().await;
+    let flag = franked.flag(&pair.b.messages(&pair.bob).await[0]);
+    pair.bob.report_message(&flag).await.unwrap();
+    pair.settle().await;
+    assert_eq!(
+        (pair.b.flags().await, pair.a.flags().await),
+        (vec!["delivered".to_owned()], vec!["verified".to_owned()])
+    );
+}
+
 /// A report that was stored and not passed on is passed on when the device reports again.
 #[tokio::test]
 async fn a_report_that_was_not_queued_is_sent_again() {

@@ -75,7 +75,7 @@ impl Messaging {
         let was_delivered = record?.is_some();
         let standing = match self.origin().owns(&flag.author) {
             true => self.judge(federation, flag, &reporter),
-            false if !flag.evidence.is_consistent(&flag.author, &reporter) => FlagStanding::False,
+            false if !flag.evidence.is_consistent(&flag.author) => FlagStanding::False,
             false if was_delivered => FlagStanding::Delivered,
             false => FlagStanding::Consistent,
         };

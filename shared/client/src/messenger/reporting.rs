@@ -73,18 +73,29 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.store.read(|tx| tx.received_messages(beginning))
     }
 
-    /// True if the user can report a message: its author's device has committed to it, and the author's
-    /// server vouches for that.
+    /// Returns the actor id of the account that can report a message: its author's device has committed to
+    /// it, and the author's server vouches that it was sent to that account. This is the user's account, or
+    /// one that the user has left for it. Returns `None` if no account can report the message.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn reporter_of(&self, actor: &str, id: &str) -> Result<Option<String>, DeviceStoreError> {
+        let flag = self.store.read(|tx| tx.evidence_of(actor, id))?;
+        Ok(flag.map(|flag| flag.evidence.to.unwrap_or_else(|| self.device.actor())))
+    }
+
+    /// True if the user can report a message from this account.
     ///
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be read.
     pub fn can_report(&self, actor: &str, id: &str) -> Result<bool, DeviceStoreError> {
-        Ok(self.store.read(|tx| tx.evidence_of(actor, id))?.is_some())
+        Ok(self.reporter_of(actor, id)?.is_some_and(|reporter| reporter == self.device.actor()))
     }
 
     /// Reports a message to the operators of this user's server and of its author's. Both learn what it
     /// says and who has got it; the author's server learns it from this one. Whether they believe it is
-    /// not told. Returns `None` if the message cannot be reported.
+    /// not told. Returns `None` if this account cannot report the message
+    /// ([`can_report`](Self::can_report)).
     ///
     /// # Errors
     /// Those of the call. The problem `too-many` if the user has reported too many messages today.
@@ -96,7 +107,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         reason: Option<&str>,
     ) -> Result<Option<ReportOutcome>, MessengerError> {
         reason.map_or(Ok(()), Flag::check_reason)?;
-        let Some(flag) = self.store.read(|tx| tx.evidence_of(actor, id))? else { return Ok(None) };
+        let flag = self.store.read(|tx| tx.evidence_of(actor, id))?;
+        let is_own = |flag: &Flag| flag.evidence.to.as_ref().is_none_or(|to| *to == self.device.actor());
+        let Some(flag) = flag.filter(is_own) else { return Ok(None) };
         let flag = Flag { reason: reason.map(str::to_owned), ..flag };
         Ok(Some(self.signed_in(async || self.device.report_message(&flag).await).await?))
     }

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::params;
 
-use super::carrying::UNSENT;
+use super::carrying::{EVIDENCE, UNSENT};
 use super::messages::MessageStream;
 use super::{DeviceStore, DeviceStoreError, FormerDevice, KeptBlock, Transaction};
 use crate::content::NumberRange;
@@ -40,10 +40,8 @@ const AWAITED: [&str; 2] = [
      WHERE still.actor = awaited.actor AND still.device = awaited.device AND still.envelope = awaited.envelope)",
     "INSERT OR IGNORE INTO main.awaited SELECT * FROM former.awaited WHERE position <= ?1",
 ];
-/// The evidence by which the user can report messages, and the numbers that were followed.
-const BESIDE_MESSAGES: &str = "INSERT OR IGNORE INTO main.evidence SELECT * FROM former.evidence AS flags \
-     WHERE EXISTS (SELECT 1 FROM main.messages WHERE messages.actor = flags.actor AND messages.id = flags.id); \
-     INSERT INTO main.followed SELECT * FROM former.followed WHERE true \
+/// The numbers that were followed.
+const FOLLOWED: &str = "INSERT INTO main.followed SELECT * FROM former.followed WHERE true \
      ON CONFLICT (conversation, device) DO UPDATE SET last = max(last, excluded.last)";
 /// The gap before a message that was brought over, unless something of it has come here.
 const GAP: &str = "INSERT OR IGNORE INTO main.gaps (conversation, device, actor, first, last, position, told) \
@@ -118,7 +116,7 @@ impl DeviceStore {
             if let Some(brought) = tx.carry_over_late(me, former.is_reset)? {
                 return Ok(brought);
             }
-            let brought = tx.bring_messages(true)?;
+            let brought = tx.bring_messages(me, true)?;
             let mut unsent = tx.unsent_of_former(me)?;
             unsent.retain(|unsent| brought.contains(&unsent.id));
             tx.add_unsent(unsent)?;
@@ -151,7 +149,7 @@ impl Transaction<'_> {
             return Ok(brought);
         }
         let is_open = awaits_move || is_same;
-        let brought = self.bring_messages(is_open)?;
+        let brought = self.bring_messages(me, is_open)?;
         self.leave_places()?;
         if is_open {
             // Of its own chain this device believes what it has verified alone.
@@ -174,7 +172,11 @@ impl Transaction<'_> {
 
     /// Brings over messages in their places, and returns their ids. They are new here: a program
     /// that follows this store shows them.
-    pub(super) fn bring_messages(&self, with_requests: bool) -> Result<Vec<String>, DeviceStoreError> {
+    pub(super) fn bring_messages(
+        &self,
+        former: &str,
+        with_requests: bool,
+    ) -> Result<Vec<String>, DeviceStoreError> {
         self.inner.execute(CHANGED, [])?;
         let late: Vec<i64> = {
             let mut statement = self.inner.prepare(LATE)?;
@@ -204,7 +206,9 @@ impl Transaction<'_> {
         for sql in AWAITED {
             self.inner.execute(sql, [last])?;
         }
-        self.inner.execute_batch(BESIDE_MESSAGES)?;
+        let [evidence, _] = EVIDENCE;
+        self.inner.execute(evidence, [former])?;
+        self.inner.execute_batch(FOLLOWED)?;
         for place in places {
             self.inner.execute(GAP, [place])?;
         }

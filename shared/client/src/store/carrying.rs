@@ -21,11 +21,20 @@ const FORMER_DEVICES: &str = "former_devices";
 const ENDED_GROUPS: &str = "ended_groups";
 /// The tables that are copied as they are. The messages are too, unless this store has some of its
 /// own.
-const WHOLE_TABLES: [&str; 6] = ["departures", "evidence", "held", "held_evidence", "awaited", "followed"];
+const WHOLE_TABLES: [&str; 4] = ["departures", "held", "awaited", "followed"];
 /// True if this store has a message that was not copied from the former one.
 const HAS_OWN_MESSAGES: &str = "SELECT EXISTS (SELECT 1 FROM main.messages AS own WHERE NOT EXISTS \
                                 (SELECT 1 FROM former.messages AS theirs \
                                 WHERE theirs.row = own.row AND theirs.id = own.id))";
+/// The copies of evidence; `?1` is the user of the former store. A server has vouched for a message to that
+/// account, or to one that the user has left for it, and no other one can report the message.
+pub(super) const EVIDENCE: [&str; 2] = [
+    "INSERT OR IGNORE INTO main.evidence SELECT actor, id, \
+     iif(json_valid(flag), json_insert(flag, '$.\"eko:evidence\".to', ?1), flag) FROM former.evidence AS flags \
+     WHERE EXISTS (SELECT 1 FROM main.messages WHERE messages.actor = flags.actor AND messages.id = flags.id)",
+    "INSERT OR IGNORE INTO main.held_evidence SELECT row, \
+     iif(json_valid(flag), json_insert(flag, '$.\"eko:evidence\".to', ?1), flag) FROM former.held_evidence",
+];
 /// The copies of groups. One with a change that was not sent to all is left out: its members have another
 /// state, and no device can tell them of that one any more.
 const GROUPS: [&str; 3] = [
@@ -201,13 +210,13 @@ impl Transaction<'_> {
         };
         let has_own: bool = self.inner.query_row(HAS_OWN_MESSAGES, [], |row| row.get(0))?;
         match has_own {
-            true => drop(self.bring_messages(true)?),
+            true => drop(self.bring_messages(me, true)?),
             false => drop(copy("messages")?),
         }
         for table in WHOLE_TABLES {
             copy(table)?;
         }
-        for sql in PARTS {
+        for sql in EVIDENCE.iter().chain(&PARTS) {
             self.inner.execute(sql, [me])?;
         }
         let groups = GROUPS.iter().chain([&OWN_MOVE]).filter(|_| !is_reset);

@@ -123,14 +123,16 @@ impl HistoryArgs {
                     due.chain(sent.envelopes.iter().map(|it| show::sent_object(&client, it))).collect();
             }
             let content = &message.content;
-            let can_report = !content.outgoing && client.can_report(&content.actor, &content.id)?;
-            if !content.outgoing {
-                object["reportable"] = json!(can_report);
-            }
             if self.ids {
-                text.push_str(&format!("\n    id {}", bare_id(&message.content.id)));
-                if !message.content.outgoing && !can_report {
-                    text.push_str(", which cannot be reported");
+                text.push_str(&format!("\n    id {}", bare_id(&content.id)));
+            }
+            if !content.outgoing {
+                let reporter = client.reporter_of(&content.actor, &content.id)?;
+                let can_report = reporter.as_ref().is_some_and(|reporter| *reporter == client.me().actor());
+                object["reportable"] = json!(can_report);
+                if self.ids && !can_report {
+                    let by_whom = if reporter.is_some() { " by this account" } else { "" };
+                    text.push_str(&format!(", which cannot be reported{by_whom}"));
                 }
             }
             context.out.result(&text, &object)?;

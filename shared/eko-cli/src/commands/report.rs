@@ -18,7 +18,8 @@ const MORE: &str = "\
 Nobody but you and its author can read a message. A report shows one message, its files' keys included, to the \
 operator of your server and to that of its author's, and tells both that you have got it. It proves \
 to the author's server that they have sent it. The author is not told by eko. What becomes of the \
-report is not told to you either.
+report is not told to you either. A message to an account that you have left is reported with eko --as and \
+the name of that account.
 
 The report goes to your server. It passes it on to the author's server, if it has delivered the message in \
 the last 30 days, and tries for two days if that one does not answer. A message is reported once a day: the \
@@ -60,10 +61,14 @@ impl ReportArgs {
         let content = received_message(&client, &self.id)?.content;
         let excerpt = show::excerpt_of(&content.text);
         let who = named(&client, &content.actor);
-        if !client.can_report(&content.actor, &content.id)? {
-            let what = format!("{excerpt} cannot be reported: nothing proves that {who} has sent it");
-            return Err(CommandFailure::new(what)
-                .next(format!("eko block {who}, which keeps {who} away without a report")));
+        match client.reporter_of(&content.actor, &content.id)? {
+            Some(reporter) if reporter == client.me().actor() => {}
+            Some(former) => return Err(self.of_former(&client, &former, (&excerpt, &who))),
+            None => {
+                let what = format!("{excerpt} cannot be reported: nothing proves that {who} has sent it");
+                return Err(CommandFailure::new(what)
+                    .next(format!("eko block {who}, which keeps {who} away without a report")));
+            }
         }
         let operators = operators(&client, &content.actor);
         if !self.yes {
@@ -90,7 +95,8 @@ impl ReportArgs {
             ),
             None => format!("The report of {excerpt} was handed to the operator of {own}."),
             Some(theirs) => format!(
-                "The report of {excerpt} was handed to your server, {own}, which passes it on to {theirs}."
+                "The report of {excerpt} was handed to your server, {own}, which passes it on to {theirs} if it \
+                 has delivered the message in the last 30 days."
             ),
         };
         if self.block {
@@ -104,6 +110,25 @@ impl ReportArgs {
             "repeated": is_repeated,
         });
         context.out.result(&text, &object)
+    }
+
+    /// Refuses to report a message to an account that the user has left.
+    fn of_former(
+        &self,
+        client: &HttpMessenger,
+        former: &str,
+        (excerpt, who): (&str, &str),
+    ) -> CommandFailure {
+        let handle = Person::of(former)
+            .map(|former| client.handle_of(&former).unwrap_or_else(|_| former.handle()).to_string());
+        let handle = handle.unwrap_or_else(|| former.to_owned());
+        let what = format!(
+            "{excerpt} was sent to {handle}, the account that you have left, and only that one can report it"
+        );
+        let block =
+            if self.block { format!(", and for this account eko block {who}") } else { String::new() };
+        let name = handle.trim_start_matches('@');
+        CommandFailure::new(what).next(format!("eko --as {name} report {}{block}", self.id))
     }
 }
 

@@ -82,6 +82,31 @@ async fn a_move_takes_contacts_and_messages_along() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_to_the_account_that_was_left_is_reported_by_it() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.eko(&["send", "@bob", "hello"]).await.done();
+    bob.eko(&["send", "@alice", "a threat"]).await.done();
+    alice.hears().await;
+    let (old, new) = (at(&server, "alice"), at(&server, "alina"));
+    alice.eko(&["account", "move", "alina", "--server", &server, "--yes", &new]).await.done();
+    let history = alice.objects(&["--as", "alina", "history"]).await;
+    let message = history.iter().find(|message| message["text"] == "a threat").unwrap();
+    assert_eq!(message["reportable"], false);
+    let id = text(message, "id").trim_start_matches("urn:uuid:");
+    let refused = alice.eko(&["--as", "alina", "report", id, "--yes", "--block"]).await;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    for said in [
+        format!("was sent to @{old}, the account that you have left, and only that one can report it"),
+        format!("Next: eko --as {old} report {id}, and for this account eko block @bob"),
+    ] {
+        assert!(refused.err.contains(&said), "{}", refused.err);
+    }
+    let done = alice.eko(&["--as", &old, "report", id, "--yes"]).await.done();
+    assert!(done.contains("was handed to the operator of"), "{done}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_new_account_is_invited_to_the_groups_of_an_admin() {
     let server = server().await;
     let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);

@@ -7,6 +7,7 @@ mod moving_scene;
 mod waiting;
 
 use eko_cli::LibSignal;
+use eko_client::device::ReportOutcome;
 use eko_client::group::Proposal;
 use eko_client::messenger::{Notice, PreparedSignIn, Trust};
 use eko_client::store::EnvelopeState;
@@ -109,6 +110,57 @@ async fn what_waits_goes_to_the_new_account() {
     alice.flush().await.unwrap();
     assert_eq!(scene.hear_on(&scene.a, &robert).await, ["one", "two"]);
     scene.settle().await;
+}
+
+/// The content of what has waited names the old account, and Alice's server vouches for it to the new one.
+#[tokio::test]
+async fn what_has_waited_for_a_move_can_be_reported() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { alice, bob, hers, .. } = &scene;
+    hers.fail(|| Some(NetworkFault::LostRequest));
+    let id = alice.put_message(&bob.me(), text("a threat")).await.unwrap();
+    alice.send_message(&id).await.unwrap();
+    hers.honest();
+    let robert = scene.move_bob().await;
+    robert.flush().await.unwrap();
+    scene.a.advance(60_000);
+    assert_eq!(scene.told().await, [robert.me().actor()]);
+    scene.a.advance(60_000);
+    alice.flush().await.unwrap();
+    assert_eq!(scene.hear_on(&scene.a, &robert).await, ["a threat"]);
+    let reported = robert.report(&alice.me().actor(), &id, None).await.unwrap();
+    assert_eq!(reported, Some(ReportOutcome::Accepted));
+    assert_eq!(scene.a.flags().await, ["verified"]);
+    scene.settle().await;
+}
+
+/// Alice's server vouches for what it has sent to the old account, and nobody else has the word of the old
+/// server that it has come there.
+#[tokio::test]
+async fn what_came_to_the_old_account_is_reported_by_that_one() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { alice, bob, b, .. } = &scene;
+    let robert = scene.robert().await;
+    say(alice, &bob.me(), "meanwhile").await;
+    assert_eq!(scene.hear_on(b, bob).await, ["meanwhile"]);
+    let departure = scene.depart(&robert, false).await;
+    scene.bring_over(&robert);
+    robert.take_over(departure.nodes).await.unwrap();
+    let author = alice.me().actor();
+    let received = robert.received_messages("").unwrap();
+    let texts: Vec<&str> = received.iter().map(|message| message.content.text.as_str()).collect();
+    assert_eq!(texts, ["before", "meanwhile"]);
+    for message in &received {
+        let id = &message.content.id;
+        assert_eq!(robert.reporter_of(&author, id).unwrap(), Some(bob.me().actor()));
+        assert!(!robert.can_report(&author, id).unwrap());
+        assert_eq!(robert.report(&author, id, None).await.unwrap(), None);
+        assert!(bob.can_report(&author, id).unwrap());
+        assert_eq!(bob.report(&author, id, None).await.unwrap(), Some(ReportOutcome::Accepted));
+    }
+    scene.settle().await;
+    assert_eq!(scene.b.flags().await, ["delivered", "delivered"]);
+    assert_eq!(scene.a.flags().await, ["verified", "verified"]);
 }
 
 /// The new account moves on, and the last one names one that was left before.

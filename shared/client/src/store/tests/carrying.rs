@@ -223,3 +223,45 @@ fn what_is_taken_over_late_stands_before_what_has_come_since() {
         assert_eq!(history(&new), due, "{lives}");
     }
 }
+
+/// Only the account to which a message was sent can report it, however often the user has moved since.
+#[test]
+fn evidence_names_the_account_that_it_came_to() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let (old, path) = former(folders[0].path());
+    arrive_from_friend(&old, &[1]);
+    let kept = "INSERT INTO evidence VALUES ('https://a.example/user/bob', 'm1', '{\"eko:evidence\":{\"tag\":\"x\"}}'); \
+                INSERT INTO held_evidence VALUES (1, '{\"eko:evidence\":{}}'), (2, 'damaged')";
+    old.lock().execute_batch(kept).unwrap();
+    let next_path = folders[1].path().join("eko.db");
+    let next = DeviceStore::open(&next_path).unwrap();
+    next.carry_over(FormerDevice { store: &path, actor: OLD, is_reset: true }).unwrap();
+    next.write(|tx| {
+        tx.put("origin", b"https://b.example")?;
+        tx.put("user", b"alina")
+    })
+    .unwrap();
+    let last = DeviceStore::in_memory().unwrap();
+    let from_next = FormerDevice { store: &next_path, actor: "https://b.example/user/alina", is_reset: true };
+    last.carry_over(from_next).unwrap();
+    let texts = |store: &DeviceStore| {
+        let sql = "SELECT flag FROM evidence UNION ALL SELECT flag FROM held_evidence";
+        let connection = store.lock();
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        rows.collect::<Result<Vec<_>, _>>().unwrap()
+    };
+    let due = [
+        r#"{"eko:evidence":{"tag":"x","to":"https://a.example/user/alice"}}"#,
+        r#"{"eko:evidence":{"to":"https://a.example/user/alice"}}"#,
+        "damaged",
+    ];
+    assert_eq!(texts(&next), due);
+    assert_eq!(texts(&last), due);
+    // What comes later is brought over in the same way.
+    arrive_from_friend(&old, &[2]);
+    let later = "INSERT INTO evidence VALUES ('https://a.example/user/bob', 'm2', '{\"eko:evidence\":{}}')";
+    old.lock().execute_batch(later).unwrap();
+    next.bring_over(FormerDevice { store: &path, actor: OLD, is_reset: true }).unwrap();
+    assert_eq!(texts(&next)[1], due[1]);
+}

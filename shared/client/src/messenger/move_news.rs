@@ -205,7 +205,7 @@ mod tests {
     /// Returns the senders of what is kept after news of the last one has come.
     fn kept(senders: [(&str, bool); MOST_GAPS + 1]) -> Vec<String> {
         let of = |(to, _): (&str, bool)| MoveNews {
-            to: format!("https://{to}/user/eve"),
+            to: format!("https://{to}.example/user/eve"),
             nodes: Vec::new(),
             is_passed_on: false,
         };
@@ -215,7 +215,7 @@ mod tests {
     }
 
     fn without(senders: [(&str, bool); MOST_GAPS + 1], dropped: usize) -> Vec<String> {
-        let mut left = senders.map(|(to, _)| format!("https://{to}/user/eve")).to_vec();
+        let mut left = senders.map(|(to, _)| format!("https://{to}.example/user/eve")).to_vec();
         left.remove(dropped);
         left
     }

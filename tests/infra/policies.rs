@@ -180,6 +180,7 @@ async fn on_one_server(world: &World) {
     }
     bob.blocks().await.unwrap();
     bob.accept_actor("https://b.example/user/eve").await.unwrap();
+    bob.forget_actor("https://b.example/user/eve").await.unwrap();
     for who_may_write in [WhoMayWrite::Known, WhoMayWrite::Everyone] {
         bob.change_settings(AccountSettings { who_may_write }).await.unwrap();
     }

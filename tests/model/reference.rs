@@ -343,7 +343,11 @@ impl Model {
                 }
                 "done"
             }
-            Step::Accept { whom, .. } => {
+            Step::Accept { whom, is_undone: true, .. } => {
+                self.accounts[user].known.remove(&whom);
+                "done"
+            }
+            Step::Accept { whom, is_undone: false, .. } => {
                 self.accounts[user].known.insert(whom);
                 self.accounts[user].requests.remove(&whom);
                 "done"

@@ -83,7 +83,8 @@ impl ReferenceStateMachine for Reference {
             8 => with(Status::Active).prop_map(|(user, device)| Step::Acknowledge { user, device }),
             4 => any_block.prop_map(|(user, party)| Step::Block { user, party, is_undone: false }),
             2 => undone.prop_map(|(user, party)| Step::Block { user, party, is_undone: true }),
-            2 => two.prop_map(|(user, whom)| Step::Accept { user, whom }),
+            3 => (two, proptest::bool::weighted(0.3))
+                .prop_map(|((user, whom), is_undone)| Step::Accept { user, whom, is_undone }),
             4 => (user.clone(), who).prop_map(|(user, who)| Step::LetWrite { user, who }),
             2 => user.clone().prop_map(|user| Step::Move { user }),
             1 => user.prop_map(|user| Step::Delete { user }),

@@ -271,7 +271,8 @@ impl Servers {
                 };
                 answer(device.change_block(&BlockedParty::parse(&text).unwrap(), is_undone).await)
             }
-            Step::Accept { whom, .. } => answer(device.accept_actor(&actor(whom)).await),
+            Step::Accept { whom, is_undone: false, .. } => answer(device.accept_actor(&actor(whom)).await),
+            Step::Accept { whom, is_undone: true, .. } => answer(device.forget_actor(&actor(whom)).await),
             Step::LetWrite { who, .. } => {
                 answer(device.change_settings(AccountSettings { who_may_write: who }).await)
             }

@@ -72,6 +72,7 @@ pub(crate) enum Step {
     Accept {
         user: usize,
         whom: usize,
+        is_undone: bool,
     },
     LetWrite {
         user: usize,
@@ -169,7 +170,9 @@ impl fmt::Display for Step {
             Self::Block { party, is_undone, .. } => {
                 write!(f, "{name} {} {party}", if *is_undone { "unblocks" } else { "blocks" })
             }
-            Self::Accept { whom, .. } => write!(f, "{name} accepts {}", other(whom)),
+            Self::Accept { whom, is_undone, .. } => {
+                write!(f, "{name} {} {}", if *is_undone { "forgets" } else { "accepts" }, other(whom))
+            }
             Self::LetWrite { who, .. } => write!(f, "{name} lets {} write", who.as_str()),
             Self::Move { .. } => write!(f, "{name} moves"),
             Self::Delete { .. } => write!(f, "{name} deletes the account"),

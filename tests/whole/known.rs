@@ -2,14 +2,17 @@
 
 mod races;
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use std::sync::Arc;
+
 use eko_client::{Auth, Body, Device};
 use eko_protocol::block::BlockedParty;
 use eko_protocol::letter::FetchedLetter;
 use eko_protocol::limits::MAX_KNOWN;
 use eko_protocol::profile::{DisplayName, PartChange, UpdateProfile};
 use eko_protocol::settings::{AccountSettings, WhoMayWrite};
-use eko_testkit::{BARE, DirectTransport, Stranger, World, envelope, lose_each_answer, refusal, refused};
+use eko_testkit::{
+    BARE, DirectTransport, Stranger, World, envelope, lose_each_answer, parallel, refusal, refused,
+};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -204,14 +207,7 @@ async fn the_calls_tell_a_stranger_nothing() {
 
 /// Sets the number of actors whom Bob knows.
 async fn set_known(world: &World, number: u64) {
-    let set = world.cloud.clients.dynamodb.update_item().table_name(world.cloud.names().table);
-    set.key("pk", AttributeValue::S("U#bob".to_owned()))
-        .key("sk", AttributeValue::S("DEVICES".to_owned()))
-        .update_expression("SET kn = :number")
-        .expression_attribute_values(":number", AttributeValue::N(number.to_string()))
-        .send()
-        .await
-        .unwrap();
+    world.set_number(("U#bob", "DEVICES"), "kn", number).await;
 }
 
 /// An acceptance whose answer was lost is repeated, also if it was the last one for which there was room.
@@ -231,6 +227,94 @@ async fn an_acceptance_is_repeated_without_room() {
     }
 }
 
+/// Returns the number of actors whom Bob knows: as it is counted, and as they are stored.
+async fn known_to_bob(world: &World) -> (u64, usize) {
+    let stored = world.stored().await;
+    let set = &stored.items[&("U#bob".to_owned(), "DEVICES".to_owned())];
+    let counted = set.split("\"kn\": \"N(\\\"").nth(1).map_or("0", |rest| rest.split('\\').next().unwrap());
+    let known = stored.keys("U#bob", "A#").into_iter().filter(|key| stored.items[*key].contains("\"c\""));
+    (counted.parse().unwrap(), known.count())
+}
+
+/// Whoever is known no longer makes room, and is a stranger, with as many requests as any.
+#[tokio::test]
+async fn an_acceptance_is_undone() {
+    let (world, alice, bob) = alice_and_bob().await;
+    let_write(&bob, WhoMayWrite::Known).await;
+    for _ in 0..3 {
+        world.send(&alice, &[&bob]).await;
+    }
+    // Nothing is undone, so the requests stay counted.
+    bob.forget_actor(&alice.actor()).await.unwrap();
+    world.send(&alice, &[&bob]).await;
+    assert_eq!(shown(&world, &bob).await.len(), 3);
+    assert_eq!(known_to_bob(&world).await, (0, 0));
+    for _ in 0..2 {
+        bob.accept_actor(&alice.actor()).await.unwrap();
+    }
+    assert_eq!(known_to_bob(&world).await, (1, 1));
+    set_known(&world, MAX_KNOWN).await;
+    let other = "https://b.example/user/eve";
+    assert_eq!(refused(bob.accept_actor(other).await), "422 invalid #/object");
+    for _ in 0..2 {
+        bob.forget_actor(&alice.actor()).await.unwrap();
+        assert_eq!(known_to_bob(&world).await, (MAX_KNOWN - 1, 0));
+    }
+    bob.accept_actor(other).await.unwrap();
+    assert_eq!(known_to_bob(&world).await, (MAX_KNOWN, 1));
+    for _ in 0..4 {
+        world.advance(1);
+        world.send(&alice, &[&bob]).await;
+    }
+    let requests = [(true, true), (true, false), (true, false)];
+    assert_eq!(shown(&world, &bob).await[3..], requests);
+    world.calls.reset();
+    bob.forget_actor(other).await.unwrap();
+    assert_eq!(world.calls.made(), ["UpdateItem", "TransactWriteItems"]);
+}
+
+/// Acceptances and their undoing at the same moment leave a count that is that of the stored actors.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acceptances_and_undoing_at_once() {
+    let (world, _alice, bob) = alice_and_bob().await;
+    let second = world.further(&bob, "two").await;
+    let devices = [Arc::new(bob), Arc::new(second)];
+    let changes = (0..64).map(|n| {
+        let (device, whom) = (Arc::clone(&devices[n % 2]), format!("https://b.example/user/u{}", n % 3));
+        async move {
+            match (n / 2) % 2 {
+                0 => device.accept_actor(&whom).await.unwrap(),
+                _ => device.forget_actor(&whom).await.unwrap(),
+            }
+        }
+    });
+    parallel(changes).await;
+    let (counted, stored) = known_to_bob(&world).await;
+    assert_eq!(counted, u64::try_from(stored).unwrap());
+    assert!(stored <= 3, "{stored}");
+}
+
+#[tokio::test]
+async fn an_undoing_whose_answer_is_lost() {
+    lose_each_answer(
+        async || {
+            let (world, alice, bob) = alice_and_bob().await;
+            bob.accept_actor(&alice.actor()).await.unwrap();
+            bob.accept_actor("https://b.example/user/eve").await.unwrap();
+            (world, alice, bob)
+        },
+        |(world, ..)| &world.calls,
+        async |(_, alice, bob), _| {
+            let undone = bob.forget_actor(&alice.actor()).await;
+            undone.map_err(|error| error.to_string())
+        },
+        async |(world, ..), run| {
+            assert_eq!(known_to_bob(world).await, (1, 1), "{run}");
+        },
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn who_may_change_what() {
     let (world, alice, bob) = alice_and_bob().await;
@@ -240,6 +324,7 @@ async fn who_may_change_what() {
         refusal(&answer)
     };
     let accept = |object: &str| json!({ "type": "Accept", "object": object });
+    let undo = |object: &str| json!({ "type": "Undo", "object": accept(object) });
     for (path, body, answer) in [
         ("/user/bob/settings", json!({}), "422 invalid #/whoMayWrite"),
         ("/user/bob/settings", json!({ "whoMayWrite": "friends" }), "422 invalid #/whoMayWrite"),
@@ -250,6 +335,13 @@ async fn who_may_change_what() {
         (
             "/user/bob/outbox",
             json!({ "type": "Accept", "actor": alice.actor(), "object": "https://b.example/eve" }),
+            "403 not-yours #/actor",
+        ),
+        ("/user/bob/outbox", undo("https://b.example"), "422 invalid #/object/object"),
+        ("/user/bob/outbox", undo("@eve@b.example"), "422 invalid #/object/object"),
+        (
+            "/user/bob/outbox",
+            json!({ "type": "Undo", "actor": alice.actor(), "object": accept("https://b.example/eve") }),
             "403 not-yours #/actor",
         ),
     ] {
@@ -263,8 +355,11 @@ async fn who_may_change_what() {
     // Also of somebody whom the user knows already.
     for _ in 0..2 {
         assert_eq!(refused(waiting.accept_actor(&alice.actor()).await), "403 device-pending");
+        assert_eq!(refused(waiting.forget_actor(&alice.actor()).await), "403 device-pending");
         bob.accept_actor(&alice.actor()).await.unwrap();
     }
+    bob.forget_actor(&alice.actor()).await.unwrap();
+    assert_eq!(refused(waiting.forget_actor(&alice.actor()).await), "403 device-pending");
     assert_eq!(bob.settings().await.unwrap(), AccountSettings::default());
 }
 
@@ -272,7 +367,7 @@ async fn who_may_change_what() {
 /// not active spends nothing.
 #[tokio::test]
 async fn changes_have_the_budget_of_their_account() {
-    let world = World::with(|config| config.limits.account_budget = 4).await;
+    let world = World::with(|config| config.limits.account_budget = 5).await;
     let bob = world.user_with("bob", BARE).await;
     let waiting = world.pending(&bob, "two").await;
     world.deliver().await;
@@ -281,24 +376,25 @@ async fn changes_have_the_budget_of_their_account() {
     let name = PartChange::Set(DisplayName::parse("Bob").unwrap());
     let name = UpdateProfile { name, ..UpdateProfile::default() };
     let known = AccountSettings { who_may_write: WhoMayWrite::Known };
-    let change = async |device: &Device<DirectTransport>, number: usize| match number % 4 {
+    let change = async |device: &Device<DirectTransport>, number: usize| match number % 5 {
         0 => device.accept_actor(eve).await,
         1 => device.change_block(&block, false).await,
         2 => device.change_settings(known).await,
+        3 => device.forget_actor("https://b.example/user/nobody").await,
         _ => device.change_profile(&name).await,
     };
-    for first in 0..4 {
-        for number in 0..4 {
+    for first in 0..5 {
+        for number in 0..5 {
             assert_eq!(refused(change(&waiting, number).await), "403 device-pending");
         }
         set_known(&world, if first == 0 { 0 } else { MAX_KNOWN }).await;
-        for number in first..first + 4 {
+        for number in first..first + 5 {
             change(&bob, number).await.unwrap();
         }
         assert_eq!(refused(change(&bob, first).await), "429 too-many");
         world.advance(60_000);
     }
-    for number in 0..4 {
+    for number in 0..5 {
         assert_eq!(refused(bob.accept_actor(&format!("{eve}{number}")).await), "422 invalid #/object");
     }
     assert_eq!(refused(change(&bob, 0).await), "429 too-many");

@@ -59,6 +59,8 @@ async fn outbox(
         take::take_packages(&state, &caller, &activity).await
     } else if has_type(&activity, "Accept") {
         accept::accept_actor(&state, &caller, &activity).await
+    } else if accept::is_undone_acceptance(&activity) {
+        accept::forget_actor(&state, &caller, &activity).await
     } else if has_type(&activity, "Block") || has_type(&activity, "Undo") {
         block::change_block(&state, &caller, &activity).await
     } else if has_type(&activity, "Flag") {

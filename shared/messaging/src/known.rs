@@ -114,6 +114,19 @@ impl Messaging {
         self.own_change(caller, Box::pin(change), full).await
     }
 
+    /// Records that the user of the device `caller` does not know an actor, who is a stranger from then on.
+    /// May be repeated.
+    ///
+    /// One transaction, as [`own_change`](Self::own_change) makes it.
+    ///
+    /// # Errors
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::OverBudget`]; the store is broken or
+    /// out of reach.
+    pub async fn forget_actor(&self, caller: DeviceAddress<'_>, actor: &str) -> Result<()> {
+        let change = self.store().remove_known(caller, actor);
+        self.own_change(caller, Box::pin(change), || Refusal::DeviceRevoked.into()).await
+    }
+
     /// Returns the settings of the account of the device `caller`: one GetItem.
     ///
     /// # Errors

@@ -26,7 +26,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
-use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Delete, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use eko_protocol::address::UserName;
 use eko_protocol::limits::{MAX_KNOWN, MAX_REQUESTS_OF_SENDER, MAX_REQUESTS_OF_SITE};
 use eko_protocol::settings::WhoMayWrite;
@@ -34,6 +34,7 @@ use eko_protocol::settings::WhoMayWrite;
 use crate::attribute::{Item, ReadItem, bs, digests, n, s, short_digest, short_hash};
 use crate::blocks::{CALLER_IS_ACTIVE, OwnChangeOutcome, name_caller};
 use crate::device::DeviceAddress;
+use crate::error::call;
 use crate::key::{IS_NEW, NEVER};
 use crate::resources::TTL_ATTRIBUTE;
 use crate::transaction::TransactionOutcome;
@@ -42,7 +43,7 @@ use crate::{Result, Store, StoreError, devices, key};
 /// A day in milliseconds.
 const DAY_MS: i64 = 86_400_000;
 /// The most times that an envelope of a stranger is counted anew because the stranger's item changes: more
-/// than it can change before no further request fits.
+/// than it can change before no further request fits, unless the user accepts the stranger and undoes that.
 const TRIES: u32 = 8;
 
 /// The names of the attributes.
@@ -132,8 +133,8 @@ impl Store {
     /// One transaction of two writes: 4 write units, also if nothing is written. So it takes the same
     /// time whatever becomes of the envelope. Its condition is that the stranger's item is as it was seen.
     /// If it has changed meanwhile, by an acceptance or another envelope, what is stored now decides: the
-    /// refusal shows it, and one more transaction counts the envelope if it still has to be. Each change
-    /// brings the stranger closer to the bound, so that there are few. One GetItem more if an engine
+    /// refusal shows it, and one more transaction counts the envelope if it still has to be. Each change but
+    /// the undoing of an acceptance brings the stranger closer to the bound, so that there are few. One GetItem more if an engine
     /// refuses without showing the item, or the item has expired and gone.
     ///
     /// # Errors
@@ -282,6 +283,42 @@ impl Store {
             TransactionOutcome::Refused { failed, .. } => match failed.as_slice() {
                 [1] => OwnChangeOutcome::Done,
                 // Whoever knows as many as may be can repeat the acceptance of one of them.
+                [0, 1] => OwnChangeOutcome::DoneIfActive,
+                _ => OwnChangeOutcome::Refused,
+            },
+        })
+    }
+
+    /// Records that the user of the calling device knows an actor no longer, on condition that the device is
+    /// active. The actor is a stranger again, who has made no requests.
+    ///
+    /// One transaction of two writes: 2 write units of the acquaintance, and 2 for each KB of the
+    /// device set. If the user does not know the actor, nothing is written, so that it may be repeated and a
+    /// stranger's requests stay counted.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`] or
+    /// [`StoreError::GaveUp`] of the transaction.
+    pub async fn remove_known(&self, caller: DeviceAddress<'_>, actor: &str) -> Result<OwnChangeOutcome> {
+        let set = self.update(&key::devices(caller.user), |update| {
+            name_caller(update, caller)
+                .update_expression("ADD #kn :less")
+                .condition_expression(CALLER_IS_ACTIVE)
+                .expression_attribute_names("#kn", devices::attr::KNOWN)
+                .expression_attribute_values(":less", n(-1))
+        })?;
+        let known = Delete::builder()
+            .table_name(self.table())
+            .set_key(Some(key::acquaintance(caller.user, &short_hash(actor)).item()))
+            .condition_expression("attribute_exists(#c)")
+            .expression_attribute_names("#c", attr::KNOWN_MS);
+        let known = known.build().map_err(call("TransactWriteItems"))?;
+        let known = TransactWriteItem::builder().delete(known).build();
+        Ok(match self.transact(vec![set, known]).await? {
+            TransactionOutcome::Done => OwnChangeOutcome::Done,
+            TransactionOutcome::Refused { failed, .. } => match failed.as_slice() {
+                [1] => OwnChangeOutcome::Done,
                 [0, 1] => OwnChangeOutcome::DoneIfActive,
                 _ => OwnChangeOutcome::Refused,
             },

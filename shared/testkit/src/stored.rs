@@ -69,6 +69,19 @@ impl World {
         }
     }
 
+    /// Sets a number of an item.
+    pub async fn set_number(&self, (pk, sk): (&str, &str), attribute: &str, number: u64) {
+        let set = self.aside.dynamodb.update_item().table_name(&self.state.config().names.table);
+        set.key("pk", AttributeValue::S(pk.to_owned()))
+            .key("sk", AttributeValue::S(sk.to_owned()))
+            .update_expression("SET #attribute = :number")
+            .expression_attribute_names("#attribute", attribute)
+            .expression_attribute_values(":number", AttributeValue::N(number.to_string()))
+            .send()
+            .await
+            .expect("an update");
+    }
+
     /// Stores copies of the first item of a partition whose sort key begins with a text, under further sort
     /// keys that do.
     pub async fn copy_item(&self, (partition, prefix): (&str, &str), copies: usize) {

@@ -47,6 +47,8 @@ pub(super) async fn play(examples: &mut Examples) {
     examples.exchange("change-settings", &alice.last());
     alice.accept_actor("https://b.example/user/bob").await.unwrap();
     examples.exchange("accept", &alice.last());
+    alice.forget_actor("https://b.example/user/bob").await.unwrap();
+    examples.put("forget request".to_owned(), "http", render::request(&alice.last().request));
     let icon = Icon::new("https://pictures.example/alice.png", "image/png").unwrap();
     let name = PartChange::Set(DisplayName::parse("Alice Liddell").unwrap());
     let update = UpdateProfile { actor: None, name, icon: PartChange::Set(icon) };

@@ -66,6 +66,27 @@ async fn an_acceptance_beside_an_envelope() {
     }
 }
 
+/// Whoever is accepted and then forgotten meanwhile is a stranger, whose envelope is a request.
+#[tokio::test]
+async fn an_acceptance_that_is_undone_beside_an_envelope() {
+    for hides in [false, true] {
+        let (world, alice, bob) = alice_and_bob().await;
+        let_write(&bob, WhoMayWrite::Known).await;
+        world.send(&alice, &[&bob]).await;
+        if hides {
+            world.calls.hide_refused_items();
+        }
+        let outgoing = envelope(&alice, &[&bob]);
+        let accept = async || {
+            bob.accept_actor(&alice.actor()).await.unwrap();
+            bob.forget_actor(&alice.actor()).await.unwrap();
+        };
+        accepted(send_beside(&world, &alice, &outgoing, accept).await);
+        assert_eq!(shown(&world, &bob).await, [(true, true), (true, true)], "hides {hides}");
+        assert_eq!(acquaintances(&world).await.len(), 1);
+    }
+}
+
 /// Of two copies one is counted, and both are queued: the process of the one that is may die before it
 /// queues its own.
 #[tokio::test]

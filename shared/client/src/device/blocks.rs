@@ -33,6 +33,14 @@ impl<T: Transport> Device<T> {
         self.post(&self.origin.outbox(&self.user), &body, StatusCode::NO_CONTENT).await.map(drop)
     }
 
+    /// POST `/user/{name}/outbox` with `Undo` of an `Accept`: the actor is a stranger to this user. May be
+    /// repeated.
+    pub async fn forget_actor(&self, actor: &str) -> Result<(), ClientError> {
+        let accept = json!({ "type": "Accept", "object": actor });
+        let body = in_context(json!({ "type": "Undo", "actor": self.actor(), "object": accept }));
+        self.post(&self.origin.outbox(&self.user), &body, StatusCode::NO_CONTENT).await.map(drop)
+    }
+
     /// GET `/user/{name}/settings`: reads the settings of the account.
     ///
     /// # Errors

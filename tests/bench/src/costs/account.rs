@@ -47,6 +47,8 @@ async fn changed(
     path.push("undo the block", meter.read(1, 1).await?);
     device.accept_actor("https://b.example/user/carol").await?;
     path.push("accept an actor", meter.read(1, 1).await?);
+    device.forget_actor("https://b.example/user/carol").await?;
+    path.push("undo the acceptance", meter.read(1, 1).await?);
     device.change_settings(AccountSettings { who_may_write: WhoMayWrite::Known }).await?;
     path.push("change who may write", meter.read(1, 1).await?);
     device.settings().await?;

@@ -41,6 +41,7 @@ mod joining;
 mod keeping;
 mod kept_forms;
 mod known;
+mod known_at_server;
 mod lanes;
 mod leaving;
 mod live;
@@ -65,6 +66,7 @@ mod standing;
 mod state_keys;
 mod states;
 mod step;
+mod stray_records;
 mod successors;
 mod tokens;
 mod trust;
@@ -96,6 +98,7 @@ pub use incoming::REMEMBERED_MS;
 pub use invitations::{ALL_TOLD, Invitation};
 pub use joining::JoinState;
 pub use kept_forms::is_readable;
+pub use known::{FELLOWS_OF_ALL, FELLOWS_OF_GROUP, FORGOTTEN_AFTER_DAYS};
 pub use leaving::CALL_PAUSE_MS;
 pub use live::{
     ANSWER_MS, APPROVAL_PAUSE_MS, DeliveryMode, FIRST_CONNECT_PAUSE_MS, FetchingReason,

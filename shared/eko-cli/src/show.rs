@@ -130,6 +130,15 @@ pub(crate) fn notice(client: &HttpMessenger, notice: &Notice) -> Option<String> 
 const KEYS_REPLACED: &str = "the server had keys of this device that it did not make, and has new ones now. If you have not restored \
      this device's folder from a copy, somebody else may have one: revoke this device";
 
+/// The notice that the server could not be told of everybody whom the user knows.
+const KNOWN_UNTOLD: &str = "your server could not be told of everybody whom you know: what some of them write may come as a request, or \
+     not at all. Places become free in some days, of former members of groups and of what a device that you have revoked \
+     has told. Until then leave groups in which you do not know the people, or let everyone write: eko settings \
+     --who-may-write everyone";
+/// The notice that the server has no room for more groups.
+const RECORDS_FULL: &str = "your server has no room for more groups: a device that you add does not have your newest groups by itself. \
+     Leave those that you need no longer: eko groups leave GROUP";
+
 fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
     let name = |actor: &str| named(client, actor);
     Some(match notice {
@@ -255,6 +264,13 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
             devices_changed(&name(actor), *actor == client.me().actor(), added, removed)
         }
         Notice::KeysReplaced => KEYS_REPLACED.to_owned(),
+        Notice::KnownUntold => KNOWN_UNTOLD.to_owned(),
+        Notice::RecordsFull { unreadable: 0 } => RECORDS_FULL.to_owned(),
+        Notice::RecordsFull { unreadable } => format!(
+            "your server has no room for more groups, because {unreadable} entries lie there that none of your devices \
+             can read, as a device that you have revoked may leave them. This device deletes them within two days. Until \
+             then a device that you add does not have your newest groups by itself"
+        ),
         Notice::Waits { actor, why } => format!("Something from {} waits at your server: {why}", name(actor)),
         Notice::Group { id, by, event, difference } => {
             let what = differences(client, difference);

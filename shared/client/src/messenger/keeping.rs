@@ -135,8 +135,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Records that a notice was shown. [`Notice::DevicesChanged`], [`Notice::KeyCopied`],
     /// [`Notice::Forged`], [`Notice::Contradiction`], [`Notice::Distrusted`], [`Notice::Missed`],
-    /// [`Notice::NotRead`], [`Notice::Moved`], [`GroupEvent::TwoStories`], [`GroupEvent::NotTold`],
-    /// [`GroupEvent::UnseenAdmin`] and [`GroupEvent::Undone`] are returned again, by the next process, until then.
+    /// [`Notice::NotRead`], [`Notice::Moved`], [`Notice::KnownUntold`], [`Notice::RecordsFull`],
+    /// [`GroupEvent::TwoStories`], [`GroupEvent::NotTold`], [`GroupEvent::UnseenAdmin`] and
+    /// [`GroupEvent::Undone`] are returned again, by the next process, until then.
     ///
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be written.
@@ -163,6 +164,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 let why = serde_json::to_string(why).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
                 Some((actor.clone(), KeptNotice::Distrusted(why)))
             }
+            Notice::KnownUntold => Some((self.device.actor(), KeptNotice::KnownUntold)),
+            Notice::RecordsFull { .. } => Some((self.device.actor(), KeptNotice::RecordsFull(0))),
             other => kept(other),
         };
         match told {
@@ -196,6 +199,10 @@ fn read(stored: &StoredNotice) -> Result<Notice, DeviceStoreError> {
         KeptNotice::Missed(ids) => Notice::Missed { actor, ids: json(ids)? },
         KeptNotice::NotRead(id) => Notice::NotRead { actor, id: id.clone() },
         KeptNotice::Moved(to) => Notice::Moved { actor, to: to.clone() },
+        KeptNotice::KnownUntold => Notice::KnownUntold,
+        KeptNotice::RecordsFull(unreadable) => {
+            Notice::RecordsFull { unreadable: usize::try_from(*unreadable).unwrap_or(usize::MAX) }
+        }
         KeptNotice::FalseMove { to, why } => {
             Notice::Distrusted { actor, why: Distrust::FalseMove { to: to.clone(), why: why.clone() } }
         }

@@ -1,16 +1,19 @@
 //! The forms of what the messenger and its Signal library keep in the store, which does not know them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::known::ToldFellow;
 use super::reading::{HIDES_READING, READ_UP_TO};
 use super::state_keys::{EARLY, EarlyKeys, PASSED_ON, PassedOn};
 use super::trust::JOINING_ALARM;
 use super::typing::HIDES_TYPING;
 use super::upkeep::{REPLACED, StoredPublication, UNPUBLISHED};
-use super::{decisions, devices, incoming, keeping, known, state_keys, states, tokens};
+use super::{
+    decisions, devices, incoming, keeping, known, known_at_server, state_keys, states, stray_records, tokens,
+};
 use crate::SignalSessions;
 use crate::store::{ChainAlarm, StoredForm};
 
@@ -19,12 +22,16 @@ type Reader = fn(&[u8]) -> bool;
 
 /// The values of an account that the messenger keeps, each by its name or the beginning of its name, and with its
 /// reader.
-const FORMS: [(&str, Reader); 17] = [
+const FORMS: [(&str, Reader); 24] = [
     (HIDES_READING, is::<bool>),
     (HIDES_TYPING, is::<bool>),
     (known::SETTING, is::<String>),
     (known::READ, is::<i64>),
     (known::TOLD, is::<BTreeSet<String>>),
+    (known::FELLOWS, is::<BTreeMap<String, ToldFellow>>),
+    (known::REFUSED, is::<BTreeMap<String, i64>>),
+    (known::UNTOLD_SAID, is::<i64>),
+    (known_at_server::COMPARED, is::<i64>),
     (PASSED_ON, is::<PassedOn>),
     (EARLY, is::<Option<EarlyKeys>>),
     (state_keys::TOLD, is::<i64>),
@@ -34,6 +41,9 @@ const FORMS: [(&str, Reader); 17] = [
     (decisions::TOLD, is::<i64>),
     (devices::CHANGED, is::<i64>),
     (states::READ, is::<i64>),
+    (stray_records::STRAYS, is::<BTreeMap<String, stray_records::StrayRecord>>),
+    (stray_records::FULL, is::<bool>),
+    (stray_records::FULL_SAID, is::<i64>),
     (tokens::REFRESH_LEASE, is::<i64>),
     (READ_UP_TO, is::<i64>),
     (incoming::SEEN_UP_TO, is::<i64>),

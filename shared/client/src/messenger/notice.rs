@@ -142,6 +142,17 @@ pub enum Notice {
     /// replaced. Either the device goes on from an old copy of its data, or somebody has a copy of
     /// its identity key.
     KeysReplaced,
+    /// The server, or this device by its bounds for groups, makes no more people known
+    /// ([`Messenger::let_write`](super::Messenger::let_write)). What some of those write whom the user knows
+    /// may be taken for a stranger's.
+    KnownUntold,
+    /// The server has no room for the record of another group. A device that is approved later does not know
+    /// the group by itself.
+    RecordsFull {
+        /// The records there that no current key opens. They are deleted from a day on after this device has
+        /// first seen them.
+        unreadable: usize,
+    },
     /// An entry stays in the mailbox, because another server cannot be asked for somebody's devices
     /// now.
     Waits {
@@ -291,7 +302,7 @@ impl Notice {
             Self::DevicesChanged { added, .. } if !added.is_empty() => Severity::Attention,
             Self::Settled(envelope) if envelope.state == EnvelopeState::Refused => Severity::Warning,
             Self::Group { event, difference, .. } => event.severity(difference),
-            Self::Moved { .. } => Severity::Attention,
+            Self::Moved { .. } | Self::KnownUntold | Self::RecordsFull { .. } => Severity::Attention,
             Self::Settled(_)
             | Self::DevicesChanged { .. }
             | Self::DeviceWaits(_)

@@ -7,8 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use eko_protocol::Invalid;
 use eko_protocol::group_state::SealedGroupState;
 use eko_protocol::id::GroupStateId;
+use eko_protocol::limits::MAX_SAFE_INTEGER;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::controls::event;
@@ -18,7 +20,7 @@ use super::{GroupEvent, Messenger, MessengerError, Notice, Person};
 use crate::content::{Activity, ActivityContent};
 use crate::device::GroupStateAnswer;
 use crate::group::{GroupControl, KnownGroup, OwnDeparture};
-use crate::sealed::{self, GroupRecord, SealedPlace, StateKey, StateKeys};
+use crate::sealed::{self, GroupRecord, OpenError, SealedPlace, StateKey, StateKeys};
 use crate::store::{
     DeviceStoreError, EnvelopeState, OutboxEnvelope, SavedRecord, StoredInvitation, Transaction,
 };
@@ -88,6 +90,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             // A record says who is still not told.
             self.flush().await?;
         }
+        Box::pin(self.delete_strays()).await.or_else(passing)?;
         self.store_records(scope, notices).await.or_else(passing)
     }
 
@@ -139,18 +142,26 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let mut found: BTreeMap<GroupStateId, u64> = BTreeMap::new();
         let mut open: BTreeSet<GroupStateId> = BTreeSet::new();
+        let mut unopened: BTreeMap<GroupStateId, u64> = BTreeMap::new();
         let mut page = self.signed_in(async || self.device.group_states().await).await?;
         loop {
             self.store.write(|tx| {
                 let keys = self.current_state_keys(tx)?;
                 for (id, sealed) in &page.states {
                     found.insert(id.clone(), sealed.epoch);
-                    if let Some(record) = self.open_record(&keys, id, sealed) {
-                        open.insert(id.clone());
-                        let group = record.known.current.id().to_string();
-                        if self.meet(tx, record, sealed.epoch, notices)? == Meeting::OursIsNewer {
-                            tx.mark_unstored(&group, 0)?;
+                    match self.open_record(&keys, id, sealed) {
+                        Ok(record) => {
+                            open.insert(id.clone());
+                            let group = record.known.current.id().to_string();
+                            if self.meet(tx, record, sealed.epoch, notices)? == Meeting::OursIsNewer {
+                                tx.mark_unstored(&group, 0)?;
+                            }
                         }
+                        Err(OpenError::UnknownKey | OpenError::Forged) => {
+                            unopened.insert(id.clone(), sealed.epoch);
+                        }
+                        // A device with a current key has written it.
+                        Err(OpenError::Malformed(_)) => {}
                     }
                 }
                 Ok::<_, MessengerError>(())
@@ -169,23 +180,29 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     tx.mark_unstored(group, 0)?;
                 }
             }
-            tx.put_moment(READ, self.now_ms())
+            self.keep_strays(tx, unopened)?;
+            Ok::<_, MessengerError>(tx.put_moment(READ, self.now_ms())?)
         })?;
         Ok(true)
     }
 
-    /// Opens a state of the server. Returns `None` if this device cannot read it, or if it is of another
-    /// group than its address says.
+    /// Opens a state of the server.
+    ///
+    /// # Errors
+    /// [`OpenError`] if this device cannot read it, or if it is of another group than its address says.
     fn open_record(
         &self,
         keys: &StateKeys,
         id: &GroupStateId,
         state: &SealedGroupState,
-    ) -> Option<GroupRecord> {
+    ) -> Result<GroupRecord, OpenError> {
         let address = self.device.origin().group_state(self.device.user(), id);
         let place = SealedPlace { address: &address, epoch: state.epoch };
-        let record = sealed::open(&state.content, place, keys).ok()?;
-        (sealed::key_of(&record.known.current, &self.device.actor()) == *id).then_some(record)
+        let record = sealed::open(&state.content, place, keys)?;
+        match sealed::key_of(&record.known.current, &self.device.actor()) == *id {
+            true => Ok(record),
+            false => Err(Invalid::at("/known", "is another group than the address says").into()),
+        }
     }
 
     /// Compares a record with what this device knows, and takes it if it is newer.
@@ -409,6 +426,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let pause_ms = match self.try_record(group, key, &mut notices).await {
             Ok(()) => return Ok(notices),
             Err(error @ MessengerError::Store(_)) => return Err(error),
+            Err(MessengerError::Client(crate::ClientError::Problem(problem)))
+                if problem.slug() == "invalid" =>
+            {
+                self.store.write(|tx| self.note_full(tx))?;
+                REFUSED_PAUSE_MS
+            }
             Err(MessengerError::Client(crate::ClientError::Problem(problem))) if problem.status < 429 => {
                 REFUSED_PAUSE_MS
             }
@@ -431,6 +454,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 return self.drop_record(group).await;
             };
             let id = sealed::key_of(&record.known.current, &self.device.actor());
+            if saved.epoch >= MAX_SAFE_INTEGER {
+                // No epoch follows. A device that was revoked may have left that.
+                if self.compare_stored(group, &id, notices).await? {
+                    return Ok(());
+                }
+                self.begin_epochs_anew(group, &id).await?;
+                continue;
+            }
             let address = self.device.origin().group_state(self.device.user(), &id);
             let place = SealedPlace { address: &address, epoch: saved.epoch.saturating_add(1) };
             let content = sealed::seal(&record, place, key, &self.environment)?;
@@ -441,27 +472,50 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 }
                 GroupStateAnswer::Stale(_) => {}
             }
-            let found = self.signed_in(async || self.device.group_state(&id).await).await?;
-            let is_settled = self.store.write(|tx| {
-                let epoch = found.as_ref().map_or(0, |found| found.epoch);
-                let keys = self.current_state_keys(tx)?;
-                let open = found.as_ref().and_then(|found| self.open_record(&keys, &id, found));
-                let meeting = match open {
-                    Some(open) => self.meet(tx, open, epoch, notices)?,
-                    // It counts for nobody, or it is gone.
-                    None => {
-                        tx.keep_saved_record(group, &SavedRecord { epoch, ..saved.clone() })?;
-                        Meeting::OursIsNewer
-                    }
-                };
-                let is_unstored = tx.unstored()?.iter().any(|(unstored, _)| unstored == group);
-                Ok::<_, MessengerError>(meeting == Meeting::Settled && !is_unstored)
-            })?;
-            if is_settled {
+            if self.compare_stored(group, &id, notices).await? {
                 return Ok(());
             }
         }
         Err(MessengerError::NotDone("it keeps the groups"))
+    }
+
+    /// Reads the record that the server has of a group, and compares it. Returns true if nothing is to be stored.
+    async fn compare_stored(
+        &self,
+        group: &str,
+        id: &GroupStateId,
+        notices: &mut Vec<Notice>,
+    ) -> Result<bool, MessengerError> {
+        let found = self.signed_in(async || self.device.group_state(id).await).await?;
+        self.store.write(|tx| {
+            let epoch = found.as_ref().map_or(0, |found| found.epoch);
+            let keys = self.current_state_keys(tx)?;
+            let open = found.as_ref().and_then(|found| self.open_record(&keys, id, found).ok());
+            let meeting = match open {
+                Some(open) => self.meet(tx, open, epoch, notices)?,
+                // It counts for nobody, or it is gone.
+                None => {
+                    tx.keep_saved_record(group, &SavedRecord { epoch, ..tx.saved_record(group)? })?;
+                    Meeting::OursIsNewer
+                }
+            };
+            let is_unstored = tx.unstored()?.iter().any(|(unstored, _)| unstored == group);
+            Ok::<_, MessengerError>(meeting == Meeting::Settled && !is_unstored)
+        })
+    }
+
+    /// Deletes the record of a group after whose epoch none follows, so that epochs begin at 1 again. The record
+    /// was just read: one that another device has stored meanwhile, after it has done the same, is lost if it
+    /// comes before the deletion, and that device stores it anew once it compares all records.
+    async fn begin_epochs_anew(&self, group: &str, id: &GroupStateId) -> Result<(), MessengerError> {
+        let last = self.store.read(|tx| tx.saved_record(group))?.epoch;
+        if last < MAX_SAFE_INTEGER {
+            return Ok(());
+        }
+        self.signed_in(async || self.device.drop_group_state(id, last).await).await?;
+        Ok(self
+            .store
+            .write(|tx| tx.keep_saved_record(group, &SavedRecord { epoch: 0, ..tx.saved_record(group)? }))?)
     }
 
     /// Records that the server has a record. What has changed meanwhile is stored next.
@@ -490,8 +544,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             self.store.read(|tx| Ok::<_, DeviceStoreError>((tx.group(group)?, tx.saved_record(group)?)))?;
         if let Some(known) = known.filter(|_| saved.epoch > 0) {
             let id = sealed::key_of(&known.current, &self.device.actor());
-            let dropped =
-                self.signed_in(async || self.device.drop_group_state(&id, saved.epoch).await).await?;
+            // The last epoch of all deletes whatever there is, so another device may not have begun anew.
+            let is_other = saved.epoch >= MAX_SAFE_INTEGER && {
+                let found = self.signed_in(async || self.device.group_state(&id).await).await?;
+                found.is_some_and(|found| found.epoch != saved.epoch)
+            };
+            let dropped = match is_other {
+                true => GroupStateAnswer::Stale(saved.epoch),
+                false => {
+                    self.signed_in(async || self.device.drop_group_state(&id, saved.epoch).await).await?
+                }
+            };
             if let GroupStateAnswer::Stale(_) = dropped {
                 return self.store.write(|tx| {
                     self.read_records_again(tx)?;

@@ -40,6 +40,11 @@ const FALSE_MOVE: i64 = 11;
 /// The kind of notices about pinned chains that were lost with a part of the store.
 const PIN_LOST: i64 = 12;
 
+/// The kind of notices that the server could not be told of everybody whom the user knows.
+const KNOWN_UNTOLD: i64 = 13;
+/// The kind of notices that the server keeps no more group records.
+const RECORDS_FULL: i64 = 14;
+
 /// The weight of a notice where too many are kept. The least one makes room first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum NoticeWeight {
@@ -57,7 +62,7 @@ impl NoticeWeight {
     fn of(kind: i64, told: bool) -> Self {
         match kind {
             _ if told => Self::Told,
-            UNDONE | MISSED | NOT_READ | NOT_TOLD => Self::News,
+            UNDONE | MISSED | NOT_READ | NOT_TOLD | KNOWN_UNTOLD | RECORDS_FULL => Self::News,
             FORGED | CONTRADICTION | FALSE_MOVE => Self::Stated,
             _ => Self::Seen,
         }
@@ -99,6 +104,10 @@ pub(crate) enum KeptNotice {
         /// True if the user had compared safety numbers with the actor.
         was_verified: bool,
     },
+    /// The server could not be told of everybody whom the user knows.
+    KnownUntold,
+    /// The server keeps no more group records. So many of those that it keeps cannot be read.
+    RecordsFull(u64),
 }
 
 /// A notice in the store.
@@ -133,6 +142,8 @@ impl KeptNotice {
             Self::Moved(to) => (MOVED, to),
             Self::FalseMove { to, .. } => (FALSE_MOVE, to),
             Self::PinLost { .. } => (PIN_LOST, ""),
+            Self::KnownUntold => (KNOWN_UNTOLD, ""),
+            Self::RecordsFull(_) => (RECORDS_FULL, ""),
         }
     }
 
@@ -146,7 +157,9 @@ impl KeptNotice {
             | Self::UnseenAdmin(_)
             | Self::Moved(_)
             | Self::FalseMove { .. }
-            | Self::PinLost { .. } => MOST_OF_ACTOR,
+            | Self::PinLost { .. }
+            | Self::KnownUntold
+            | Self::RecordsFull(_) => MOST_OF_ACTOR,
             Self::Undone(_) | Self::Missed(_) | Self::NotRead(_) | Self::NotTold(_) => MOST_NEWS_OF_ACTOR,
         }
     }
@@ -172,13 +185,15 @@ impl Transaction<'_> {
             }
             KeptNotice::Contradiction(_, set) => (set.length, set.head.as_str()),
             KeptNotice::PinLost { was_verified } => (u64::from(*was_verified), ""),
+            KeptNotice::RecordsFull(unreadable) => (*unreadable, ""),
             KeptNotice::TwoStories(_)
             | KeptNotice::UnseenAdmin(_)
             | KeptNotice::Undone(_)
             | KeptNotice::Missed(_)
             | KeptNotice::NotRead(_)
             | KeptNotice::NotTold(_)
-            | KeptNotice::Moved(_) => (0, ""),
+            | KeptNotice::Moved(_)
+            | KeptNotice::KnownUntold => (0, ""),
             KeptNotice::Distrusted(why) | KeptNotice::FalseMove { why, .. } => (0, why.as_str()),
         };
         // Whoever says so again says nothing new, whatever their reason is.
@@ -269,7 +284,9 @@ impl Transaction<'_> {
             | KeptNotice::NotRead(_)
             | KeptNotice::NotTold(_)
             | KeptNotice::Moved(_)
-            | KeptNotice::PinLost { .. } => {}
+            | KeptNotice::PinLost { .. }
+            | KeptNotice::KnownUntold
+            | KeptNotice::RecordsFull(_) => {}
         }
         let told = if let KeptNotice::Forged(count) = notice { *count } else { 0 };
         let sql = "DELETE FROM notices WHERE actor = ?1 AND kind = ?2 AND about = ?3 AND (kind <> ?4 OR number <= ?5)";
@@ -333,6 +350,8 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Option<StoredNotice>> {
         MOVED => Some(KeptNotice::Moved(about)),
         FALSE_MOVE => Some(KeptNotice::FalseMove { to: about, why: row.get(5)? }),
         PIN_LOST => Some(KeptNotice::PinLost { was_verified: number > 0 }),
+        KNOWN_UNTOLD => Some(KeptNotice::KnownUntold),
+        RECORDS_FULL => Some(KeptNotice::RecordsFull(number)),
         _ => None,
     };
     let (number, actor, settled, told) = (row.get(0)?, row.get(1)?, row.get(6)?, row.get(7)?);

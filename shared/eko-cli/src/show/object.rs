@@ -85,6 +85,8 @@ pub(crate) fn notice_object(client: &HttpMessenger, notice: &Notice) -> Value {
             json!({ "type": "keyCopied", "added": added, "removed": removed })
         }
         Notice::KeysReplaced => json!({ "type": "keysReplaced" }),
+        Notice::KnownUntold => json!({ "type": "knownUntold" }),
+        Notice::RecordsFull { unreadable } => json!({ "type": "recordsFull", "unreadable": unreadable }),
         Notice::Waits { actor, why } => json!({ "type": "waits", "from": actor, "why": why }),
         Notice::Group { id, by, event, difference } => {
             let mut object = difference_object(difference);

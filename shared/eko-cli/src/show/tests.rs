@@ -180,6 +180,9 @@ fn of_people(client: &HttpMessenger) -> Vec<Notice> {
         changed(ALICE, &[], &[DEVICE], false),
         Notice::KeyCopied { added: vec![GHOST.to_owned()], removed: Vec::new(), length: 3 },
         Notice::KeysReplaced,
+        Notice::KnownUntold,
+        Notice::RecordsFull { unreadable: 0 },
+        Notice::RecordsFull { unreadable: 3 },
         Notice::Waits { actor: actor(), why: "no server answers at https://a.example".to_owned() },
     ]
 }

@@ -74,6 +74,7 @@ mod spent;
 mod squatting;
 mod stale;
 mod stories;
+mod strays;
 mod takeover;
 mod talk;
 mod test_network;

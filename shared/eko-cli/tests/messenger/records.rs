@@ -16,10 +16,10 @@ use crate::resending::damage;
 use crate::restarting::RestartingUser;
 use crate::test_network::{FalseAnswer, NetworkFault, TestNetwork};
 
-const DAY_MS: i64 = 24 * 3_600_000;
+pub(crate) const DAY_MS: i64 = 24 * 3_600_000;
 
 /// Returns the names of the groups that a device knows and its user is in.
-fn names(client: &TestMessenger) -> Vec<String> {
+pub(crate) fn names(client: &TestMessenger) -> Vec<String> {
     let groups = client.groups().unwrap().into_iter().filter(|group| group.member);
     let mut names: Vec<String> = groups.map(|group| group.state.name().to_owned()).collect();
     names.sort();
@@ -34,7 +34,7 @@ fn states(clients: &[&TestMessenger], id: &GroupId) -> Vec<String> {
     clients.iter().map(state).collect()
 }
 
-async fn look(world: &World, client: &TestMessenger) -> Vec<Notice> {
+pub(crate) async fn look(world: &World, client: &TestMessenger) -> Vec<Notice> {
     world.deliver().await;
     let notices = client.receive().await.unwrap().notices;
     world.deliver().await;

@@ -9,6 +9,7 @@ use std::time::UNIX_EPOCH;
 use http::header;
 
 use crate::Exchange;
+use crate::stored_time::{TOLERANCE_MS, age_ms};
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
@@ -60,11 +61,30 @@ impl fmt::Display for ClockDifference {
     }
 }
 
-/// Returns the time by which a clock is ahead of the server's that gave an answer.
-pub(crate) fn ahead_ms(answer: &Exchange, now_ms: i64) -> Option<i64> {
-    let date = httpdate::parse_http_date(answer.headers.get(header::DATE)?.to_str().ok()?).ok()?;
-    let date_ms = date.duration_since(UNIX_EPOCH).ok()?.as_millis();
-    Some(now_ms.saturating_sub(i64::try_from(date_ms).ok()?))
+/// The comparison of this machine's clock with that of the server that gave an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClockReading {
+    /// The time by which this machine's clock is ahead, in milliseconds.
+    pub(crate) ahead_ms: i64,
+    /// The time of the answer by this machine's clock, in epoch milliseconds.
+    read_ms: i64,
+}
+
+impl ClockReading {
+    /// Returns the comparison by an answer, or `None` if that does not name the time.
+    pub(crate) fn of(answer: &Exchange, now_ms: i64) -> Option<Self> {
+        let date = httpdate::parse_http_date(answer.headers.get(header::DATE)?.to_str().ok()?).ok()?;
+        let date_ms = date.duration_since(UNIX_EPOCH).ok()?.as_millis();
+        let ahead_ms = now_ms.saturating_sub(i64::try_from(date_ms).ok()?);
+        Some(Self { ahead_ms, read_ms: now_ms })
+    }
+
+    /// Returns the earlier time of both clocks. Returns `None` if the answer is a day old by this machine's
+    /// clock, which may have been set since.
+    pub(crate) fn retention_ms(self, now_ms: i64) -> Option<i64> {
+        let age_ms = age_ms(now_ms, self.read_ms, TOLERANCE_MS)?;
+        (age_ms.unsigned_abs() < DAY_MS).then(|| now_ms.saturating_sub(self.ahead_ms.max(0)))
+    }
 }
 
 #[cfg(test)]
@@ -96,10 +116,21 @@ mod tests {
             let headers = HeaderMap::from_iter([(header::DATE, HeaderValue::from_static(date))]);
             Exchange { status: StatusCode::OK, headers, body: Bytes::new() }
         };
-        let ahead = |date, now_ms| ahead_ms(&answer(date), now_ms);
+        let ahead = |date, now_ms| ClockReading::of(&answer(date), now_ms).map(|reading| reading.ahead_ms);
         assert_eq!(ahead("Thu, 01 Jan 1970 00:01:00 GMT", 61_500), Some(1_500));
         assert_eq!(ahead("Thu, 01 Jan 1970 00:01:00 GMT", 0), Some(-60_000));
         assert_eq!(ahead("yesterday", 0), None);
         assert_eq!(ahead("Fri, 31 Dec 9999 23:59:59 GMT", i64::MIN), Some(i64::MIN));
+    }
+
+    #[test]
+    fn what_is_kept_ages_by_the_clock_that_is_behind() {
+        let (minute, day) = (60_000, 86_400_000);
+        let reading = |ahead_ms| ClockReading { ahead_ms, read_ms: 1_000 * day };
+        let aged = |ahead_ms, later_ms| reading(ahead_ms).retention_ms(1_000 * day + later_ms);
+        assert_eq!(aged(0, minute), Some(1_000 * day + minute));
+        assert_eq!(aged(400 * day, minute), Some(600 * day + minute), "the machine is ahead");
+        assert_eq!(aged(-400 * day, minute), Some(1_000 * day + minute), "the server is ahead");
+        assert_eq!([aged(0, day), aged(0, -day)], [None, None], "the clock was set since");
     }
 }

@@ -36,9 +36,8 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 use url::Url;
 
-use crate::{
-    Auth, Body, ClientError, ClockDifference, DeviceKeys, Environment, Exchange, Reach, Transport, clock,
-};
+use crate::clock::ClockReading;
+use crate::{Auth, Body, ClientError, ClockDifference, DeviceKeys, Environment, Exchange, Reach, Transport};
 
 pub use export::{ExportDocument, ExportProgress};
 pub use group_states::{GroupStateAnswer, GroupStatePage};
@@ -67,8 +66,8 @@ pub struct Device<T> {
     tokens: Mutex<Option<DeviceTokens>>,
     environment: Environment,
     reach: Reach,
-    /// The time by which the clock was ahead of the server's when it last answered, in milliseconds.
-    clock_ahead_ms: Mutex<Option<i64>>,
+    /// The comparison of the clock with the server's when it last answered with its time.
+    clock: Mutex<Option<ClockReading>>,
 }
 
 /// The parts of a device that a program keeps, so that the device survives the process.
@@ -111,20 +110,8 @@ impl<T: Transport> Device<T> {
     pub fn restore(transport: T, saved: SavedDevice, environment: Environment) -> Self {
         let SavedDevice { origin, user, id, possession, name, keys, tokens } = saved;
         let (tokens, reach) = (Mutex::new(tokens), Reach::of(origin.clone()));
-        let clock_ahead_ms = Mutex::default();
-        Self {
-            transport,
-            origin,
-            user,
-            id,
-            name,
-            keys,
-            possession,
-            tokens,
-            environment,
-            reach,
-            clock_ahead_ms,
-        }
+        let clock = Mutex::default();
+        Self { transport, origin, user, id, name, keys, possession, tokens, environment, reach, clock }
     }
 
     /// Gives the device a name, by which its owner recognises it. The registration sends it in the
@@ -249,13 +236,25 @@ impl<T: Transport> Device<T> {
     /// Returns the difference between this machine's clock and the server's, once the server has answered
     /// with its time.
     pub fn clock_difference(&self) -> Option<ClockDifference> {
-        let ahead_ms = *self.clock_ahead_ms.lock().unwrap_or_else(PoisonError::into_inner);
-        ahead_ms.map(|ahead_ms| ClockDifference { server: self.origin.authority().to_owned(), ahead_ms })
+        let server = self.origin.authority().to_owned();
+        self.clock_reading().map(|reading| ClockDifference { server, ahead_ms: reading.ahead_ms })
+    }
+
+    /// Returns the time by which it is judged how old something is that is kept for some time: that of this
+    /// machine's clock or of the server's, whichever is earlier. So neither a clock that is ahead nor a server
+    /// that lies about the time has anything deleted early. Returns `None` if the server has not said its time
+    /// within a day by this machine's clock.
+    pub(crate) fn retention_ms(&self) -> Option<i64> {
+        self.clock_reading()?.retention_ms(self.environment.now_ms())
+    }
+
+    fn clock_reading(&self) -> Option<ClockReading> {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_clock(&self, answer: &Exchange) {
-        if let Some(ahead_ms) = clock::ahead_ms(answer, self.environment.now_ms()) {
-            *self.clock_ahead_ms.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead_ms);
+        if let Some(reading) = ClockReading::of(answer, self.environment.now_ms()) {
+            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
         }
     }
 

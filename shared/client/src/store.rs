@@ -48,6 +48,7 @@ use sender_mark::SenderMark;
 use upgrade::OLDEST;
 
 pub use awaited::{AWAITED_DAYS, AwaitedMessage, AwaitedReason, MOST_AWAITED};
+pub(crate) use awaited::{AWAITED_MS, AwaitedTimes};
 pub use awaiting::AwaitedMove;
 pub(crate) use blocks::{KeptBlock, KeptBlocks};
 pub(crate) use carrying::UnsentMessage;

@@ -108,9 +108,11 @@ pub(crate) fn words(client: &HttpMessenger, m: &MessageContent) -> String {
 /// apart, or nothing.
 fn far_apart(m: &MessageContent) -> String {
     if m.time_ms() != m.published_ms {
-        return format!(" (their clock said {})", clock(m.published_ms));
+        let whose = if m.outgoing { "your" } else { "their" };
+        return format!(" ({whose} clock said {})", clock(m.published_ms));
     }
     match m.received_ms.saturating_sub(m.published_ms) > FAR_MS {
+        true if m.outgoing => format!(" (sent {})", clock(m.received_ms)),
         true => format!(" (came {})", clock(m.received_ms)),
         false => String::new(),
     }
@@ -200,6 +202,15 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
             "Something of {} that is no message, as a receipt, cannot be read: {why}. No message is lost with it",
             name(actor)
         ),
+        Notice::Unreadable { actor, why: why @ UnreadableReason::Undecryptable(_) }
+            if client.knows_as_stranger(actor).unwrap_or_default() =>
+        {
+            format!(
+                "A message of {who} cannot be read: {why}. Once you have accepted, their program is asked to send it \
+                 again: eko requests accept {who}",
+                who = name(actor)
+            )
+        }
         Notice::Unreadable { actor, why: why @ UnreadableReason::Undecryptable(_) } => {
             format!("A message of {} cannot be read: {why}. Ask them to send it again", name(actor))
         }

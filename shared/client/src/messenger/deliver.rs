@@ -223,7 +223,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             Ok(RoundsOutcome::Settled(outcome)) => {
                 let (state, reason) = (outcome.state, outcome.reason.as_deref());
-                self.store.write(|tx| tx.settle_attempt(id, sender, state, reason))?;
+                self.store.write(|tx| {
+                    tx.settle_attempt(id, sender, state, reason)?;
+                    match state {
+                        EnvelopeState::Queued | EnvelopeState::Accepted | EnvelopeState::Delivered => {
+                            self.date_by_server(tx, &envelope.message)
+                        }
+                        EnvelopeState::ToSend | EnvelopeState::Failed | EnvelopeState::Refused => Ok(()),
+                    }
+                })?;
             }
             Err(error @ MessengerError::Store(_)) => {
                 self.postpone(envelope, sender, 0, &reason(&error), false)?;
@@ -409,8 +417,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             outgoing.franking = plaintext.and_then(|plaintext| tag_of(&envelope.id, &plaintext));
         }
         // A copy for this user's own devices wakes none of them.
-        let wakes = !envelope.silent || envelope.resent_to.is_some();
-        outgoing.notify = wakes && envelope.recipient != self.device.actor();
+        let is_note = !envelope.silent
+            || (envelope.resent_to.is_some() && !self.store.read(|tx| tx.is_request(&envelope.id))?);
+        outgoing.notify = is_note && envelope.recipient != self.device.actor();
         Ok(outgoing)
     }
 

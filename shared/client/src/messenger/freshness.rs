@@ -81,7 +81,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 return Ok(true);
             }
             let Some(contact) = self.kept_contact(tx, &actor)? else { return Ok(false) };
-            let is_misled = self.device.clock_difference().is_some_and(|difference| difference.misleads());
+            let is_misled = self.has_wrong_clock();
             let counts = |why: Distrust| !is_misled || !matches!(why, Distrust::Stale { .. });
             Ok(contact.is_in_doubt() || self.objection(&contact).is_some_and(counts))
         })
@@ -142,12 +142,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Returns the number of days for which no device of a person has confirmed their device list, if
     /// there are 30 or more. A program shows it when something is sent: their server could hide a
-    /// revocation. Nothing is sent from 90 days on.
+    /// revocation. Nothing is sent from 90 days on. A confirmation that lies ahead of a clock that is known to
+    /// be wrong has no age: the clock is what is to be told.
     ///
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be read.
     pub fn unconfirmed_days(&self, person: &Person) -> Result<Option<u64>, DeviceStoreError> {
         let contact = self.store.read(|tx| self.kept_contact(tx, &person.actor()))?;
+        let is_ahead = |contact: &Contact| {
+            stored_time::age_ms(self.now_ms(), contact.pinned.confirmed_ms, DAY_MS).is_none()
+        };
+        let contact = contact.filter(|contact| !(self.has_wrong_clock() && is_ahead(contact)));
         let age_ms = contact.filter(|_| *person != self.me()).map(|contact| self.unconfirmed_ms(&contact));
         Ok(age_ms.filter(|age_ms| *age_ms >= SHOWN_AFTER_DAYS * DAY_MS).map(days))
     }

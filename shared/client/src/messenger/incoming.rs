@@ -418,8 +418,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         tx: &Transaction<'_>,
         key: CiphertextKey<'_>,
     ) -> Result<(), DeviceStoreError> {
-        let now_ms = self.now_ms();
-        tx.note_read(key, now_ms, now_ms.saturating_sub(REMEMBERED_MS))
+        tx.note_read(key, self.now_ms(), self.kept_since_ms(REMEMBERED_MS))
     }
 }
 

@@ -67,8 +67,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) async fn put_receipts(&self) -> Result<(), MessengerError> {
         let (me, now_ms) = (self.me(), self.now_ms());
         self.store.write(|tx| {
-            tx.forget_contents(now_ms.saturating_sub(RESENT_FOR_DAYS * 24 * 3_600_000), now_ms)?;
-            tx.forget_silent(now_ms.saturating_sub(REMEMBERED_MS))?;
+            tx.forget_contents(self.kept_since_ms(RESENT_FOR_DAYS * 24 * 3_600_000), now_ms)?;
+            tx.forget_silent(self.kept_since_ms(REMEMBERED_MS))?;
             if tx.has_unkept()? {
                 tx.place(now_ms, HOLD_MS)?;
                 self.ask_for_unkept(tx)?;
@@ -195,7 +195,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                         tx.tell_decisions_again(self.now_ms())?;
                         self.repeat_state_keys(tx, &sent.message)?;
                     }
+                    // What it asked for is awaited still.
+                    if counts && tx.is_request(&sent.id)? {
+                        self.resend(tx, &sent, whence)?;
+                    }
                 }
+                Some(sent) if tx.is_request(&sent.id)? => {}
                 // What was sent again is silent, and goes no third time.
                 Some(sent) if counts && self.resend(tx, &sent, whence)? => {}
                 Some(sent) => {

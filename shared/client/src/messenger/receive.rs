@@ -253,12 +253,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.forget_sessions()?;
         Box::pin(self.flush()).await?;
         Box::pin(self.settle_views()).await?;
+        // Whoever answers a receipt may begin a session, for which this device must have the keys.
+        let upkeep = Box::pin(self.upkeep_after_look(keys_left)).await;
         if receipts == ReceiptTime::Now {
             Box::pin(self.send_receipts()).await?;
         }
-        if let Some(keys_left) = keys_left {
-            received.notices.extend(Box::pin(self.upkeep(keys_left)).await?);
-        }
+        received.notices.extend(upkeep?);
         made.and(renewed).and(kept)
     }
 

@@ -11,7 +11,8 @@ use super::{Messenger, MessengerError, Notice, Person};
 use crate::content::NumberRange;
 use crate::shares::{Party, first_of_fullest};
 use crate::store::{
-    CiphertextKey, DeviceStoreError, MessageContent, MessageStream, RequestOutcome, Transaction,
+    AWAITED_MS, AwaitedTimes, CiphertextKey, DeviceStoreError, MessageContent, MessageStream, RequestOutcome,
+    Transaction,
 };
 use crate::{SignalSessions, Transport};
 
@@ -29,9 +30,9 @@ pub struct MessageRequest {
     /// The stranger.
     pub person: Person,
     /// The first messages, oldest first, at most [`crate::store::MOST_OF_STRANGER`]. Their files must
-    /// not be fetched before the request is accepted.
+    /// not be fetched before the request is accepted. There is none if this device could read none.
     pub messages: Vec<MessageContent>,
-    /// The number of later messages, which were not kept. Once the request is accepted, their author's
+    /// The number of later messages, which were not kept, and of those that this device could not read. Once the request is accepted, their author's
     /// device is asked to send them again. More than [`crate::store::MOST_UNKEPT`] are not counted.
     pub not_kept: u64,
 }
@@ -49,6 +50,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 let request = requests.entry(message.actor.clone());
                 let empty = MessageRequest { person, messages: Vec::new(), not_kept: 0 };
                 request.or_insert(empty).messages.push(message);
+            }
+            for actor in tx.unkept_strangers()? {
+                let Some(person) = Person::of(&actor) else { continue };
+                let empty = MessageRequest { person, messages: Vec::new(), not_kept: 0 };
+                requests.entry(actor).or_insert(empty);
             }
             for (actor, request) in &mut requests {
                 request.not_kept = u64::try_from(tx.unkept_of(actor)?).unwrap_or_default();
@@ -107,7 +113,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let resend = resend_id(&author, &envelope, &address);
             // What has no room is missing by its number.
             if tx.owe_unkept(key)?
-                && tx.await_unkept(key, &resend.key(), unkept.received_ms.unwrap_or(now_ms), now_ms)?
+                && tx.await_unkept(
+                    key,
+                    &resend.key(),
+                    AwaitedTimes {
+                        received_ms: unkept.received_ms.unwrap_or(now_ms),
+                        stored_ms: now_ms,
+                        missing_ms: self.kept_since_ms(AWAITED_MS),
+                    },
+                )?
             {
                 tx.note_asked(key)?;
             }
@@ -169,13 +183,31 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(())
     }
 
+    /// Remembers a stranger's message that cannot be read as one that was not kept: nobody is told before the
+    /// user accepts its author, and then it is asked for.
+    pub(super) fn note_unread_request(
+        &self,
+        tx: &Transaction<'_>,
+        key: CiphertextKey<'_>,
+        received_ms: i64,
+    ) -> Result<(), DeviceStoreError> {
+        let declined_ms = tx.decision(key.actor)?.declined_ms;
+        match declined_ms.is_some_and(|declined_ms| received_ms <= declined_ms) {
+            true => tx.note_declined(key, received_ms),
+            false => tx.note_unkept(key, Some(received_ms)),
+        }
+    }
+
     /// Forgets the sessions that nothing can need any more: those with devices that were revoked long
     /// ago. Beyond [`STRANGERS_KNOWN`] it also forgets the chains and sessions of strangers of whom no
     /// message is kept.
     pub(super) fn forget_sessions(&self) -> Result<(), DeviceStoreError> {
         self.store.write(|tx| {
-            tx.forget_ended_sessions(self.now_ms(), ENDED_AFTER_DAYS * 24 * 3_600_000)?;
-            tx.forget_declines(self.now_ms().saturating_sub(REMEMBERED_MS))?;
+            if !self.has_wrong_clock() {
+                let before_ms = self.kept_since_ms(ENDED_AFTER_DAYS * 24 * 3_600_000);
+                tx.forget_ended_sessions(self.now_ms(), before_ms)?;
+            }
+            tx.forget_declines(self.kept_since_ms(REMEMBERED_MS))?;
             let mut strangers = tx.strangers_without_requests()?;
             if strangers.len() <= STRANGERS_KNOWN {
                 return Ok(());

@@ -11,7 +11,9 @@ use super::incoming::{ActivitySource, key};
 use super::standing::Standing;
 use super::{Messenger, MessengerError, Notice, Person, UnreadableReason};
 use crate::content::{Activity, ActivityContent};
-use crate::store::{AwaitedMessage, CiphertextKey, DeviceStoreError, OutboxEnvelope, Transaction};
+use crate::store::{
+    AWAITED_MS, AwaitedMessage, AwaitedTimes, CiphertextKey, DeviceStoreError, OutboxEnvelope, Transaction,
+};
 use crate::{SessionError, SignalSessions, Transport};
 
 /// The days for which a device keeps what it has sent, to send it again. An entry lives 30 days in the
@@ -71,6 +73,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let (key, now_ms) = (key(message), self.now_ms());
         let is_awaited = self.store.write(|tx| {
             self.note_given_up(tx, key)?;
+            if matches!(error, SessionError::MissingKey(_)) {
+                self.doubt_keys(tx)?;
+            }
             let author = Person::of(key.actor);
             if let Some(author) = &author {
                 for later in later_ids(author, &message.letter.header.id) {
@@ -84,7 +89,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Standing::Stranger => !self.is_stranger(tx, key.actor)?,
                 Standing::Reset | Standing::Former | Standing::Revoked => false,
             };
-            if !is_known || !tx.owe_unreadable(key)? {
+            if !is_known {
+                if whence.standing == Standing::Stranger && message.letter.header.notify {
+                    self.note_unread_request(tx, key, whence.received_ms)?;
+                }
+                return Ok(Some(false));
+            }
+            if matches!(error, SessionError::NoSession(_)) {
+                // The request begins a session, so that this is no reason a second time.
+                tx.ask_at_once(key.device)?;
+            }
+            if !tx.owe_unreadable(key)? {
                 return Ok(Some(false));
             }
             let header = &message.letter.header;
@@ -96,7 +111,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let resend = resend_id(&author, &header.id, &self.device.address());
             match self.awaited_before(tx, key.device, &header.id)? {
                 Some(former) => tx.await_instead(key, &former, &resend.key()),
-                None => tx.await_message(key, &resend.key(), whence.received_ms, now_ms),
+                None => tx.await_message(
+                    key,
+                    &resend.key(),
+                    AwaitedTimes {
+                        received_ms: whence.received_ms,
+                        stored_ms: now_ms,
+                        missing_ms: self.kept_since_ms(AWAITED_MS),
+                    },
+                ),
             }
             .map(Some)
         })?;

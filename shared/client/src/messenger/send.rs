@@ -283,8 +283,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 (true, false) => Some(with_key(&plaintext, &FrankingKey::from(self.environment.bytes()))?),
                 _ => None,
             };
+            let id = self.device.envelope_id();
             let new = NewEnvelope {
-                id: &self.device.envelope_id(),
+                id: &id,
                 message: activity.id.as_str(),
                 recipient: &recipient.actor(),
                 plaintext: with_key.as_ref().unwrap_or(&plaintext),
@@ -292,6 +293,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 expires_ms,
             };
             tx.add_envelope(&new, now_ms)?;
+            if matches!(&activity.content, ActivityContent::Receipt(receipt) if !receipt.unreadable.is_empty())
+            {
+                tx.mark_request(&id)?;
+            }
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Messenger, MessengerError, Notice, ProgressStep};
 use crate::device::PoolCount;
 use crate::keys::DeviceKeys;
-use crate::store::DeviceStoreError;
+use crate::store::{DeviceStoreError, Transaction};
 use crate::stored_time::is_over;
 use crate::{ClientError, ProblemDetails, SignalSessions, Transport};
 
@@ -15,14 +15,21 @@ const LOW_PART: u16 = 4;
 const DAY_MS: i64 = 24 * 3_600_000;
 /// The age at which signed keys are renewed.
 const RENEWED_AFTER_MS: i64 = 7 * DAY_MS;
-/// The time for which replaced keys are kept. Messages under them may be on their way for 30 days,
-/// by a server's default.
+/// The time for which replaced keys are kept once the server has taken their successors. Messages under them
+/// may be on their way for 30 days, by a server's default.
 const KEPT_MS: i64 = 45 * DAY_MS;
 /// The time between two comparisons with the server's copy of the keys.
 const CHECKED_AFTER_MS: i64 = DAY_MS;
+/// The time between two of these comparisons that are made because a first message was for a prekey that this
+/// device does not have. Anybody can make such a message.
+const DOUBTED_AFTER_MS: i64 = 3_600_000;
 /// The time after which a replacement that the server does not take is made anew, and the time
 /// between two replacements. A server takes one an hour.
 const REPLACED_AGAIN_AFTER_MS: i64 = 3_600_000;
+/// The number of keys that the server has left if it has not said it: none is made for that.
+const PLENTY: PoolCount = PoolCount { pre_keys: u64::MAX, kyber_pre_keys: u64::MAX };
+/// The name under which the store keeps the time of the last comparison, or 0 if the next one is due.
+const CHECKED: &str = "keys_checked";
 /// The name under which the store keeps the publication that is not known to have arrived.
 pub(super) const UNPUBLISHED: &str = "unpublished";
 /// The name under which the store keeps the time of the last replacement.
@@ -82,13 +89,37 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let renewed_ms = self.store.read(|tx| tx.moment("keys_renewed"))?.unwrap_or_default();
         if !agrees {
             // A known difference is settled at the next occasion, and not a day later.
-            self.store.write(|tx| tx.put_moment("keys_checked", 0))?;
+            self.store.write(|tx| tx.put_moment(CHECKED, 0))?;
         }
         Ok(KeyStatus { left, agrees, renewed_ms, due_ms: renewed_ms.saturating_add(RENEWED_AFTER_MS) })
     }
 
+    /// Has the keys compared with those of the server with this look: a first message was for a prekey that this
+    /// device does not have.
+    pub(super) fn doubt_keys(&self, tx: &Transaction<'_>) -> Result<(), DeviceStoreError> {
+        let checked_ms = tx.moment(CHECKED)?.unwrap_or(0);
+        match is_over(self.now_ms(), checked_ms, DOUBTED_AFTER_MS) {
+            true => tx.put_moment(CHECKED, 0),
+            false => Ok(()),
+        }
+    }
+
+    /// Does what [`Messenger::upkeep`] does after a look, if the server has said how many keys are left, or if
+    /// the keys are to be compared at once.
+    pub(super) async fn upkeep_after_look(
+        &self,
+        keys_left: Option<PoolCount>,
+    ) -> Result<Option<Notice>, MessengerError> {
+        match keys_left {
+            Some(left) => self.upkeep(left).await,
+            None if self.store.read(|tx| tx.moment(CHECKED))? == Some(0) => self.upkeep(PLENTY).await,
+            None => Ok(None),
+        }
+    }
+
     /// Publishes the keys that are needed: one-time keys if few are left, and signed keys if they
-    /// are old or if the server has others.
+    /// are old, if the server has others, or if this device has lost their private halves. By a clock that is
+    /// known to be wrong nothing is made: a server takes no keys that are dated a day away from its own time.
     ///
     /// If the server has keys of this device that this device did not make, all of its keys are
     /// replaced, and the notice says so.
@@ -96,17 +127,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// # Errors
     /// Those of every call. The keys that were made are kept, and published next time.
     pub async fn upkeep(&self, left: PoolCount) -> Result<Option<Notice>, MessengerError> {
+        if self.has_wrong_clock() {
+            return Ok(None);
+        }
         let now_ms = self.now_ms();
         let (unpublished, keys, full, renewed_ms, checked_ms) = self.store.read(|tx| {
             let unpublished: StoredPublication = tx.json(UNPUBLISHED)?.unwrap_or_default();
-            let (renewed, checked) = (tx.moment("keys_renewed")?, tx.moment("keys_checked")?);
-            Ok::<_, DeviceStoreError>((
-                unpublished,
-                tx.device_keys()?,
-                tx.key_counts()?,
-                renewed.unwrap_or(0),
-                checked.unwrap_or(0),
-            ))
+            let keys = tx.device_keys()?;
+            let renewed_ms = match tx.has_newest_keys(&keys)? {
+                true => tx.moment("keys_renewed")?.unwrap_or(0),
+                false => 0,
+            };
+            let checked_ms = tx.moment(CHECKED)?.unwrap_or(0);
+            Ok::<_, DeviceStoreError>((unpublished, keys, tx.key_counts()?, renewed_ms, checked_ms))
         })?;
         if let PublishingOutcome::Foreign(refusal) = self.publish(&unpublished).await? {
             return self.replace_all(keys, refusal).await.map(Some);
@@ -118,7 +151,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let mut renew = is_over(now_ms, renewed_ms, RENEWED_AFTER_MS);
         if !renew && is_over(now_ms, checked_ms, CHECKED_AFTER_MS) {
             renew = !self.signed_in(async || self.device.check_these_keys(&keys).await).await?;
-            self.store.write(|tx| tx.put_moment("keys_checked", now_ms))?;
+            self.store.write(|tx| tx.put_moment(CHECKED, now_ms))?;
         }
         let more = |full: u16, left: u64, wanted: bool| match wanted && left < full.div_ceil(LOW_PART).into()
         {
@@ -178,7 +211,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 if let Some(key) = keys.last_resort() {
                     tx.note_last_resort(key.id)?;
                 }
-                tx.forget_replaced(&keys, now_ms.saturating_sub(KEPT_MS))?;
             }
             Ok::<_, DeviceStoreError>(())
         })?;
@@ -206,7 +238,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             Err(error) => return Err(error),
         }
-        self.store.write(|tx| tx.put_json(UNPUBLISHED, &StoredPublication::default()))?;
+        // The server has just said its time. If this machine's clock is ahead of it since this began, the
+        // server's counts.
+        let now_ms = self.device.retention_ms().unwrap_or_else(|| self.now_ms());
+        self.store.write(|tx| {
+            tx.put_json(UNPUBLISHED, &StoredPublication::default())?;
+            tx.note_published(keys, now_ms, self.kept_since_ms(KEPT_MS))
+        })?;
         Ok(PublishingOutcome::Published)
     }
 

@@ -12,7 +12,8 @@ pub const AWAITED_DAYS: i64 = 7;
 /// The greatest number of messages of one actor that could not be decrypted and are awaited. If there are more, one that is missing
 /// makes room, and without one nothing more is awaited.
 pub const MOST_AWAITED: i64 = 100;
-const AWAITED_MS: i64 = AWAITED_DAYS * 24 * 3_600_000;
+/// The same in milliseconds.
+pub(crate) const AWAITED_MS: i64 = AWAITED_DAYS * 24 * 3_600_000;
 
 /// The reason for which a message is awaited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,17 @@ impl AwaitedMessage {
     }
 }
 
+/// The times of a message that is about to be awaited, in epoch milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AwaitedTimes {
+    /// The time at which the server accepted it.
+    pub(crate) received_ms: i64,
+    /// The time from which on it is awaited.
+    pub(crate) stored_ms: i64,
+    /// The time up to which others were stored that are missing, and make room.
+    pub(crate) missing_ms: i64,
+}
+
 /// A message of a device at its position.
 struct PlacedMessage {
     row: i64,
@@ -67,10 +79,9 @@ impl Transaction<'_> {
         &self,
         key: CiphertextKey<'_>,
         resend: &str,
-        received_ms: i64,
-        now_ms: i64,
+        times: AwaitedTimes,
     ) -> Result<bool, DeviceStoreError> {
-        self.await_envelope(key, resend, (received_ms, now_ms), MOST_AWAITED)
+        self.await_envelope(key, resend, times, MOST_AWAITED)
     }
 
     /// Does as [`Transaction::await_message`] for a message that was not kept. The bound is [`MOST_UNKEPT`].
@@ -78,23 +89,22 @@ impl Transaction<'_> {
         &self,
         key: CiphertextKey<'_>,
         resend: &str,
-        received_ms: i64,
-        now_ms: i64,
+        times: AwaitedTimes,
     ) -> Result<bool, DeviceStoreError> {
-        self.await_envelope(key, resend, (received_ms, now_ms), MOST_UNKEPT)
+        self.await_envelope(key, resend, times, MOST_UNKEPT)
     }
 
     fn await_envelope(
         &self,
         key: CiphertextKey<'_>,
         resend: &str,
-        (received_ms, now_ms): (i64, i64),
+        times: AwaitedTimes,
         most: i64,
     ) -> Result<bool, DeviceStoreError> {
         let sql = "DELETE FROM awaited WHERE (actor, device, envelope) IN (SELECT actor, device, envelope \
                    FROM awaited WHERE actor = ?1 AND stored <= ?2 ORDER BY position LIMIT 1) \
                    AND (SELECT count(*) FROM awaited WHERE actor = ?1) >= ?3";
-        let missing_ms = now_ms.saturating_sub(AWAITED_MS);
+        let AwaitedTimes { received_ms, stored_ms: now_ms, missing_ms } = times;
         self.inner.execute(sql, params![key.actor, missing_ms, most])?;
         let of = MessageStream { conversation: key.actor, device: key.device, actor: key.actor };
         let place = match self.place_before_copy(of, received_ms, 0, now_ms)? {

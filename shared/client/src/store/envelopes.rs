@@ -156,13 +156,26 @@ impl Transaction<'_> {
     /// Deletes the records of silent envelopes that were made before a time. Until then a recipient
     /// may say that one of them cannot be read.
     pub(crate) fn forget_silent(&self, before_ms: i64) -> Result<(), DeviceStoreError> {
-        let sql = "DELETE FROM envelopes WHERE silent = 1 AND state > 2 AND made < ?1";
+        let sql = "DELETE FROM envelopes WHERE silent <> 0 AND state > 2 AND made < ?1";
         self.inner.prepare_cached(sql)?.execute([before_ms])?;
         Ok(())
     }
 
+    /// Marks a silent envelope as one that asks for what could not be read. Its content is kept, so that it can
+    /// be sent again.
+    pub(crate) fn mark_request(&self, id: &EnvelopeId) -> Result<(), DeviceStoreError> {
+        self.inner.execute("UPDATE envelopes SET silent = 2 WHERE id = ?1", [id.as_str()])?;
+        Ok(())
+    }
+
+    /// True if an envelope asks for what could not be read.
+    pub(crate) fn is_request(&self, id: &EnvelopeId) -> Result<bool, DeviceStoreError> {
+        let sql = "SELECT 1 FROM envelopes WHERE id = ?1 AND silent = 2";
+        Ok(self.inner.prepare_cached(sql)?.exists([id.as_str()])?)
+    }
+
     /// Adds an envelope that says again to one device of its recipient what another one has said to it. It is
-    /// made later than those to the same device that wait.
+    /// made later than those to the same device that wait. What was sent again is not sent a third time.
     /// Returns false if that was done before, if the first one was not encrypted for this device, if its
     /// content is not kept, or if [`MOST_RESENT`] to the device are on their way.
     pub(crate) fn add_resend(
@@ -175,8 +188,8 @@ impl Transaction<'_> {
         let sql = "INSERT OR IGNORE INTO envelopes (id, message, recipient, plaintext, state, made, due, put, silent, \
                    resent_to) SELECT ?2, message, recipient, plaintext, 1, \
                    max(?4, 1 + coalesce((SELECT max(made) FROM envelopes WHERE state = 1 AND resent_to = ?3 \
-                   AND made BETWEEN ?4 AND ?4 + 60000), 0)), ?4, ?4, 1, ?3 FROM envelopes \
-                   WHERE id = ?1 AND silent = 0 AND plaintext IS NOT NULL \
+                   AND made BETWEEN ?4 AND ?4 + 60000), 0)), ?4, ?4, max(silent, 1), ?3 FROM envelopes \
+                   WHERE id = ?1 AND silent <> 1 AND resent_to IS NULL AND plaintext IS NOT NULL \
                    AND EXISTS (SELECT 1 FROM ciphertexts WHERE envelope = ?1 AND device = ?3) \
                    AND (SELECT count(*) FROM envelopes AS open WHERE open.recipient = envelopes.recipient \
                    AND open.resent_to = ?3 AND open.state < 3) < ?5";
@@ -201,7 +214,7 @@ impl Transaction<'_> {
     /// no receipt for it since.
     fn note_not_resent(&self, id: &str) -> Result<(), DeviceStoreError> {
         let sql = "SELECT message, recipient FROM envelopes AS again WHERE id = ?1 AND resent_to IS NOT NULL \
-                   AND NOT EXISTS (SELECT 1 FROM ciphertexts JOIN envelopes AS first ON first.id = envelope \
+                   AND silent = 1 AND NOT EXISTS (SELECT 1 FROM ciphertexts JOIN envelopes AS first ON first.id = envelope \
                    WHERE first.message = again.message AND first.recipient = again.recipient \
                    AND device = again.resent_to AND ciphertexts.received = 1)";
         let mut statement = self.inner.prepare_cached(sql)?;
@@ -574,9 +587,10 @@ impl Transaction<'_> {
             self.note_not_resent(id)?;
         }
         // What was refused is sent once the user has decided about the recipient's devices.
-        let sql = "UPDATE envelopes SET plaintext = NULL WHERE id = ?1 AND (silent = 1 OR ?2)";
+        let sql =
+            "UPDATE envelopes SET plaintext = NULL WHERE id = ?1 AND (silent = 1 OR silent = 2 AND ?2 OR ?3)";
         let is_over = state == EnvelopeState::Failed;
-        if self.inner.prepare_cached(sql)?.execute(params![id, is_over])? > 0 {
+        if self.inner.prepare_cached(sql)?.execute(params![id, is_lost, is_over])? > 0 {
             self.inner.prepare_cached("DELETE FROM ciphertexts WHERE envelope = ?1")?.execute([id])?;
         }
         Ok(())

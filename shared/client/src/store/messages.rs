@@ -152,6 +152,22 @@ impl Transaction<'_> {
         Ok(self.inner.prepare_cached(sql)?.query_row([conversation], |row| row.get(0))?)
     }
 
+    /// Records that the server accepted a message of this device at `server_ms`, if its own time lies further ahead
+    /// of that than a clock may, or if it was written after `behind_since_ms` by a clock that is behind.
+    pub(crate) fn date_by_server(
+        &self,
+        message: &str,
+        server_ms: i64,
+        behind_since_ms: i64,
+    ) -> Result<(), DeviceStoreError> {
+        let Some(device) = self.own_device()? else { return Ok(()) };
+        let sql = "UPDATE messages SET received = ?3 WHERE id = ?1 AND device = ?2 AND outgoing = 1 \
+                   AND received = published AND (published > ?3 + ?4 OR published > ?5)";
+        let parameters = params![message, device, server_ms, AHEAD_MS, behind_since_ms];
+        self.inner.prepare_cached(sql)?.execute(parameters)?;
+        Ok(())
+    }
+
     /// Stores a message that this device wrote. It has its position and counts as shown at once.
     pub(crate) fn store_own(&self, message: &MessageContent, now_ms: i64) -> Result<(), DeviceStoreError> {
         let place = self.take_position()?;

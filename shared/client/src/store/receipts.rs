@@ -183,6 +183,12 @@ impl Transaction<'_> {
         Ok(self.inner.prepare_cached(&sql)?.exists(params![now_ms, ASK_PAUSE_MS, actor, kind])?)
     }
 
+    /// Has a device asked without a pause for what cannot be read. That begins a session with it.
+    pub(crate) fn ask_at_once(&self, device: &str) -> Result<(), DeviceStoreError> {
+        self.inner.prepare_cached("DELETE FROM asked WHERE device = ?1")?.execute([device])?;
+        Ok(())
+    }
+
     fn take_unreadable(&self, actor: &str, now_ms: i64) -> Result<Vec<UnreadableEnvelope>, DeviceStoreError> {
         let sql = format!(
             "DELETE FROM receipts WHERE row IN (SELECT row FROM receipts WHERE actor = ?3 AND kind = ?4 \

@@ -111,8 +111,13 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Remembers a stranger's envelope that was not kept, [`MOST_UNKEPT`] of one author at most. Of all together the oldest one makes room of whoever has the most.
-    fn note_unkept(&self, key: CiphertextKey<'_>, received_ms: Option<i64>) -> Result<(), DeviceStoreError> {
+    /// Remembers a stranger's envelope that was not kept, or cannot be read, [`MOST_UNKEPT`] of one author at
+    /// most. Of all together the oldest one makes room of whoever has the most.
+    pub(crate) fn note_unkept(
+        &self,
+        key: CiphertextKey<'_>,
+        received_ms: Option<i64>,
+    ) -> Result<(), DeviceStoreError> {
         if self.unkept_of(key.actor)? >= MOST_UNKEPT {
             return Ok(());
         }
@@ -137,6 +142,15 @@ impl Transaction<'_> {
         let sql = "SELECT count(*) FROM receipts WHERE actor = ?1 AND kind = ?2";
         let parameters = params![actor, OwedKind::Unkept as i64];
         Ok(self.inner.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))?)
+    }
+
+    /// Returns the actor ids of those who are no contacts, and of whom envelopes were not kept.
+    pub(crate) fn unkept_strangers(&self) -> Result<Vec<String>, DeviceStoreError> {
+        let sql = "SELECT actor FROM receipts WHERE kind = ?1 AND actor NOT IN \
+                   (SELECT actor FROM decisions WHERE accepted = 1) GROUP BY actor ORDER BY min(row)";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let actors = statement.query_map([OwedKind::Unkept as i64], |row| row.get(0))?;
+        Ok(actors.collect::<Result<_, _>>()?)
     }
 
     /// True if envelopes of somebody were not kept who is a contact now.
@@ -218,10 +232,11 @@ impl Transaction<'_> {
     }
 
     /// Returns the users whose chains are pinned and who are no contacts, without those of whom
-    /// messages are kept. The first are those of whom nothing was read for the longest time.
+    /// messages are kept, or are to be asked for. The first are those of whom nothing was read for the longest time.
     pub(crate) fn strangers_without_requests(&self) -> Result<Vec<String>, DeviceStoreError> {
         let sql = "SELECT actor FROM chains WHERE contact = 0 AND actor NOT IN \
-                   (SELECT actor FROM messages WHERE request = 1) ORDER BY \
+                   (SELECT actor FROM messages WHERE request = 1) AND actor NOT IN \
+                   (SELECT actor FROM receipts WHERE kind = 4) ORDER BY \
                    (SELECT max(at) FROM read_envelopes WHERE read_envelopes.actor = chains.actor), looked";
         let mut statement = self.inner.prepare_cached(sql)?;
         Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)

@@ -4,7 +4,8 @@
 -- The device itself: one value for each name.
 CREATE TABLE account (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 
--- The private halves of prekeys. kind: 1 signed, 2 one-time, 3 Kyber (secret is the seed).
+-- The private halves of prekeys. kind: 1 signed, 2 one-time, 3 Kyber (secret is the seed). made: when it was
+-- made, or once the server has taken the successor of a signed prekey or a last-resort key, when that was.
 CREATE TABLE pre_keys (
   kind INTEGER NOT NULL, id INTEGER NOT NULL, secret BLOB NOT NULL, made INTEGER NOT NULL,
   PRIMARY KEY (kind, id)
@@ -160,7 +161,8 @@ CREATE TABLE envelopes (
   full_devices TEXT NOT NULL DEFAULT '[]',
   -- claimed: the number of the process that sends it, which has until due. 0: none does.
   claimed INTEGER NOT NULL DEFAULT 0,
-  -- silent: 1 if it wakes nobody and its author hears nothing of it. received: 1 once the recipient has
+  -- silent: 1 if it wakes nobody and its author hears nothing of it, 2 if it also asks for what could not be
+  -- read. received: 1 once the recipient has
   -- sent a receipt for it. seen: 1 once the recipient has said that a person has read it. expires: the time
   -- from which it is of no more use.
   silent INTEGER NOT NULL DEFAULT 0, received INTEGER NOT NULL DEFAULT 0, seen INTEGER NOT NULL DEFAULT 0,

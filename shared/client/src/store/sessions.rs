@@ -87,11 +87,10 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Deletes the sessions with devices of which this device has known for `kept_ms` that they were
+    /// Deletes the sessions with devices of which this device has known since before a time that they were
     /// revoked. A record of that which lies ahead counts from now on: what is on its way may be young.
-    pub(crate) fn forget_ended_sessions(&self, now_ms: i64, kept_ms: i64) -> Result<(), DeviceStoreError> {
+    pub(crate) fn forget_ended_sessions(&self, now_ms: i64, before_ms: i64) -> Result<(), DeviceStoreError> {
         self.inner.execute("UPDATE sessions SET ended = ?1 WHERE ended > ?1", [now_ms])?;
-        let before_ms = now_ms.saturating_sub(kept_ms);
         self.inner.execute("DELETE FROM sessions WHERE ended < ?1", [before_ms])?;
         Ok(())
     }

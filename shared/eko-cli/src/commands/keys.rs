@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use eko_client::messenger::KeyStatus;
 use serde_json::{Value, json};
 
+use crate::clock;
 use crate::context::Context;
 use crate::failure::CommandFailure;
 use crate::progress::ProgressLine;
@@ -52,7 +53,13 @@ impl KeysArgs {
                 client.key_status().await?
             }
         };
+        if let Some(warning) = clock::warning(&client) {
+            context.out.prompt(&warning);
+        }
         let text = match &self.command {
+            Some(KeysCommand::Renew) if status == before && clock::misleads(&client) => {
+                format!("Nothing is made by a clock that is wrong.\n{}", described(&status))
+            }
             Some(KeysCommand::Renew) if status == before => {
                 format!("Nothing was due.\n{}", described(&status))
             }

@@ -69,13 +69,18 @@ impl RequestsArgs {
                 Ok(())
             }
             Some(RequestsCommand::Accept { who }) => {
-                let MessageRequest { person, not_kept, .. } =
+                let MessageRequest { person, not_kept, messages } =
                     request(context, &account, &client, who).await?;
                 client.accept_contact(&person)?;
                 tell_other_devices(&client).await?;
                 let who = named(&client, &person.actor());
                 let asked = match not_kept {
                     0 => String::new(),
+                    _ if messages.is_empty() => format!(
+                        "\nThis device could not read it. eko listen asks their program to send {} again; if it does \
+                         not, ask {who}",
+                        show::asked_for(not_kept),
+                    ),
                     _ => format!(
                         "\n{} that {who} wrote after these {} not kept. eko listen asks their program to send {} again; if \
                          it does not, ask {who}",

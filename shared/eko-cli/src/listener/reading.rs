@@ -87,7 +87,7 @@ impl<'a> MailboxListener<'a> {
         screen: Option<&Screen>,
     ) -> Result<(), CommandFailure> {
         let (mut told, mut mode) = (BTreeSet::new(), None);
-        let (mut writers, mut waits) = (CurrentWriters::default(), false);
+        let (mut writers, mut waits, mut is_away) = (CurrentWriters::default(), false, false);
         loop {
             let (mut again, mut batch) = (None, ReceivedBatch::default());
             let (looked, mut shown) = self.show_during(feed.advance(), is_read).await?;
@@ -108,7 +108,9 @@ impl<'a> MailboxListener<'a> {
                         told.clear();
                     }
                     if !told.is_empty() && feed.is_in_touch() {
-                        self.context.out.remark("The server is there again.");
+                        if std::mem::take(&mut is_away) {
+                            self.context.out.remark("The server is there again.");
+                        }
                         told.clear();
                     }
                     again = received.look_again_ms;
@@ -128,6 +130,8 @@ impl<'a> MailboxListener<'a> {
                 }
                 Err(error) => {
                     self.tried_to_look.notify_one();
+                    // A server that refuses what a wrong clock has dated is there.
+                    is_away |= !matches!(error, MessengerError::WrongClock(_));
                     self.report(error, feed.due_ms(), &mut told)?;
                 }
             }

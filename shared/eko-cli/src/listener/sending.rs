@@ -15,6 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::MailboxListener;
+use crate::clock;
 use crate::delivery::DeliverySummary;
 use crate::failure::{CommandFailure, Exit};
 use crate::people::Correspondent;
@@ -292,14 +293,17 @@ impl<'l, 'a> LineSender<'l, 'a> {
     /// Tells which lines wait, and until when.
     fn tell_gathered(&self, waiting: Option<WaitingLines>) {
         let Some(WaitingLines { lines, why, until_ms }) = waiting else { return };
-        let when = show::clock_with_seconds(until_ms);
+        let when = match clock::misleads(self.listener.client) {
+            true => "once the clock is right".to_owned(),
+            false => format!("at {}", show::clock_with_seconds(until_ms)),
+        };
         let out = self.listener.context.out;
         match &lines[..] {
             [first, .., last] => out.prompt(&format!(
-                "  {}, are {why}; they are kept, and sent by themselves at {when}",
+                "  {}, are {why}; they are kept, and sent by themselves {when}",
                 from_to(lines.len(), &first.excerpt, &last.excerpt)
             )),
-            _ => out.prompt(&format!("  {why}; it is kept, and sent by itself at {when}")),
+            _ => out.prompt(&format!("  {why}; it is kept, and sent by itself {when}")),
         }
     }
 

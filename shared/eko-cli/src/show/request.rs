@@ -12,7 +12,14 @@ pub(crate) fn request(client: &HttpMessenger, request: &MessageRequest) -> Strin
     let who = named(client, &request.person.actor());
     let said = request.messages.iter().map(|message| format!("\n{}", super::words(client, message)));
     let more = match (is_full(request), request.not_kept) {
-        (false, _) => String::new(),
+        (false, 0) => String::new(),
+        (false, count) => format!(
+            "\n  This device could not read {} of {who}, or has not kept {}. Once you have accepted, {who}'s program \
+             is asked to send {} again: eko requests accept {who}",
+            messages_not_kept(count),
+            if count == 1 { "it" } else { "them" },
+            asked_for(count)
+        ),
         (true, 0) => format!("\n  No more than {MOST_OF_STRANGER} messages of a stranger are kept."),
         (true, count) => format!(
             "\n  No more than {MOST_OF_STRANGER} messages of a stranger are kept. {} came after these; once you have \
@@ -21,7 +28,8 @@ pub(crate) fn request(client: &HttpMessenger, request: &MessageRequest) -> Strin
             asked_for(count)
         ),
     };
-    format!("{who} is no contact of yours and wrote:{}{more}", said.collect::<String>())
+    let wrote = if request.messages.is_empty() { "wrote to you." } else { "wrote:" };
+    format!("{who} is no contact of yours and {wrote}{}{more}", said.collect::<String>())
 }
 
 /// Returns a number of messages that were not kept in words. No more than a bound are counted.

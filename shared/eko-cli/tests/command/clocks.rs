@@ -103,11 +103,14 @@ impl ClockScene {
 #[tokio::test]
 async fn what_a_wrong_clock_holds_up_is_kept_and_sent_once_it_is_right() {
     let scene = ClockScene::new().await;
-    for (days, apart) in [(100, "100 days ahead of"), (-100, "100 days behind")] {
+    for (days, apart) in [(100, "100 days ahead of"), (-100, "100 days behind"), (-2, "2 days behind")] {
         // Bob's receipt, which would confirm his devices: a chat reads what waits before its first line goes.
         scene.alice.eko(&["listen", "--once"]).await.done();
         scene.put_ahead(days);
-        let ReportedFailure { code, what, next } = scene.alice.fails(&["send", "@bob", apart]).await;
+        let sent = scene.alice.eko(&["send", "@bob", apart]).await;
+        // What lies ahead of a clock that is behind is not old.
+        assert_eq!(sent.err.contains("no device of @bob has confirmed"), days > 0, "{}", sent.err);
+        let ReportedFailure { code, what, next } = sent.failed();
         assert_eq!((code, what), (4, format!("not sent yet to @bob: {}; it is kept", scene.words(apart))));
         assert!(
             next.starts_with("set this machine's clock right, and then eko listen, which sends it;"),
@@ -117,6 +120,8 @@ async fn what_a_wrong_clock_holds_up_is_kept_and_sent_once_it_is_right() {
         assert!(history.contains(&format!("waiting: {}; next attempt at ", scene.words(apart))), "{history}");
         let CommandOutput { code, err, .. } = scene.alice.eko_reading(&["chat", "@bob"], "and\n").await;
         assert!(code == 4 && err.contains(&scene.words(apart)) && err.contains("it is kept"), "{err}");
+        assert!(err.contains("sent by itself once the clock is right"), "{err}");
+        assert!(!err.contains("is there again"), "{err}");
         scene.put_ahead(0);
         scene.alice.eko(&["listen", "--once"]).await.done();
         assert_eq!(scene.bob.hears().await, [apart, "and"]);
@@ -134,13 +139,20 @@ async fn a_wrong_clock_is_told() {
         scene.alice.eko(&["send", "@bob", "one"]).await,
         scene.alice.eko(&["listen", "--once"]).await,
         scene.log_in(&scene.alice, "alice").await,
+        scene.alice.eko(&["keys", "renew"]).await,
     ];
+    assert!(said[3].out.starts_with("Nothing is made by a clock that is wrong.\n"), "{}", said[3].out);
     let unconfirmed = "for 40 days by the clock of this machine, which differs from the server's. ";
     assert!(said[0].err.contains(unconfirmed), "{}", said[0].err);
     for CommandOutput { code, err, .. } in said {
         assert_eq!((code, err.matches(&warning).count()), (0, 1), "{err}");
     }
     assert_eq!(scene.bob.hears().await, ["one"]);
+    let history = scene.alice.eko(&["history"]).await.done();
+    assert!(
+        history.lines().any(|line| line.contains(" (your clock said 20") && line.ends_with("one")),
+        "{history}"
+    );
     scene.put_ahead(0);
     // What confirmed Bob's list meanwhile is dated ahead in Alice's store now, and confirms nothing.
     scene.bob.eko(&["send", "@alice", "hello"]).await.done();

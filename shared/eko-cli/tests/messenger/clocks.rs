@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use eko_client::messenger::{DeliveryMode, MessengerError, RECEIPTS_PAUSE_MS, SIDE_ENVELOPES};
+use eko_client::messenger::{DeliveryMode, Notice, RECEIPTS_PAUSE_MS, SIDE_ENVELOPES};
 use eko_client::store::EnvelopeState;
 use eko_client::{DeviceStore, Environment};
 use eko_testkit::{World, seeded};
@@ -14,6 +14,7 @@ use http::Method;
 use crate::live::{LONGEST_PAUSE_MS, numbered};
 use crate::people::{TestMessenger, befriend, first, hear, request, say, shown, sign_in, text};
 use crate::receipts::state;
+use crate::resending::damage;
 use crate::test_network::{FalseAnswer, NetworkFault, TestNetwork};
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -23,6 +24,7 @@ struct ClockScene {
     world: Arc<World>,
     alice: TestMessenger,
     bob: TestMessenger,
+    hers: TestNetwork,
     his: TestNetwork,
     ahead_ms: Arc<AtomicI64>,
 }
@@ -46,7 +48,7 @@ impl ClockScene {
         hear(&world, &alice).await;
         hear(&world, &bob).await;
         world.deliver().await;
-        Self { world, alice, bob, his, ahead_ms }
+        Self { world, alice, bob, hers, his, ahead_ms }
     }
 
     /// Sets Bob's clock two days ahead.
@@ -169,14 +171,20 @@ async fn a_message_that_waits_for_another_one_is_shown() {
     scene.world.deliver().await;
 }
 
+/// The server takes no keys that are dated a day away from its own time.
 #[tokio::test]
-async fn keys_that_were_made_then_are_made_anew() {
+async fn a_wrong_clock_makes_no_keys() {
     let scene = ClockScene::new().await;
-    scene.ahead_ms.store(400 * DAY_MS, Ordering::SeqCst);
-    scene.bob.receive().await.unwrap();
-    let then = scene.bob.key_status().await.unwrap();
-    assert_eq!(then.renewed_ms, scene.world.now_ms() + 400 * DAY_MS);
+    let made = scene.bob.key_status().await.unwrap();
+    for days in [400, 40, 2, -2, -400] {
+        scene.ahead_ms.store(days * DAY_MS, Ordering::SeqCst);
+        scene.bob.receive().await.unwrap();
+        assert_eq!(scene.bob.key_status().await.unwrap(), made, "{days} days");
+    }
     scene.set_right();
+    scene.bob.receive().await.unwrap();
+    assert_eq!(scene.bob.key_status().await.unwrap(), made);
+    scene.world.advance(7 * DAY_MS);
     scene.bob.receive().await.unwrap();
     let now = scene.bob.key_status().await.unwrap();
     assert_eq!((now.renewed_ms, now.agrees), (scene.world.now_ms(), true));
@@ -186,22 +194,64 @@ async fn keys_that_were_made_then_are_made_anew() {
     scene.world.deliver().await;
 }
 
-/// The server takes no keys that are dated so far ahead. That ends no program, and the keys are published once
-/// the clock is right.
 #[tokio::test]
-async fn keys_that_the_server_does_not_take_wait_for_the_right_time() {
+async fn a_run_by_a_clock_far_ahead_leaves_the_keys_that_the_server_gives_out() {
     let scene = ClockScene::new().await;
-    scene.ahead_ms.store(40 * DAY_MS, Ordering::SeqCst);
-    scene.bob.receive().await.ok();
-    let Err(MessengerError::WrongClock(difference)) = scene.bob.receive().await else { panic!("no refusal") };
-    assert_eq!(difference.ahead_ms / DAY_MS, 40);
-    assert_eq!(scene.bob_hears("one").await, ["one"]);
+    scene.ahead_ms.store(400 * DAY_MS, Ordering::SeqCst);
+    for _ in 0..2 {
+        scene.bob.receive().await.ok();
+        scene.world.advance(60_000);
+    }
+    let carol = first(&scene.world, &scene.hers, "carol").await;
+    say(&carol, &scene.bob.me(), "do you know me?").await;
     scene.set_right();
-    scene.bob.receive().await.unwrap();
-    assert!(scene.bob.key_status().await.unwrap().agrees);
     scene.world.deliver().await;
-    hear(&scene.world, &scene.alice).await;
+    assert_eq!(scene.bob.receive().await.unwrap().notices, [Notice::Request { actor: carol.me().actor() }]);
+    assert_eq!(scene.bob.requests().unwrap()[0].messages[0].text, "do you know me?");
     scene.world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_run_by_a_clock_far_ahead_keeps_what_may_be_asked_for() {
+    let scene = ClockScene::new().await;
+    let sent = say(&scene.bob, &scene.alice.me(), "one").await;
+    scene.world.deliver().await;
+    scene.ahead_ms.store(400 * DAY_MS, Ordering::SeqCst);
+    scene.bob.receive().await.ok();
+    scene.bob.send_receipts().await.ok();
+    scene.set_right();
+    damage(&scene.hers, "alice");
+    let awaited = Notice::Awaited { actor: scene.bob.me().actor() };
+    // Bob's receipt cannot be read either.
+    assert!(scene.alice.receive().await.unwrap().notices.contains(&awaited));
+    scene.hers.honest();
+    scene.world.deliver().await;
+    assert_eq!(scene.bob.receive().await.unwrap().notices, []);
+    scene.world.deliver().await;
+    assert_eq!(hear(&scene.world, &scene.alice).await, ["one"]);
+    scene.world.deliver().await;
+    hear(&scene.world, &scene.bob).await;
+    assert_eq!(state(&scene.bob, &sent.id), EnvelopeState::Delivered);
+    scene.world.deliver().await;
+}
+
+/// By a clock that is 400 days ahead the message waits until the clock is right.
+#[tokio::test]
+async fn an_author_sees_the_time_of_the_server_too() {
+    for ahead_ms in [-20 * 3_600_000, 2 * DAY_MS, 400 * DAY_MS] {
+        let scene = ClockScene::new().await;
+        scene.ahead_ms.store(ahead_ms, Ordering::SeqCst);
+        let sent = scene.bob.send(&scene.alice.me(), text("one")).await.unwrap();
+        scene.set_right();
+        scene.bob.receive().await.unwrap();
+        let [message] = &scene.bob.messages_with_id(&sent.id).unwrap()[..] else { panic!("{sent:?}") };
+        let apart_ms = message.content.published_ms - message.content.received_ms;
+        // The server names whole seconds, and a minute has passed.
+        assert!((apart_ms - ahead_ms).abs() <= 61_000, "{ahead_ms}: {apart_ms}");
+        scene.world.deliver().await;
+        hear(&scene.world, &scene.alice).await;
+        scene.world.deliver().await;
+    }
 }
 
 /// The clock is set right while the program runs.

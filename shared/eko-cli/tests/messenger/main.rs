@@ -45,6 +45,7 @@ mod led;
 mod lineages;
 mod live;
 mod lives;
+mod lost_keys;
 mod month;
 mod moving;
 mod numbers;

@@ -5,10 +5,15 @@ use super::{arrival, arrive, placed};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
+/// Returns the times of what comes at a time and of which others are missing after the usual days.
+fn times(received_ms: i64, now_ms: i64) -> AwaitedTimes {
+    AwaitedTimes { received_ms, stored_ms: now_ms, missing_ms: now_ms.saturating_sub(AWAITED_MS) }
+}
+
 /// Awaits a message of this actor, and returns whether a place is kept for it.
 fn awaits(store: &DeviceStore, actor: &str, envelope: &str, now_ms: i64) -> bool {
     let key = CiphertextKey { actor, envelope, device: actor };
-    let kept = store.write(|tx| tx.await_message(key, &again(envelope), 0, now_ms));
+    let kept = store.write(|tx| tx.await_message(key, &again(envelope), times(0, now_ms)));
     kept.unwrap()
 }
 
@@ -78,7 +83,7 @@ fn comes_again(store: &DeviceStore, envelope: &str, number: u64, now_ms: i64) {
 fn await_of_a(store: &DeviceStore, envelope: &str) {
     let actor = arrival("", "", None).actor;
     let key = CiphertextKey { actor: &actor, envelope, device: "a" };
-    assert!(store.write(|tx| tx.await_message(key, &again(envelope), 0, 0)).unwrap());
+    assert!(store.write(|tx| tx.await_message(key, &again(envelope), times(0, 0))).unwrap());
 }
 
 /// The envelopes come in any order, each with a look of its own.
@@ -235,7 +240,7 @@ fn what_is_read_later_stands_before_the_answer_of_another_device() {
     arrive_at("a", 4, 30);
     assert_eq!(new(1_000), ["a4"], "a program that follows the store sees it");
     let key = CiphertextKey { actor: &actor, envelope: "lost", device: "b" };
-    assert!(store.write(|tx| tx.await_message(key, "again lost", 35, 1_000)).unwrap());
+    assert!(store.write(|tx| tx.await_message(key, "again lost", times(35, 1_000))).unwrap());
     for (device, number, received_ms) in
         [("a", 2, 15), ("own", 2, 60), ("a", 5, 50), ("c", 1, 55), ("a", 6, 80)]
     {

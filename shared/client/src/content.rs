@@ -117,6 +117,8 @@ pub enum ActivityContent {
     Decisions(Decisions),
     /// The keys of the user's group records, for the user's other devices.
     StateKeys(StateKeys),
+    /// The author is about to move to the account with this actor id.
+    Leave(String),
     /// Somebody has moved to another account: the author to this one, or a member of a common group.
     Move(MoveEvidence),
     /// An activity of an unknown type, whole.

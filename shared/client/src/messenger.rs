@@ -14,6 +14,7 @@
 //! add to these.
 
 mod again;
+mod announced_moves;
 mod announcing;
 mod awaiting;
 mod blocks;

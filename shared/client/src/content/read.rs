@@ -148,6 +148,9 @@ fn content(value: &Value, head: &ActivityHeader) -> Result<ActivityContent, Inva
     if has_type(value, "StateKeys") {
         return StateKeys::parse(value).map(ActivityContent::StateKeys);
     }
+    if has_type(value, "Leave") {
+        return parsed(value, "target", actor).map(ActivityContent::Leave);
+    }
     if has_type(value, "Move") {
         return MoveEvidence::read(value).map(ActivityContent::Move);
     }

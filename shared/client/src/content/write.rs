@@ -24,6 +24,7 @@ pub(super) fn value(activity: &Activity) -> Value {
             ("Undo", vec![("object", json!({ "type": "Block", "object": party.as_str() }))])
         }
         ActivityContent::Decisions(content) => ("Decisions", decision::write(content)),
+        ActivityContent::Leave(target) => ("Leave", vec![("target", json!(target))]),
         ActivityContent::Move(evidence) => ("Move", evidence.write()),
         ActivityContent::StateKeys(keys) => ("StateKeys", vec![("object", keys.to_value())]),
     };

@@ -188,6 +188,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                         }
                         _ => self.keep(tx, &activity, whence, &mut found)?,
                     };
+                    self.note_follower(tx, whence)?;
                     if let Some(place) = place {
                         self.fill_place(tx, &place, &activity)?;
                     }
@@ -292,7 +293,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.keep_block(tx, activity, party, whence)?;
             }
             (ActivityContent::Decisions(decisions), _) => self.keep_decisions(tx, decisions, whence)?,
-            (ActivityContent::Move(evidence), _) => self.keep_move(tx, evidence, whence)?,
+            (ActivityContent::Leave(target), _) => self.keep_leave(tx, activity, target, whence)?,
+            (ActivityContent::Move(evidence), _) => {
+                self.keep_move(tx, evidence, whence)?;
+                self.note_teller(tx, activity, evidence, whence)?;
+            }
             (ActivityContent::StateKeys(keys), _) => self.keep_state_keys(tx, activity, keys, whence)?,
             (ActivityContent::Join(_) | ActivityContent::Other(_), _) => {}
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::announced_moves::{AnnouncedMove, MoveTeller};
 use super::known::ToldFellow;
 use super::reading::{HIDES_READING, READ_UP_TO};
 use super::state_keys::{EARLY, EarlyKeys, PASSED_ON, PassedOn};
@@ -12,7 +13,8 @@ use super::trust::JOINING_ALARM;
 use super::typing::HIDES_TYPING;
 use super::upkeep::{REPLACED, StoredPublication, UNPUBLISHED};
 use super::{
-    decisions, devices, incoming, keeping, known, known_at_server, state_keys, states, stray_records, tokens,
+    announced_moves, decisions, devices, incoming, keeping, known, known_at_server, state_keys, states,
+    stray_records, tokens,
 };
 use crate::SignalSessions;
 use crate::store::{ChainAlarm, StoredForm};
@@ -22,9 +24,12 @@ type Reader = fn(&[u8]) -> bool;
 
 /// The values of an account that the messenger keeps, each by its name or the beginning of its name, and with its
 /// reader.
-const FORMS: [(&str, Reader); 24] = [
+const FORMS: [(&str, Reader); 27] = [
     (HIDES_READING, is::<bool>),
     (HIDES_TYPING, is::<bool>),
+    (announced_moves::TELLERS, is::<BTreeMap<String, MoveTeller>>),
+    (announced_moves::ANNOUNCED, is::<AnnouncedMove>),
+    (announced_moves::AWAITED, is::<BTreeSet<String>>),
     (known::SETTING, is::<String>),
     (known::READ, is::<i64>),
     (known::TOLD, is::<BTreeSet<String>>),

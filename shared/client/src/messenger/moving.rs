@@ -7,7 +7,7 @@ use eko_protocol::chain::{ChainNode, MoveTarget, check_move};
 use eko_protocol::settings::WhoMayWrite;
 
 use super::send::OutgoingActivity;
-use super::{Distrust, Messenger, MessengerError, Person};
+use super::{Distrust, Messenger, MessengerError, Person, announced_moves};
 use crate::content::{ActivityContent, MoveEvidence};
 use crate::store::{DeviceStoreError, EnvelopeState, FormerDevice, FormerSelf, KeptBlock, Transaction};
 use crate::{ClientError, SignalSessions, Transport};
@@ -21,6 +21,9 @@ pub struct MoveProgress {
     pub told: usize,
     /// The number of those who cannot be told.
     pub failed: usize,
+    /// The number of those who were not seen to follow yet. What they have not confirmed is sent again once they
+    /// are.
+    pub awaited: usize,
 }
 
 /// The outcome of [`Messenger::depart`].
@@ -140,7 +143,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             if tx.former_self()?.is_some() {
                 return Ok(());
             }
-            let mut told = Vec::new();
+            let (mut told, mut awaited) = (Vec::new(), BTreeSet::new());
             // Whoever is told of a change in a group follows before that.
             let members = tx.untold_controls()?.into_iter().map(|untold| untold.recipient);
             let heard: BTreeSet<String> = tx.contacts()?.into_iter().chain(members).collect();
@@ -151,11 +154,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     continue;
                 }
                 let content = ActivityContent::Move(evidence.clone());
+                if tx.is_contact(&actor)? {
+                    awaited.insert(actor.clone());
+                }
                 let outgoing = OutgoingActivity { conversation: actor, group: None, content };
                 let activity = self.put_down(tx, &outgoing)?;
                 self.enclose(tx, &activity, &[person], false)?;
                 told.push(activity.id.to_string());
             }
+            tx.put_json(announced_moves::AWAITED, &awaited)?;
             tx.keep_former_self(&FormerSelf { nodes, told })?;
             Ok::<_, MessengerError>(())
         })
@@ -230,7 +237,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub fn move_progress(&self) -> Result<Option<MoveProgress>, DeviceStoreError> {
         self.store.read(|tx| {
             let Some(former) = tx.former_self()? else { return Ok(None) };
-            let mut progress = MoveProgress { contacts: former.told.len(), ..MoveProgress::default() };
+            let awaited = announced_moves::awaited_followers(tx)?.len();
+            let mut progress =
+                MoveProgress { contacts: former.told.len(), awaited, ..MoveProgress::default() };
             for id in &former.told {
                 let states: Vec<EnvelopeState> =
                     tx.envelopes_of(id)?.iter().map(|envelope| envelope.state).collect();

@@ -46,7 +46,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// True if somebody is owed a receipt.
     pub(super) fn owes_receipts(&self) -> Result<bool, DeviceStoreError> {
-        Ok(!self.store.read(|tx| tx.owed(self.now_ms()))?.is_empty())
+        Ok(!self.store.read(|tx| tx.owed(self.now_ms()))?.is_empty() || self.owes_confirmations()?)
     }
 
     /// Returns the number of receipts and the like that may be sent to a person now, so that there is
@@ -97,7 +97,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Err(_) => {}
             }
         }
-        Ok(())
+        self.confirm_moves()
     }
 
     /// Puts what an author is owed into envelopes, as many as there is room for.

@@ -242,7 +242,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.store.write(|tx| self.put_decisions(tx))?;
         Box::pin(self.flush()).await?;
         let behind_moves = Box::pin(self.take_later(later, received)).await?;
+        Box::pin(self.follow_announced()).await?;
         Box::pin(self.settle_moves()).await?;
+        // The own server must not take the new accounts for strangers.
+        if let Err(error) = Box::pin(self.tell_known_if_due()).await
+            && error.holds_up_all()
+        {
+            return Err(error);
+        }
         Box::pin(self.take_behind_moves(behind_moves, received)).await?;
         Box::pin(self.read_unknown_authors(&mut received.notices)).await?;
         // A group that cannot be changed or whose key cannot be renewed now is tried again at the next

@@ -272,6 +272,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 | ActivityContent::Block(_)
                 | ActivityContent::Unblock(_)
                 | ActivityContent::Decisions(_)
+                | ActivityContent::Leave(_)
                 | ActivityContent::Move(_)
                 | ActivityContent::StateKeys(_)
         );

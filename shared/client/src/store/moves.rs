@@ -304,6 +304,21 @@ impl Transaction<'_> {
         statement.query_map([actor], |row| Ok(read(row)))?.map(|row| row?).collect()
     }
 
+    /// Returns the envelopes that somebody's server has, or the own server for it, and that they have not
+    /// confirmed, with their content.
+    pub(crate) fn unconfirmed_to(&self, actor: &str) -> Result<Vec<(EnvelopeId, Vec<u8>)>, DeviceStoreError> {
+        let sql = "SELECT id, plaintext FROM envelopes WHERE recipient = ?1 AND state IN (2, 3) \
+                   AND resent_to IS NULL AND plaintext IS NOT NULL ORDER BY made, id";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let rows = statement.query_map([actor], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+        let envelope = |row: rusqlite::Result<(String, Vec<u8>)>| {
+            let (id, plaintext) = row?;
+            let id = EnvelopeId::parse(&id).map_err(|_| DeviceStoreError::Corrupt("envelope"))?;
+            Ok((id, plaintext))
+        };
+        rows.map(envelope).collect()
+    }
+
     /// Has an envelope sent to the new account of its recipient. It is encrypted anew.
     pub(crate) fn redirect(&self, id: &EnvelopeId, to: &str, now_ms: i64) -> Result<(), DeviceStoreError> {
         self.inner.execute("DELETE FROM ciphertexts WHERE envelope = ?1", [id.as_str()])?;

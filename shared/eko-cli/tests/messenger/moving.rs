@@ -4,6 +4,7 @@
 mod false_moves;
 mod mover;
 mod moving_scene;
+mod strangers;
 mod waiting;
 
 use eko_cli::LibSignal;

@@ -112,6 +112,7 @@ impl MoveArgs {
         }
         if !self.server_gone && old.moved_account()?.is_none() {
             Box::pin(add_to_groups(context, &old, &new.me())).await?;
+            Box::pin(old.announce_move(&new.me())).await?;
             Box::pin(tell_members(context, &old, &new.me())).await?;
         }
         let former = FormerDevice { store: &left.database, actor: &left.actor, is_reset: true };
@@ -151,7 +152,7 @@ impl MoveArgs {
             let _ = Box::pin(new.flush()).await;
         }
         let progress = new.move_progress()?.unwrap_or_default();
-        tell(context, &account, &handle, progress, &lost)
+        tell(context, &account, &handle, progress, &lost, self.server_gone)
     }
 
     /// Returns the command that goes on with the move.
@@ -299,7 +300,8 @@ async fn tell_members(context: &Context, old: &HttpMessenger, new: &Person) -> R
         let due_ms = old.next_due_ms()?.unwrap_or_default();
         let wait_ms = u64::try_from(due_ms.saturating_sub(context.environment.now_ms())).unwrap_or_default();
         let pause = Duration::from_millis(wait_ms.max(SHORTEST_PAUSE_MS));
-        if old.untold_changes()?.is_empty() || Instant::now() + pause > until {
+        let is_done = old.untold_changes()?.is_empty() && !old.is_announcing()?;
+        if is_done || Instant::now() + pause > until {
             break;
         }
         sleep(pause).await;
@@ -375,8 +377,9 @@ fn tell(
     new: &Handle,
     progress: MoveProgress,
     lost: &[BlockedParty],
+    is_server_gone: bool,
 ) -> Result<(), CommandFailure> {
-    let MoveProgress { contacts, told, failed } = progress;
+    let MoveProgress { contacts, told, failed, awaited } = progress;
     let (old, name) = (account.handle.to_string(), bare(new));
     let waiting = contacts.saturating_sub(told).saturating_sub(failed);
     let rest = match (waiting, failed) {
@@ -388,15 +391,26 @@ fn tell(
             )
         }
     };
+    let follow = match (awaited, is_server_gone) {
+        (0, _) => "",
+        (_, false) => {
+            " Their programs follow when they next look. What you write until then is sent again if it does not \
+             arrive."
+        }
+        (_, true) => {
+            " Without the old server nobody is told who lets only known people write: ask them in another way to \
+             write to you."
+        }
+    };
     let text = format!(
-        "You have moved from {old} to {new}. Contacts who were told: {told} of {contacts}.{rest} Use the new account \
+        "You have moved from {old} to {new}. Contacts who were told: {told} of {contacts}.{rest}{follow} Use the new account \
          from now on: eko --as {name}. Sign your other devices in there: eko login {name}. When nothing of the old \
          account is needed any more: eko --as {} account delete",
         account.name()
     );
     let object = json!({
         "type": "account", "handle": old, "movedTo": new.to_string(), "contacts": contacts, "told": told,
-        "failed": failed, "lostBlocks": lost.iter().map(BlockedParty::as_str).collect::<Vec<_>>(),
+        "failed": failed, "awaited": awaited, "lostBlocks": lost.iter().map(BlockedParty::as_str).collect::<Vec<_>>(),
     });
     context.out.result(&text, &object)
 }

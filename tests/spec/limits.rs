@@ -185,6 +185,7 @@ fn every_limit_of_a_client() {
                 whole(messenger::SENDER_PAUSE_MINUTES)
             }
             "moves that are followed in one look" => messenger::FOLLOWED_AT_ONCE,
+            "readings of a chain whose move was announced" => messenger::ANNOUNCED_READS,
             "news of one move that `eko` keeps though nodes before it are missing" => messenger::MOST_GAPS,
             "nodes in an activity `Move`" => content::MAX_MOVE_NODES,
             "strangers whose sessions `eko` keeps though no note of theirs is" => messenger::STRANGERS_KNOWN,

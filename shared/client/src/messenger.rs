@@ -85,6 +85,7 @@ use eko_protocol::address::Origin;
 use eko_protocol::chain::ChainState;
 use tokio::sync::Mutex;
 
+pub use announced_moves::ANNOUNCED_READS;
 pub use announcing::{ANNOUNCERS, BEHIND_MINUTES};
 pub use blocks::{UserBlock, UserBlocks};
 pub use devices::{OwnDevice, OwnDevices};

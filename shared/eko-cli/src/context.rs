@@ -4,7 +4,7 @@
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
-use eko_client::messenger::LiveFeed;
+use eko_client::messenger::{LiveFeed, MessengerError};
 use eko_client::store::{DeviceEnd, DeviceStoreError};
 use eko_client::{DeviceStore, Environment, HttpTransport, Messenger, Reach};
 use eko_protocol::address::{Handle, Origin};
@@ -15,6 +15,9 @@ use crate::home::{AccountFolder, EkoHome};
 use crate::libsignal::LibSignal;
 use crate::output::Output;
 use crate::partial_handle::PartialHandle;
+
+/// The number of moves in a row of which the last account is named.
+const MOST_MOVES: usize = 8;
 
 /// The messenger of one device, over HTTP and with libsignal's sessions.
 pub(crate) type HttpMessenger = Messenger<HttpTransport, LibSignal>;
@@ -133,14 +136,35 @@ impl Context {
     pub(crate) fn standing_in_move(&self) -> Option<CommandFailure> {
         let (handle, _) = self.in_use.get()?;
         let client = self.client_of(&Handle::parse(handle).ok()?).ok()??;
-        client.require_move_done().and_then(|()| client.require_not_moved()).err().map(CommandFailure::from)
+        let standing = client.require_move_done().and_then(|()| client.require_not_moved());
+        standing.err().map(|error| CommandFailure::from(self.of_latest(error)))
+    }
+
+    /// Succeeds unless the person has left an account by a move. The failure names the latest account.
+    pub(crate) fn require_not_moved(&self, client: &HttpMessenger) -> Result<(), CommandFailure> {
+        Ok(client.require_not_moved().map_err(|error| self.of_latest(error))?)
+    }
+
+    /// Returns an error of an account that was left with the account that the person has come to by further moves,
+    /// as far as they were made here.
+    fn of_latest(&self, error: MessengerError) -> MessengerError {
+        let MessengerError::AccountMoved(mut to) = error else { return error };
+        let next = |to: &str| {
+            let client = self.client_of(&Handle::parse(to).ok()?).ok()??;
+            Some(client.moved_account().ok()??.handle().to_string())
+        };
+        for _ in 0..MOST_MOVES {
+            let Some(later) = next(&to) else { break };
+            to = later;
+        }
+        MessengerError::AccountMoved(to)
     }
 
     /// Does as [`Context::active_client`], for a command that changes something of an account, or sends
     /// something. Of one that was left by a move it would be of no use.
     pub(crate) async fn acting_client(&self) -> Result<(AccountFolder, HttpMessenger), CommandFailure> {
         let (account, client) = self.active_client().await?;
-        client.require_not_moved()?;
+        self.require_not_moved(&client)?;
         Ok((account, client))
     }
 

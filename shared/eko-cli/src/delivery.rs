@@ -78,9 +78,19 @@ pub(crate) fn removal(client: &HttpMessenger, group: &str, names: &[&str]) -> St
     }
 }
 
-/// True if an admin of a group has an account, as far as this device knows.
+/// True if an admin of a group has an account that can change it, as far as this device knows: it was neither
+/// deleted nor left by a move.
 pub(crate) fn has_admin(client: &HttpMessenger, group: &Group) -> bool {
-    group.state.admins().iter().any(|admin| !is_deleted(client, admin))
+    group.state.admins().iter().any(|admin| can_change_groups(client, admin))
+}
+
+/// True if an account was neither deleted nor left by a move, as far as this device knows.
+pub(crate) fn can_change_groups(client: &HttpMessenger, actor: &str) -> bool {
+    let former = client.former_accounts().unwrap_or_default();
+    let was_left = |person: &Person| {
+        former.contains(person) || client.whereabouts(person).is_ok_and(|now| now != *person)
+    };
+    !is_deleted(client, actor) && !Person::of(actor).is_some_and(|person| was_left(&person))
 }
 
 /// Returns the commands that settle an alarm of each of these people.
@@ -396,6 +406,11 @@ pub(crate) fn states(client: &HttpMessenger, sent: &SentActivity) -> Option<Stri
     })
 }
 
+/// True if the account of this device was deleted, and what waited at its server with it.
+pub(crate) fn has_deleted(client: &HttpMessenger) -> bool {
+    client.device_end().is_ok_and(|end| end == Some(DeviceEnd::Deleted))
+}
+
 /// Returns the state of an envelope in words.
 fn state(client: &HttpMessenger, envelope: &OutboxEnvelope) -> String {
     let because = |lead: &str| match envelope.reason.as_deref() {
@@ -410,6 +425,9 @@ fn state(client: &HttpMessenger, envelope: &OutboxEnvelope) -> String {
         EnvelopeState::Delivered => delivered(envelope),
         EnvelopeState::Accepted if envelope.reason.is_some() => format!("sent{}", because(", but ")),
         EnvelopeState::Accepted => "sent, and not known to be delivered".to_owned(),
+        EnvelopeState::Queued if has_deleted(client) => {
+            "not known to be delivered when your account was deleted".to_owned()
+        }
         EnvelopeState::Queued => "waiting at your server; theirs is out of reach".to_owned(),
         EnvelopeState::ToSend => {
             format!("waiting{}; {}", because(": "), next_attempt(client, envelope.due_ms))
@@ -422,6 +440,9 @@ fn state(client: &HttpMessenger, envelope: &OutboxEnvelope) -> String {
 /// Returns when an envelope that waits is tried next. A time that is past is no time of an attempt: no
 /// process was there then.
 fn next_attempt(client: &HttpMessenger, due_ms: i64) -> String {
+    if has_deleted(client) {
+        return "your account was deleted, so that nothing is sent any more".to_owned();
+    }
     if client.is_revoked().unwrap_or_default() {
         return "this device does not send it any more".to_owned();
     }

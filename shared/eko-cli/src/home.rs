@@ -129,6 +129,10 @@ impl EkoHome {
         if found.len() > 1 && found.iter().any(|account| !account.awaits_move()) {
             found.retain(|account| !account.awaits_move());
         }
+        // Nor is one that was left by a move.
+        if found.len() > 1 && found.iter().any(|account| !account.was_left()) {
+            found.retain(|account| !account.was_left());
+        }
         match (found.first(), found.get(1), named) {
             (Some(account), None, _) => {
                 account.check()?;

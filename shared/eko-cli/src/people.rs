@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use eko_client::group::{GroupId, GroupState};
 use eko_client::messenger::{Group, MessengerError, Person};
-use eko_client::store::EndedGroup;
+use eko_client::store::{DeviceStoreError, EndedGroup};
 use eko_protocol::address::Handle;
 use eko_protocol::profile::DisplayName;
 
@@ -183,7 +183,7 @@ pub(crate) fn group(client: &HttpMessenger, name: &str) -> Result<Group, Command
                 CommandFailure::new(format!("you are invited to the group {called}, and have not joined it"))
                     .next(format!("eko groups join {typed}, or eko groups decline {typed}"))
             }
-            (Err(_), Some((id, ended))) => has_ended(&conversation(client, &id), &ended),
+            (Err(_), Some((id, ended))) => has_ended(client, &conversation(client, &id), &ended)?,
             (Err(_), None) => {
                 let invitations = client.invitations()?;
                 let known = groups.iter().map(|group| &group.state);
@@ -207,7 +207,8 @@ pub(crate) fn joined_group(client: &HttpMessenger, name: &str) -> Result<Group, 
     if found.member { Ok(found) } else { Err(not_in(client, &found)) }
 }
 
-/// Returns the group that a person means and its id, if a reset of the account has ended it for the user.
+/// Returns the group that a person means and its id, if a reset of the account has ended it for the user, or a move
+/// has left it behind.
 pub(crate) fn ended_group(client: &HttpMessenger, name: &str) -> Option<(String, EndedGroup)> {
     let is_meant = |(id, ended): &(String, EndedGroup)| {
         ended.name == name
@@ -217,19 +218,43 @@ pub(crate) fn ended_group(client: &HttpMessenger, name: &str) -> Option<(String,
     client.ended_groups().unwrap_or_default().into_iter().find(is_meant)
 }
 
-fn has_ended(called: &str, ended: &EndedGroup) -> CommandFailure {
-    let (what, next) = match ended.member {
-        true => (
+/// Returns the account that the user has left for this one, if that is why a group has ended for this one. A reset
+/// ends groups, too.
+pub(crate) fn left_with_groups(client: &HttpMessenger) -> Result<Option<Person>, DeviceStoreError> {
+    if client.was_reset()? { Ok(None) } else { client.former_account() }
+}
+
+fn has_ended(
+    client: &HttpMessenger,
+    called: &str,
+    ended: &EndedGroup,
+) -> Result<CommandFailure, CommandFailure> {
+    let (what, next) = match (left_with_groups(client)?, ended.member) {
+        (Some(left), true) => (
+            format!(
+                "the account that you have left, {}, is in the group {called}, and this one is not",
+                left.handle()
+            ),
+            "ask an admin of it to add this account; if you were the only admin, begin a new group: eko groups create",
+        ),
+        (Some(left), false) => (
+            format!(
+                "the account that you have left, {}, was not in the group {called} any more",
+                left.handle()
+            ),
+            "ask an admin of it to add this account",
+        ),
+        (None, true) => (
             format!("a reset of your account has ended your membership of the group {called}"),
             "ask an admin of it to remove you and to add you again; if you were the only admin, begin a new group: \
              eko groups create",
         ),
-        false => (
+        (None, false) => (
             format!("you were not in the group {called} any more when your account was reset"),
             "ask an admin of it to add you again",
         ),
     };
-    CommandFailure::new(what).next(next)
+    Ok(CommandFailure::new(what).next(next))
 }
 
 fn not_in(client: &HttpMessenger, group: &Group) -> CommandFailure {

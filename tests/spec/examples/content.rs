@@ -99,6 +99,10 @@ pub(super) fn play(examples: &mut Examples) {
         &plain(&said(11, ALICE, ActivityContent::Decisions(decisions))),
     );
     examples.document("move", &plain(&said(12, BOB, ActivityContent::Move(moved()))));
+    examples.document(
+        "leave",
+        &plain(&said(13, BOB, ActivityContent::Leave("https://eko.example/user/aline".to_owned()))),
+    );
     let receipt = Receipt {
         received: vec![hello.id.clone()],
         missing: vec![MissingMessages {

@@ -27,7 +27,7 @@ pub(super) const AWAITED: &str = "awaited_followers";
 /// The time after which a move to the same account is announced again: readers may have given up.
 const ANNOUNCED_AGAIN_MS: i64 = 3_600_000;
 /// The number of times that the chain of an account is read whose move was announced.
-const MOST_READS: u32 = 20;
+pub const ANNOUNCED_READS: usize = 20;
 /// The pause after the first of these times. It doubles with each one.
 const FIRST_PAUSE_MS: i64 = 15_000;
 /// The longest pause between two of them.
@@ -43,7 +43,7 @@ pub(super) struct MoveTeller {
     /// The id of the activity.
     activity: ActivityId,
     /// The readings of the chain that are left, if the account itself has announced the move.
-    reads_left: u32,
+    reads_left: usize,
     /// The time from which on the chain may be read again, in epoch milliseconds.
     due_ms: i64,
 }
@@ -140,7 +140,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         // An account leads to one other.
         tellers.retain(|_, teller| teller.from != whence.actor || teller.reads_left == 0);
         let (from, to, activity) = (whence.actor.to_owned(), target.to_owned(), activity.id.clone());
-        let teller = MoveTeller { from, to, activity, reads_left: MOST_READS, due_ms: 0 };
+        let teller = MoveTeller { from, to, activity, reads_left: ANNOUNCED_READS, due_ms: 0 };
         tellers.insert(teller.name(), teller);
         tx.put_json(TELLERS, &tellers)
     }
@@ -178,7 +178,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 if !is_due || teller.is_followed(tx)? || due.len() >= FOLLOWED_AT_ONCE {
                     continue;
                 }
-                let pause_ms = FIRST_PAUSE_MS << MOST_READS.saturating_sub(teller.reads_left).min(8);
+                let pause_ms = FIRST_PAUSE_MS << ANNOUNCED_READS.saturating_sub(teller.reads_left).min(8);
                 teller.reads_left -= 1;
                 teller.due_ms = now_ms.saturating_add(pause_ms.min(LONGEST_PAUSE_MS));
                 due.extend(Person::of(&teller.from));

@@ -157,7 +157,24 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Fails if the user blocks a person: their answer would not arrive.
     pub(super) fn require_not_blocked(&self, actor: &str) -> Result<(), MessengerError> {
-        if self.is_blocked(actor)? { Err(MessengerError::Blocked(actor.to_owned())) } else { Ok(()) }
+        self.store.read(|tx| {
+            if !tx.is_blocked(actor)? {
+                return Ok(());
+            }
+            let (accounts, blocks) = (tx.accounts_of(actor)?, tx.blocks()?);
+            let live = blocks.all().filter(|(_, kept)| !kept.is_undone).map(|(party, _)| party);
+            let covering: Vec<_> =
+                live.filter(|party| accounts.iter().any(|account| party.covers(account))).collect();
+            // Who is blocked by name stays so without the domain.
+            let domain = covering.iter().all(|party| matches!(party, BlockedParty::Domain(_)));
+            let actor = actor.to_owned();
+            Err(match covering.first().filter(|_| domain) {
+                Some(BlockedParty::Domain(origin)) => {
+                    MessengerError::BlockedDomain { actor, domain: origin.authority().to_owned() }
+                }
+                Some(BlockedParty::Actor(_)) | None => MessengerError::Blocked(actor),
+            })
+        })
     }
 
     /// True if an entry is a message of another device of this user, which may say whom the user blocks.

@@ -1,5 +1,7 @@
 //! This user's own devices: listing, approving, turning away, revoking.
 
+use std::collections::BTreeSet;
+
 use eko_protocol::chain::{ChainNode, NodeKind};
 use eko_protocol::id::DeviceId;
 use eko_protocol::timestamp;
@@ -128,6 +130,20 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Some(pinned) => Ok(Contact::new(self.me(), pinned)?.active().contains(address)),
             None => Ok(false),
         }
+    }
+
+    /// Returns the names of the other active devices of this user, or their addresses, as far as this device has
+    /// read. Makes no call.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn other_devices(&self) -> Result<BTreeSet<String>, DeviceStoreError> {
+        self.store.read(|tx| {
+            let (own, names) = (self.kept_contact(tx, &self.device.actor())?, tx.device_names()?);
+            let active = own.map(|own| own.active()).unwrap_or_default();
+            let others = active.into_iter().filter(|device| *device != self.device.address());
+            Ok(others.map(|device| names.get(&device).cloned().unwrap_or(device)).collect())
+        })
     }
 
     /// True if a reset has replaced all devices of this user once, as far as this device has read. Makes no call.

@@ -41,9 +41,17 @@ pub enum MessengerError {
     /// There is no user of this name on that server.
     #[error("there is no {0}")]
     NoSuchPerson(String),
-    /// The user blocks the person, by this actor id or by a domain. Nothing was sent.
+    /// The user blocks the person, by this actor id. Nothing was sent.
     #[error("you block {0}, so that no answer would reach you")]
     Blocked(String),
+    /// The user blocks the person, by this actor id, with everybody at a domain, or at a server. Nothing was sent.
+    #[error("you block everybody at {domain}, so that no answer of {actor} would reach you")]
+    BlockedDomain {
+        /// The actor id of the person.
+        actor: String,
+        /// The domain that is blocked, with its port.
+        domain: String,
+    },
     /// This device has not written the message.
     #[error("this device has written no message {0}")]
     NoSuchMessage(String),

@@ -263,6 +263,24 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.store.read(|tx| Ok(self.former_actor(tx)?.and_then(|actor| Person::of(&actor))))
     }
 
+    /// Returns the messages of this user that the own server keeps for others whose servers were out of reach: pairs of
+    /// a message's id and a recipient's actor id. Makes no call.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn queued_messages(&self) -> Result<Vec<(String, String)>, DeviceStoreError> {
+        self.store.read(|tx| tx.queued_messages(&self.device.actor()))
+    }
+
+    /// Returns the accounts that this user has left one after another for this one, as far as this device knows them.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn former_accounts(&self) -> Result<Vec<Person>, DeviceStoreError> {
+        let actors = self.store.read(|tx| self.former_actors(tx))?;
+        Ok(actors.iter().filter_map(|actor| Person::of(actor)).collect())
+    }
+
     /// Returns the actor id of the account that this user has left for this one, as the first node of the
     /// own chain says.
     pub(super) fn former_actor(&self, tx: &Transaction<'_>) -> Result<Option<String>, DeviceStoreError> {

@@ -152,6 +152,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         carried: &Contact,
     ) -> Result<(), DeviceStoreError> {
         let to = carried.person.actor();
+        if tx.is_blocked(from)? && !tx.is_contact(&to)? {
+            // What they have written there as a stranger is not to become a part of the conversation.
+            tx.decline_requests(&to)?;
+        }
         if tx.is_contact(from)? {
             self.take_as_contact(tx, &to)?;
         }

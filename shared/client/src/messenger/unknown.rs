@@ -229,7 +229,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         received: &mut ReceivedBatch,
     ) -> Result<(), MessengerError> {
         let mut taken = TakenEntries::default();
+        // Whoever was blocked by the old account is by the new one.
+        let blocks = self.store.read(|tx| tx.blocks())?;
         for entry in entries {
+            if self.is_of_blocked(&blocks, &entry) {
+                taken.dropped.push(entry.address);
+                continue;
+            }
             self.take_into(&entry, received, &mut taken).await?;
         }
         self.settle_entries(taken, received).await

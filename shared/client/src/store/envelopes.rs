@@ -526,6 +526,16 @@ impl Transaction<'_> {
         Ok(due_ms.map(|due_ms| WaitingMessages { count, due_ms }))
     }
 
+    /// Returns the messages of `me` that the own server has queued, each with a recipient.
+    pub(crate) fn queued_messages(&self, me: &str) -> Result<Vec<(String, String)>, DeviceStoreError> {
+        let sql = "SELECT envelopes.message, envelopes.recipient FROM envelopes JOIN messages \
+                   ON messages.actor = ?1 AND messages.id = envelopes.message \
+                   WHERE envelopes.state = 2 AND envelopes.recipient <> ?1 ORDER BY made, envelopes.id";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let rows = statement.query_map([me], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Has an envelope sent again that the own server had queued.
     pub(crate) fn reopen(&self, id: &EnvelopeId, now_ms: i64) -> Result<bool, DeviceStoreError> {
         let sql =

@@ -1,5 +1,6 @@
 //! `eko account`: the account as a whole.
 
+mod losses;
 mod moving;
 
 use std::io::{BufRead as _, IsTerminal as _};
@@ -12,6 +13,7 @@ use eko_client::{ClientError, HttpTransport};
 use eko_protocol::address::Handle;
 use serde_json::json;
 
+use self::losses::{AccountEnd, losses};
 use super::login::{FRESH_SIGN_IN, WAIT, id_token};
 use crate::context::{Context, HttpMessenger};
 use crate::failure::{CommandFailure, Exit};
@@ -107,6 +109,9 @@ impl DeleteArgs {
             return context
                 .out
                 .result(nonce, &json!({ "nonce": nonce, "issuer": issuer, "audience": audience }));
+        }
+        for loss in losses(&client, AccountEnd::Deleted)? {
+            context.out.remark(&loss);
         }
         self.confirm(context, &account.handle)?;
         let challenge = client.deletion_challenge()?;

@@ -54,7 +54,7 @@ impl ChatArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (account, client) = context.client()?;
         client.require_not_ended().await.map_err(|error| CommandFailure::from(error).not_kept())?;
-        client.require_not_moved().map_err(|error| CommandFailure::from(error).not_kept())?;
+        context.require_not_moved(&client).map_err(CommandFailure::not_kept)?;
         let whom = Correspondent::find_addressee(&client, &self.with, self.group).await;
         let whom = whom.map_err(CommandFailure::not_kept)?;
         let mut alarm = None;

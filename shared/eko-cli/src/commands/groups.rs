@@ -14,7 +14,7 @@ use crate::delivery::{WAIT_S, has_admin, is_deleted};
 use crate::failure::CommandFailure;
 use crate::listener;
 use crate::partial_handle::PartialHandle;
-use crate::people::{beginning, group, group_argument, named, named_or_you, short};
+use crate::people::{beginning, group, group_argument, left_with_groups, named, named_or_you, short};
 use change::ChangeCommand;
 
 const MORE: &str = "\
@@ -179,21 +179,25 @@ fn summary(client: &HttpMessenger, group: &Group) -> String {
     }
 }
 
-/// Lists the groups that a reset of the account has ended for the user, and that nobody has brought them into
-/// since.
+/// Lists the groups that a reset of the account has ended for the user, or that a move has left behind, and that
+/// nobody has brought them into since.
 fn list_ended(context: &Context, client: &HttpMessenger) -> Result<(), CommandFailure> {
     let known = client.groups()?;
-    let ended = client.ended_groups()?.into_iter();
+    let (ended, left) = (client.ended_groups()?.into_iter(), left_with_groups(client)?);
     for (id, EndedGroup { name, member }) in
         ended.filter(|(id, _)| !known.iter().any(|group| group.state.id().as_str() == id))
     {
-        let you = match member {
-            true => "a reset of your account has ended your membership",
-            false => "you were not in it any more when your account was reset",
+        let you = match (&left, member) {
+            (Some(left), true) => {
+                format!("{}, which you have left, is in it: ask an admin to add this account", left.handle())
+            }
+            (Some(left), false) => format!("{}, which you have left, was not in it any more", left.handle()),
+            (None, true) => "a reset of your account has ended your membership".to_owned(),
+            (None, false) => "you were not in it any more when your account was reset".to_owned(),
         };
         let object = json!({
             "type": "group", "id": id, "name": name, "member": false, "you": Membership::Former.word(),
-            "endedByReset": true,
+            "endedByReset": left.is_none(), "leftByMove": left.is_some(),
         });
         context.out.result(&format!("{name}  {}  {you}", beginning(&id)), &object)?;
     }

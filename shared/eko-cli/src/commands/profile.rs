@@ -55,7 +55,7 @@ impl ProfileArgs {
         let (name, icon) = (self.name()?, self.icon()?);
         let (_, client) = context.active_client().await?;
         if (&name, &icon) != (&PartChange::Keep, &PartChange::Keep) {
-            client.require_not_moved()?;
+            context.require_not_moved(&client)?;
             client.change_profile(name, icon).await?;
         }
         let whom = match &self.who {

@@ -79,7 +79,7 @@ impl SendArgs {
         let began = Instant::now();
         let left = || patience.saturating_sub(began.elapsed());
         let unanswered = format!("there was no answer within {}", span(patience.as_secs()));
-        let keeping = timeout(patience, Box::pin(self.keep(&client, draft, patience / 2))).await;
+        let keeping = timeout(patience, Box::pin(self.keep(context, &client, draft, patience / 2))).await;
         let (whom, id) = keeping
             .unwrap_or_else(|_| {
                 Err(CommandFailure::new(&unanswered).next("try again later").exit(Exit::TryLater))
@@ -102,12 +102,13 @@ impl SendArgs {
     /// that nothing speaks against them: each attempt to send asks it again.
     async fn keep(
         &self,
+        context: &Context,
         client: &HttpMessenger,
         draft: MessageDraft,
         patience: Duration,
     ) -> Result<(Correspondent, String), CommandFailure> {
         client.require_not_ended().await?;
-        client.require_not_moved()?;
+        context.require_not_moved(client)?;
         let whom = Correspondent::find_addressee(client, &self.to, self.group).await?;
         let id = match &whom {
             Correspondent::Person(person) => {

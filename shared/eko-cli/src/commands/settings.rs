@@ -50,7 +50,7 @@ impl SettingsArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (_, client) = context.active_client().await?;
         if let Some(writers) = self.who_may_write {
-            client.require_not_moved()?;
+            context.require_not_moved(&client)?;
             client.let_write(writers.into()).await?;
         }
         let who = client.who_may_write().await?;

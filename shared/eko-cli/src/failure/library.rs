@@ -118,6 +118,11 @@ impl From<MessengerError> for CommandFailure {
                 Self::new(format!("you block {who}, so that no answer would reach you"))
                     .next(format!("eko unblock {who}"))
             }
+            MessengerError::BlockedDomain { actor, domain } => Self::new(format!(
+                "you block everybody at {domain}, so that no answer of {} would reach you",
+                handle(actor)
+            ))
+            .next(format!("eko unblock {domain}")),
             MessengerError::ResetHere => Self::new(&error).next(
                 "eko devices revoke ID, for one that you have lost; or eko login NAME --anew --reset, which \
                  revokes all your devices, this one too",

@@ -81,6 +81,12 @@ impl AccountFolder {
         awaited.is_ok_and(|awaited| awaited.is_some())
     }
 
+    /// True if the user has left the account by a move.
+    pub(super) fn was_left(&self) -> bool {
+        let left = DeviceStore::open(&self.database()).and_then(|store| store.left_for());
+        left.is_ok_and(|to| to.is_some())
+    }
+
     /// Creates the folder with an empty store, and returns `true`; returns `false` if the folder
     /// exists.
     ///

@@ -34,6 +34,10 @@ pub(super) fn outside(client: &HttpMessenger, group: &str) -> String {
              again"
                 .to_owned()
         }
+        None if client.former_account().is_ok_and(|left| left.is_some()) => {
+            "this account is not in it: if the one that you have left is, an admin of it has to add this one"
+                .to_owned()
+        }
         None => "this device does not have the group yet, and gets it with the next change of it".to_owned(),
     }
 }

@@ -118,6 +118,10 @@ pub(crate) fn sent_object(client: &HttpMessenger, envelope: &OutboxEnvelope) -> 
     if delivery::is_deleted(client, &envelope.recipient) {
         object["remedy"] = Value::Null;
     }
+    if envelope.state == EnvelopeState::Queued && delivery::has_deleted(client) {
+        object["state"] = json!(word(EnvelopeState::Failed));
+        object["reason"] = json!("your account was deleted");
+    }
     object
 }
 

@@ -321,3 +321,98 @@ async fn an_account_that_was_left_says_so_everywhere() {
     );
     assert!(back.err.contains(&why), "{back:?}");
 }
+
+/// The second account has not looked since the first one has invited it. All admins would be accounts that were
+/// left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_moves_in_a_row_keep_the_groups_of_an_admin() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.object(&["groups", "create", "Friday", "@bob"]).await;
+    bob.hears().await;
+    bob.eko(&["groups", "join", "Friday"]).await.done();
+    alice.hears().await;
+    for (old, new) in [("alice", "alina"), ("alina", "aline")] {
+        let name = at(&server, new);
+        let moved =
+            alice.eko(&["--as", old, "account", "move", new, "--server", &server, "--yes", &name]).await;
+        assert_eq!(moved.err.contains("You have joined \"Friday\""), new == "aline", "{moved:?}");
+        assert!(moved.err.contains("The new account is invited to \"Friday\"."), "{moved:?}");
+        moved.done();
+    }
+    bob.hears().await;
+    let refused = alice.eko(&["--as", "alice", "send", "@bob", "from the first one"]).await;
+    assert!(refused.err.contains(&format!("to @{}", at(&server, "aline"))), "{refused:?}");
+    // An account that was left is no choice, so that no command has to name one.
+    alice.eko(&["listen", "--once"]).await.done();
+    alice.eko(&["groups", "join", "Friday"]).await.done();
+    bob.hears().await;
+    bob.eko(&["send", "--group", "Friday", "hello all"]).await;
+    let shown = alice.eko(&["listen", "--once"]).await.done();
+    assert!(shown.contains("hello all"), "{shown}");
+}
+
+/// No reset has ended the membership, and the old account need not be removed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_a_move_has_left_behind_is_told_as_such() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.object(&["groups", "create", "Friday", "@bob"]).await;
+    bob.hears().await;
+    bob.eko(&["groups", "join", "Friday"]).await.done();
+    alice.hears().await;
+    let new = at(&server, "bert");
+    bob.eko(&["account", "move", "bert", "--server", &server, "--yes", &new]).await.done();
+    let listed = bob.eko(&["groups", "list", "--all"]).await.done();
+    let left =
+        format!("@{}, which you have left, is in it: ask an admin to add this account", at(&server, "bob"));
+    assert!(listed.contains(&left), "{listed}");
+    let failed = bob.eko(&["send", "--group", "Friday", "hello"]).await;
+    assert_ne!(failed.code, 0);
+    assert!(failed.err.contains("is in the group Friday, and this one is not"), "{failed:?}");
+    assert!(!failed.err.contains("reset"), "{failed:?}");
+    // The remedy works.
+    alice.hears().await;
+    alice.eko(&["groups", "add", "Friday", "@bert"]).await.done();
+    bob.eko(&["listen", "--once"]).await.done();
+    bob.eko(&["groups", "join", "Friday"]).await.done();
+    alice.hears().await;
+    alice.eko(&["send", "--group", "Friday", "welcome"]).await;
+    let shown = bob.eko(&["listen", "--once"]).await.done();
+    assert!(shown.contains("welcome"), "{shown}");
+}
+
+/// What stays behind is told before the question.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_move_leaves_behind_is_told_before_it() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    bob.object(&["groups", "create", "Joined", "@alice"]).await;
+    bob.object(&["groups", "create", "Open", "@alice"]).await;
+    alice.hears().await;
+    alice.eko(&["groups", "join", "Joined"]).await.done();
+    alice.object(&["groups", "create", "Own", "@bob"]).await;
+    let asked = alice.eko(&["account", "move", "alina", "--server", &server]).await;
+    assert_eq!(asked.code, 2, "{asked:?}");
+    for words in [
+        "The new account is not in the group \"Joined\" until an admin adds it: eko groups add \"Joined\" WHO",
+        "The invitation of @bob to the group \"Open\" is for this account alone. To be in it, join before: eko groups \
+         join \"Open\"",
+    ] {
+        assert!(asked.err.contains(words), "{}", asked.err);
+    }
+    assert!(!asked.err.contains("\"Own\""), "{}", asked.err);
+    // Without its server the old account adds nobody.
+    let gone = alice.eko(&["account", "move", "alina", "--server", &server, "--server-gone"]).await;
+    assert_eq!(gone.code, 2, "{gone:?}");
+    for words in [
+        "The new account is not in the group \"Joined\" until an admin adds it",
+        "The group \"Own\" is lost: its only admin is the old account",
+    ] {
+        assert!(gone.err.contains(words), "{}", gone.err);
+    }
+    let deleted = alice.eko(&["account", "delete", "--yes", "nobody"]).await;
+    assert_eq!(deleted.code, 2, "{deleted:?}");
+    assert!(deleted.err.contains("You are the only admin of the group \"Own\""), "{}", deleted.err);
+    assert!(!deleted.err.contains("\"Joined\""), "{}", deleted.err);
+}

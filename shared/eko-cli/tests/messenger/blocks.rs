@@ -149,3 +149,24 @@ async fn nobody_blocks_oneself_or_the_own_server() {
     }
     assert!(blocked(&alice).await.is_empty());
 }
+
+/// Nothing but the end of that block lets their answers through.
+#[tokio::test]
+async fn whoever_is_blocked_with_a_domain_is_named_with_it() {
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let (b, _) = World::online(&internet, "b.example").await;
+    let wire = TestNetwork::to(&[&a, &b]);
+    let (alice, bob) = (first(&a, &wire, "alice").await, first(&b, &wire, "bob").await);
+    befriend(&alice, &bob).await;
+    block(&alice, "https://b.example").await;
+    match alice.send(&bob.me(), text("no")).await {
+        Err(MessengerError::BlockedDomain { actor, domain }) => {
+            assert_eq!((actor, &*domain), (bob.me().actor(), "b.example"));
+        }
+        other => panic!("{other:?}"),
+    }
+    block(&alice, &bob.me().actor()).await;
+    let refused = alice.send(&bob.me(), text("no")).await;
+    assert!(matches!(refused, Err(MessengerError::Blocked(actor)) if actor == bob.me().actor()));
+}

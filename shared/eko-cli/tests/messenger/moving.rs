@@ -268,6 +268,30 @@ async fn a_block_goes_along() {
     scene.settle().await;
 }
 
+/// The server of the reader does not know of the new account yet, and lets all of it through.
+#[tokio::test]
+async fn nothing_of_a_blocked_person_is_shown_in_the_look_of_the_move() {
+    let scene = MovingScene::begin().await;
+    let MovingScene { alice, bob, .. } = &scene;
+    let party = BlockedParty::parse(&bob.me().actor()).unwrap();
+    alice.change_block(&party, false).await.unwrap();
+    let robert = scene.robert().await;
+    let departure = scene.depart(&robert, false).await;
+    say(&robert, &alice.me(), "as a stranger").await;
+    robert.take_over(departure.nodes).await.unwrap();
+    robert.flush().await.unwrap();
+    say(&robert, &alice.me(), "it is me").await;
+    scene.settle().await;
+    let received = alice.receive().await.unwrap();
+    assert!(alice.is_blocked(&robert.me().actor()).unwrap());
+    assert_eq!(received.messages, []);
+    assert_eq!(scene.texts(&robert.me().actor()), ["before", "an answer"]);
+    assert_eq!(alice.requests().unwrap(), []);
+    scene.settle().await;
+    assert_eq!(scene.hear_on(&scene.a, alice).await, [""; 0]);
+    assert_eq!(scene.texts(&robert.me().actor()), ["before", "an answer"]);
+}
+
 /// Alice hears of both moves of Bob's at once, and follows the later one first.
 #[tokio::test]
 async fn moves_are_followed_in_any_order() {

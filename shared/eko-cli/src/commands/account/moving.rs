@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use eko_client::group::Proposal;
-use eko_client::messenger::{MessengerError, MoveProgress, Person, UntoldChange};
+use eko_client::messenger::{Invitation, MessengerError, MoveProgress, Person, UntoldChange};
 use eko_client::store::{DeviceEnd, FormerDevice};
 use eko_protocol::address::Handle;
 use eko_protocol::block::BlockedParty;
@@ -14,10 +14,11 @@ use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::super::login::{LeftAccount, NewAccountArgs};
+use super::losses::{AccountEnd, losses};
 use crate::context::{Context, HttpMessenger};
 use crate::failure::{CommandFailure, Exit};
 use crate::home::AccountFolder;
-use crate::people::named;
+use crate::people::{group_argument, named};
 
 /// The time for which the old account goes on sending what waits before it is left.
 const SEND_FIRST: Duration = Duration::from_secs(20);
@@ -40,7 +41,8 @@ nobody has yet. Your other devices sign in there as further devices: eko login.
 
 A group does not move. Where you are an admin, the new account is added and made an admin, and gets an \
 invitation: eko groups join. A member who cannot be told at once is named, and the new account does so. In other \
-groups, ask an admin to add it.
+groups, ask an admin to add it. With --server-gone the old account changes no group any more: an admin of each has \
+to add the new one, and you are told which groups that are.
 
 If it ends before it is done, run it again: it goes on where it was. Run it again later, too: it brings over what \
 has arrived at the old account since. If your old server is gone, --server-gone \
@@ -89,6 +91,10 @@ impl MoveArgs {
             .map_err(|failure| failure.next_again(&again))?;
         let is_new_decision = found.is_none() || (self.server_gone && old.moved_account()?.is_none());
         if is_new_decision && !self.new.print_nonce {
+            let end = if self.server_gone { AccountEnd::LeftWithoutServer } else { AccountEnd::Left };
+            for loss in losses(&old, end)? {
+                context.out.remark(&loss);
+            }
             self.confirm(context, &account, &handle)?;
         }
         let new = match found {
@@ -111,6 +117,7 @@ impl MoveArgs {
             require_there(&new).await.map_err(|failure| failure.next_again(&again))?;
         }
         if !self.server_gone && old.moved_account()?.is_none() {
+            Box::pin(join_own_groups(context, &old)).await.map_err(|failure| failure.next_again(&again))?;
             Box::pin(add_to_groups(context, &old, &new.me())).await?;
             Box::pin(old.announce_move(&new.me())).await?;
             Box::pin(tell_members(context, &old, &new.me())).await?;
@@ -340,6 +347,44 @@ async fn carry_profile(
             CommandFailure::from(error),
             bare(&new.me().handle())
         ));
+    }
+    Ok(())
+}
+
+/// Joins the groups to which accounts have invited that the person has left for the old one: if they were admins,
+/// nobody but the old account may be one that lives. An invitation that waits is read first.
+///
+/// # Errors
+/// An invitation cannot be accepted now.
+async fn join_own_groups(context: &Context, old: &HttpMessenger) -> Result<(), CommandFailure> {
+    let former = old.former_accounts()?;
+    if former.is_empty() {
+        return Ok(());
+    }
+    // Without an answer there is what has come before.
+    let _ = Box::pin(old.receive()).await;
+    let is_own = |invitation: &Invitation| {
+        !invitation.other_history && former.iter().any(|account| account.actor() == invitation.by)
+    };
+    for invitation in old.invitations()?.into_iter().filter(is_own) {
+        let (id, name) = (invitation.state.id(), invitation.state.name());
+        let joined = Box::pin(old.join_group(id, Person::of(&invitation.by).as_ref())).await;
+        let still_open = |open: &Invitation| open.state.id() == id && open.by == invitation.by;
+        match joined {
+            Ok(_) => context
+                .out
+                .remark(&format!("You have joined {name:?}, to which you had invited this account.")),
+            Err(error) if old.invitations()?.iter().any(still_open) => {
+                let typed = group_argument(old, id.as_str());
+                let failure = CommandFailure::from(error).led_by(&format!(
+                    "the group {name:?}, to which you have invited this account, cannot be joined now, and would have \
+                     no admin any more: "
+                ));
+                let eko = format!("eko --as {} groups", bare(&old.me().handle()));
+                return Err(failure.next(format!("{eko} join {typed}, or {eko} decline {typed}")));
+            }
+            Err(error) => context.out.remark(&format!("The group {name:?} could not be joined: {error}.")),
+        }
     }
     Ok(())
 }

@@ -38,7 +38,8 @@ async fn moved_and_written(scene: &MovingScene, who_may_write: WhoMayWrite, text
     scene.settle().await;
     robert.receive().await.unwrap();
     say(&robert, &alice.me(), "and on").await;
-    assert_eq!(scene.hear_on(&scene.a, alice).await, ["and on"]);
+    let all: Vec<&str> = texts.iter().chain(&["and on"]).copied().collect();
+    assert_eq!(scene.hear_on(&scene.a, alice).await, all, "each is shown once");
     scene.settle().await;
     robert.receive().await.unwrap();
     scene.settle().await;

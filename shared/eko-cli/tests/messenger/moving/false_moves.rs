@@ -352,6 +352,7 @@ async fn news_that_proves_nothing_takes_the_place_of_none_that_does() {
         let target = MoveTarget { actor: mallory.me().actor(), root: own[0].hash() };
         let missing = ChainNode::parse(&bob.device().departure(&state.position, &target).unwrap()).unwrap();
         let beyond = stored(bob.device().departure(&missing.position(), &target).unwrap());
+        scene.settle().await;
         scene.lose_old_server();
         let departure = scene.depart(&robert, true).await;
         let (old, new) = (bob.me().actor(), robert.me().actor());

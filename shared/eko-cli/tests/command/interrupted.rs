@@ -19,7 +19,8 @@ async fn a_line_to_somebody_in_alarm_is_said_to_be_held_back() {
     assert_eq!(alice.eko(&["verify", "@bob"]).await.code, 3);
     let mut chat = TestTerminal::start(&alice, &["chat", "@bob"]);
     chat.shows_last("> ").await;
-    let held = server.hang_up_nobody().await;
+    let mut hung = server.hang_up_nobody().await;
+    hung.connected().await;
     // The chain is old by now, so that it is read again before anything is sent.
     let store = rusqlite::Connection::open(alice.account().join("eko.db")).unwrap();
     assert_eq!(store.execute("UPDATE chains SET looked = 0 WHERE actor LIKE '%/user/bob'", []).unwrap(), 1);
@@ -31,7 +32,6 @@ async fn a_line_to_somebody_in_alarm_is_said_to_be_held_back() {
     assert!(said.contains("eko: a message is held back from @bob; eko sends it by itself once"), "{rows:#?}");
     assert!(said.contains("Next: eko verify @bob") && !said.contains("eko chat again"), "{rows:#?}");
     assert_eq!(chat.end().await, (Some(3), true));
-    held.abort();
 }
 
 /// The first line to a stranger asks their server before it is kept, which answers nothing.
@@ -42,7 +42,8 @@ async fn a_line_that_there_was_no_time_to_keep_is_said_to_be_lost() {
     dave.eko(&["send", "@alice", "do you know me?"]).await.done();
     let mut chat = TestTerminal::start(&alice, &["chat", "@dave"]);
     chat.shows(|rows| rows.iter().any(|row| row.contains("This is a message request."))).await;
-    let held = server.hang_up_nobody().await;
+    let mut hung = server.hang_up_nobody().await;
+    hung.connected().await;
     chat.press("who are you?\r");
     chat.shows(|rows| rows.iter().any(|row| row.contains("waits: there is no answer yet"))).await;
     kill_process(chat.id(), Signal::INT).unwrap();
@@ -51,5 +52,4 @@ async fn a_line_that_there_was_no_time_to_keep_is_said_to_be_lost() {
     let lost = "eko: not sent and not kept, since there was no time for it: \u{201c}who are you?\u{201d}";
     assert!(said.contains(lost), "{rows:#?}");
     assert_eq!(chat.end().await, (Some(6), true));
-    held.abort();
 }

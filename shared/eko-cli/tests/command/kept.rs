@@ -194,6 +194,6 @@ async fn a_hung_server_keeps_no_command_longer_than_it_waits() {
     let unread =
         "the mailbox was not read, so something may be missing: it was not read to its end within 10 seconds";
     assert_eq!((code, &*what, &*next), (4, unread, "try again later"));
-    held.abort();
+    drop(held);
     assert_eq!(alice.objects(&["history"]).await.len(), 1);
 }

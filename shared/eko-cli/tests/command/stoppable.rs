@@ -5,7 +5,7 @@ use std::path::Path;
 
 use eko_local::server::{BoundServer, ServerOptions};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// A server that runs until it is stopped, or the test's runtime ends.
@@ -54,13 +54,37 @@ impl StoppableServer {
     }
 
     /// Does as [`StoppableServer::hang`], and accepts all connections.
-    pub(crate) async fn hang_up_nobody(self) -> JoinHandle<()> {
+    pub(crate) async fn hang_up_nobody(self) -> HungServer {
         let hung = self.hang().await;
-        tokio::spawn(async move {
+        let (accepts, accepted) = watch::channel(0);
+        let task = tokio::spawn(async move {
             let mut all = Vec::new();
             while let Ok((connection, _)) = hung.accept().await {
                 all.push(connection);
+                accepts.send_replace(all.len());
             }
-        })
+        });
+        HungServer { task, accepted }
+    }
+}
+
+/// A server that accepts connections and answers nothing.
+pub(crate) struct HungServer {
+    task: JoinHandle<()>,
+    /// The number of connections.
+    accepted: watch::Receiver<usize>,
+}
+
+impl HungServer {
+    /// Waits until somebody has connected: then they have noticed that what they had before is closed. A request on
+    /// a closed connection would fail at once.
+    pub(crate) async fn connected(&mut self) {
+        self.accepted.wait_for(|count| *count > 0).await.unwrap();
+    }
+}
+
+impl Drop for HungServer {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }

@@ -24,12 +24,17 @@ const PUBLISHED: &str = "keys_published";
 /// The ids of the newest keys that the server has taken. A store of an earlier version does not know them,
 /// which are 0 then.
 #[derive(Default, Serialize, Deserialize)]
-struct NewestPublished {
+pub(super) struct NewestPublished {
     signed: u32,
     last_resort: u32,
 }
 
 impl Transaction<'_> {
+    /// Returns the ids of the newest keys that the server has taken.
+    pub(super) fn newest_published(&self) -> Result<NewestPublished, DeviceStoreError> {
+        Ok(self.json(PUBLISHED)?.unwrap_or_default())
+    }
+
     /// Keeps the private halves of keys that were made.
     pub(super) fn keep_pre_keys(&self, keys: &DeviceKeys, now_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "INSERT OR IGNORE INTO pre_keys (kind, id, secret, made) VALUES (?1, ?2, ?3, ?4)";
@@ -109,7 +114,7 @@ impl Transaction<'_> {
         now_ms: i64,
         before_ms: i64,
     ) -> Result<(), DeviceStoreError> {
-        let former: NewestPublished = self.json(PUBLISHED)?.unwrap_or_default();
+        let former = self.newest_published()?;
         let signed = keys.signed_pre_key.as_ref().map_or(0, |key| key.id.get()).max(former.signed);
         let last_resort = keys.last_resort.as_ref().map_or(0, |key| key.id.get()).max(former.last_resort);
         let last_resorts = serde_json::json!(self.last_resorts()?).to_string();

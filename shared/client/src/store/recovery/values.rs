@@ -37,11 +37,12 @@ impl ReadValue {
     }
 }
 
-const VALUES: [ReadValue; 25] = [
+const VALUES: [ReadValue; 26] = [
     ReadValue::of("first", |tx, _| tx.json::<PublishedKeys>("first").map(drop)),
     ReadValue::of("signed_pre_key", |tx, _| tx.json::<SignedPreKey>("signed_pre_key").map(drop)),
     ReadValue::of("last_resort", |tx, _| tx.json::<KyberPreKey>("last_resort").map(drop)),
     ReadValue::of("last_resorts", |tx, _| tx.last_resorts().map(drop)),
+    ReadValue::of("keys_published", |tx, _| tx.newest_published().map(drop)),
     ReadValue::of("key_counts", |tx, _| tx.key_counts().map(drop)),
     ReadValue::of("joining_code", |tx, _| tx.joining_code().map(drop)),
     ReadValue::of("nonce_random", |tx, _| tx.json::<NonceRandom>("nonce_random").map(drop)),

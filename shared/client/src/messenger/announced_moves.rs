@@ -33,7 +33,7 @@ const FIRST_PAUSE_MS: i64 = 15_000;
 /// The longest pause between two of them.
 const LONGEST_PAUSE_MS: i64 = 3_600_000;
 
-/// What has told this device of a move.
+/// The activity that has told this device of a move.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct MoveTeller {
     /// The actor id of the account that is left.

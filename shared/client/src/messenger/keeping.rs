@@ -29,7 +29,7 @@ struct StoredUndone {
 enum Timeliness {
     /// The notice is told now.
     Due,
-    /// What the notice is about may turn out otherwise.
+    /// The subject of the notice may turn out otherwise.
     Early,
     /// There is nothing to tell any more.
     Settled,

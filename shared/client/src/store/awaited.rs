@@ -12,7 +12,7 @@ pub const AWAITED_DAYS: i64 = 7;
 /// The greatest number of messages of one actor that could not be decrypted and are awaited. If there are more, one that is missing
 /// makes room, and without one nothing more is awaited.
 pub const MOST_AWAITED: i64 = 100;
-/// The same in milliseconds.
+/// That time, in milliseconds.
 pub(crate) const AWAITED_MS: i64 = AWAITED_DAYS * 24 * 3_600_000;
 
 /// The reason for which a message is awaited.

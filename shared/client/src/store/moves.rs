@@ -40,7 +40,7 @@ pub(crate) struct KeptMove {
     /// True if somebody else has passed these nodes on.
     #[serde(default)]
     is_passed_on: bool,
-    /// What others say of the move.
+    /// The news of the move that others send.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     others: Vec<StoredMoveNews>,
     /// Members of groups with the old account who seem not to know of the move, by their actor ids: true once

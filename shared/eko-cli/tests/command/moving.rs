@@ -382,7 +382,7 @@ async fn a_group_that_a_move_has_left_behind_is_told_as_such() {
     assert!(shown.contains("welcome"), "{shown}");
 }
 
-/// What stays behind is told before the question.
+/// The losses are told before the question.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_move_leaves_behind_is_told_before_it() {
     let server = server().await;

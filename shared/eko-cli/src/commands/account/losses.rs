@@ -1,4 +1,4 @@
-//! What a person loses who deletes an account, or leaves it by a move, as far as this device knows. It is told
+//! The losses of a person who deletes an account, or leaves it by a move, as far as this device knows. It is told
 //! before anything is done.
 
 use std::collections::BTreeSet;
@@ -10,14 +10,14 @@ use crate::delivery::can_change_groups;
 use crate::failure::CommandFailure;
 use crate::people::{group_argument, named};
 
-/// What becomes of an account.
+/// The fate of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AccountEnd {
-    /// It is deleted.
+    /// The account is deleted.
     Deleted,
-    /// It is left by a move, while its server is there.
+    /// The account is left by a move, while its server is there.
     Left,
-    /// It is left by a move without its server, so that it changes no group any more.
+    /// The account is left by a move without its server, so that it changes no group any more.
     LeftWithoutServer,
 }
 
